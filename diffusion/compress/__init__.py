@@ -1,0 +1,1 @@
+"""Compression after training: pruning, quantization, and the package a model ships as."""
