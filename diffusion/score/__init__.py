@@ -1,0 +1,1 @@
+"""Scoring: features of images, distances between sets of features, and speed."""
