@@ -1,0 +1,77 @@
+"""The quick space: about five small backbones and their compressions, minutes on two cores."""
+
+from typing import Any
+
+import optuna
+
+from diffusion.recipe import DataConfig, NetworkConfig, Recipe, SamplingConfig, TrainingConfig
+from search_spaces import knobs
+from search_spaces.space import SearchSpace
+
+ARCHITECTURES = ("ncsn", "mini_ddpm")
+WIDTHS = {"ncsn": ("16-32-64-128", "32-64-128-256"), "mini_ddpm": ("16-48", "24-64")}
+# Each costs one core of 2020s hardware about two minutes.
+GROUPS = (1, 2, 4)
+TRAIN_IMAGES = {
+    "16-32-64-128": 64_000,
+    "32-64-128-256": 40_000,
+    "16-48": 48_000,
+    "24-64": 40_000,
+}
+
+
+def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    """Draw a recipe."""
+    architecture: Any = trial.suggest_categorical("backbone.architecture", ARCHITECTURES)
+    widths = knobs.widths(trial, architecture, WIDTHS[architecture])
+    network = NetworkConfig(
+        architecture=architecture,
+        widths=knobs.parse_widths(widths),
+        groups=knobs.groups(trial, GROUPS),
+        patch_size=2 if architecture == "mini_ddpm" else 1,
+        embedding_scale=1.0,
+    )
+    return Recipe(
+        data=data,
+        network=network,
+        training=TrainingConfig(train_images=TRAIN_IMAGES[widths]),
+        ema=knobs.ema(trial),
+        compression=knobs.compression(trial),
+        sampling=SamplingConfig(),
+    )
+
+
+_MINI = knobs.backbone_row("mini_ddpm", "24-64", 1)
+_NCSN = knobs.backbone_row("ncsn", "32-64-128-256", 2)
+_MINI_SMALL = knobs.backbone_row("mini_ddpm", "16-48", 2)
+_NCSN_SMALL = knobs.backbone_row("ncsn", "16-32-64-128", 1)
+_MINI_GROUPED = knobs.backbone_row("mini_ddpm", "24-64", 4)
+
+# Every level of every knob, on five backbones; the longest trainings start first.
+COVERING = (
+    knobs.variant_row(_MINI, "short", "none"),
+    knobs.variant_row(_NCSN, "mid", "weights8"),
+    knobs.variant_row(_MINI_SMALL, "mid", "weights8"),
+    knobs.variant_row(_MINI_GROUPED, "short", "weights8"),
+    knobs.variant_row(_NCSN_SMALL, "short", "linear8"),
+    knobs.variant_row(_MINI, "mid", "weights8"),
+    knobs.variant_row(_MINI, "short", "weights8", "l1", 0.3, "all"),
+    knobs.variant_row(_MINI_SMALL, "short", "weights8", "l1", 0.2, "middle"),
+    knobs.variant_row(_NCSN, "short", "weights8", "l1", 0.4, "middle"),
+    knobs.variant_row(_MINI_GROUPED, "short", "weights8", "l1", 0.1, "all"),
+    knobs.variant_row(_NCSN_SMALL, "short", "weights8"),
+    knobs.variant_row(_MINI, "long", "linear4", "l1", 0.5, "middle"),
+    knobs.variant_row(_NCSN_SMALL, "none", "weights8", "l1", 0.6, "extremes"),
+    knobs.variant_row(_MINI_SMALL, "short", "linear4", "random", 0.1, "extremes"),
+    knobs.variant_row(_MINI_GROUPED, "none", "linear8", "random", 0.2, "middle"),
+    knobs.variant_row(_NCSN, "long", "linear4", "random", 0.7, "all"),
+)
+
+SPACE = SearchSpace(
+    name="quick",
+    suggest=suggest,
+    covering=COVERING,
+    trials=22,
+    reuse_share=0.8,
+    fid_num_images=500,
+)
