@@ -1,0 +1,120 @@
+"""The front: finished trials that no other one dominates, as tables, a picture and folders."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.records import TrialRecord, as_row, objective_values
+from study.trial import PACKAGE_NAME
+
+Row = dict[str, Any]
+
+
+def non_dominated(values: Sequence[Sequence[float]]) -> list[int]:
+    """Return the positions that no other one dominates; equal ones stay together.
+
+    Args:
+        values: [num_trials, num_objectives], all finite, all minimised.
+    """
+    if not values:
+        return []
+    points = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(points).all():
+        raise ValueError("objective values hold NaN or infinity; allowed: finite numbers")
+    # In lexicographic order only an earlier point can dominate a later one.
+    order = np.lexsort(points.T[::-1])
+    kept: list[int] = []
+    for position in order:
+        point = points[position]
+        front = points[kept]
+        dominated = (front <= point).all(axis=1) & (front < point).any(axis=1)
+        if not dominated.any():
+            kept.append(int(position))
+    return sorted(kept)
+
+
+def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> list[Row]:
+    """Return the front as rows, smallest first; trials that are not complete are left out."""
+    complete = [record for record in records if record.state == "complete" and record.scores]
+    values = [objective_values(record.scores or {}, objectives) for record in complete]
+    rows = [as_row(complete[position]) for position in non_dominated(values)]
+    rows.sort(key=lambda row: (row["size_bytes"], row["trial"]))
+    width = max(2, len(str(len(rows))))
+    return [
+        {
+            "rank": rank,
+            **row,
+            "package_path": f"front/{rank:0{width}d}-{row['trial']}/{PACKAGE_NAME}",
+        }
+        for rank, row in enumerate(rows, start=1)
+    ]
+
+
+def write_front(
+    run_dir: Path, records: Sequence[TrialRecord], objectives: tuple[str, ...]
+) -> list[Row]:
+    """Write the front's folder anew, aside and then renamed, and return its rows.
+
+    It holds front.csv, front.json, front.parquet, front.png, and for each point a copy of its
+    trial's folder with a card.
+    """
+    rows = front_rows(records, objectives)
+    aside = run_dir / ".front"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    for row in rows:
+        point_dir = aside / Path(row["package_path"]).parent.name
+        shutil.copytree(run_dir / "trials" / str(row["trial"]), point_dir)
+        (point_dir / "README.md").write_text(card(row, run_dir.name))
+    table = pd.DataFrame(rows)
+    if rows:
+        table["groups"] = table["groups"].astype(str)  # numbers, or "max"
+        from study.plot import plot_front
+
+        plot_front(
+            [as_row(r) for r in records if r.state == "complete"], rows, aside / "front.png"
+        )
+    table.to_csv(aside / "front.csv", index=False)
+    table.to_parquet(aside / "front.parquet", index=False)
+    content = {"run": run_dir.name, "objectives": list(objectives), "points": rows}
+    (aside / "front.json").write_text(json.dumps(content, indent=2) + "\n")
+    final, old = run_dir / "front", run_dir / ".front.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.replace(old)
+    aside.replace(final)
+    shutil.rmtree(old, ignore_errors=True)
+    return rows
+
+
+def card(row: Row, run: str) -> str:
+    """Return the card of a front point, as Markdown."""
+    share = 100 * row["fid"] / row["fid_noise"]
+    agreement = row["label_agreement"]
+    labels = "" if agreement is None else f"| label agreement | {100 * agreement:.1f} % |\n"
+    groups, pruned = row["groups"], row["prune_method"]
+    if pruned != "none":
+        pruned = f"{pruned} {row['prune_ratio']:.0%} of {row['prune_region']}"
+    return (
+        f"# Point {row['rank']} of the front of {run}\n\n"
+        f"A {row['architecture']} diffusion model, {row['size_bytes']:,} bytes as a file.\n\n"
+        "| | |\n|-|-|\n"
+        f"| widths, groups | {row['widths']}, {groups} |\n"
+        f"| pruning | {pruned} |\n"
+        f"| quantization | {row['quantization']} |\n"
+        f"| EMA track | {row['ema']} |\n"
+        f"| parameters (non-zero) | {row['parameters']:,} ({row['nonzero_parameters']:,}) |\n"
+        f"| FID, {row['fid_num_images']} images, train split | {row['fid']:.2f} "
+        f"(95 %: {row['fid_low']:.2f} to {row['fid_high']:.2f}), {share:.1f} % of noise's |\n"
+        f"| FID, held-out split | {row['fid_held_out']:.2f} |\n"
+        f"{labels}"
+        f"| trained on | {row['train_images']:,} images, {row['train_seconds']:.0f} s |\n\n"
+        "Draw images with it:\n\n"
+        f"    python -m study.generate PATH/TO/THIS/FOLDER -n 64 --out grid.png\n\n"
+        "`recipe.json` defines the model, `scores.json` holds every figure with its conditions.\n"
+    )

@@ -1,0 +1,74 @@
+"""Draw images with a model file.
+
+python -m study.generate RUN/front/01-17 -n 64 --label 7 --out grid.png
+python -m study.generate RUN/front/01-17 -n 1000 --out digits.npz --seed 1 --guidance 2
+"""
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from diffusion.compress.package import read_package
+from study import cli
+from study.pictures import save_grid
+from study.trial import PACKAGE_NAME
+
+
+def build_parser() -> cli.Parser:
+    """Describe the command line."""
+    parser = cli.Parser(prog="python -m study.generate", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("model", type=Path, help="a front point's folder, or a model.pdm")
+    add("-n", "--num-images", type=cli.positive_int, default=64, help="how many (default 64)")
+    add("--label", type=cli.whole, help="class of all images (default: every class in turn)")
+    add("--out", type=Path, required=True, help="PNG of a grid, or .npz of images and labels")
+    add("--seed", type=cli.seed, help="of the noise (default: the recipe's)")
+    add("--steps", type=cli.positive_int, help="network calls an image (default: the recipe's)")
+    add("--guidance", type=cli.share, help="1 is plain, more is stricter (default: the recipe's)")
+    add("--device", default="cpu", help="cpu or cuda (default cpu)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    given = build_parser().parse_args(arguments)
+    out: Path = given.out
+    if out.suffix not in (".png", ".npz"):
+        raise ValueError(f"--out is {str(out)!r}; allowed: a name that ends in .png or .npz")
+    if not out.parent.is_dir():
+        raise ValueError(f"--out is {str(out)!r}, but {out.parent} is no folder")
+    if given.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device is {given.device!r}, but there is no GPU; allowed: cpu")
+    path = given.model / PACKAGE_NAME if given.model.is_dir() else given.model
+    model = read_package(path, given.device).with_sampling(
+        seed=given.seed, steps=given.steps, guidance=given.guidance
+    )
+    count, num_classes = given.num_images, model.recipe.data.num_classes
+    labels = torch.arange(count) % num_classes
+    if given.label is not None:
+        labels = torch.full((count,), given.label)
+    start = time.perf_counter()
+    with Progress(transient=True) as progress:
+        task = progress.add_task("drawing images", total=count)
+        images = model.generate(
+            labels, on_progress=lambda done: progress.update(task, completed=done)
+        )
+    if out.suffix == ".npz":
+        np.savez_compressed(out, images=images.numpy(), labels=labels.numpy())
+    else:
+        save_grid(images, _columns(count, num_classes, given.label is None), out)
+    print(f"{count} images in {time.perf_counter() - start:.1f} s: {out}")
+    return 0
+
+
+def _columns(count: int, num_classes: int, by_class: bool) -> int:
+    """A column a class where that gives a grid, else as square as can be."""
+    return num_classes if by_class and 2 <= num_classes <= 20 else math.ceil(math.sqrt(count))
+
+
+if __name__ == "__main__":
+    cli.run_command(main)

@@ -1,0 +1,84 @@
+"""The picture of a front: quality against size, every finished trial and the front's line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+MARKERS = {"ncsn": "o", "mini_ddpm": "s"}
+COLOURS = {"none": "#444444", "linear8": "#1f77b4", "linear4": "#9467bd", "weights8": "#d95f02"}
+
+
+def plot_front(
+    rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], path: Path
+) -> None:
+    """Write FID against bytes as a PNG.
+
+    Args:
+        rows: every finished trial, as `records.as_row` gives it.
+        front: those on the front, smallest first.
+        path: of the PNG.
+    """
+    figure, axes = plt.subplots(figsize=(8, 5), dpi=120)
+    for architecture in sorted({row["architecture"] for row in rows}):
+        for quantization in sorted({row["quantization"] for row in rows}):
+            chosen = [
+                row
+                for row in rows
+                if (row["architecture"], row["quantization"]) == (architecture, quantization)
+            ]
+            axes.scatter(
+                [row["size_bytes"] for row in chosen],
+                [row["fid"] for row in chosen],
+                marker=MARKERS.get(architecture, "D"),
+                color=COLOURS.get(quantization, "#222222"),
+                alpha=0.75,
+                label=f"{architecture}, {quantization}" if chosen else None,
+            )
+    _draw_front(axes, front)
+    axes.set(xscale="log", yscale="log", xlabel="size of the model file", ylabel="FID")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: format_bytes(size)))
+    axes.grid(visible=True, which="both", alpha=0.2)
+    axes.set_title(
+        f"{len(front)} of {len(rows)} trials on the front "
+        f"(FID of {front[0]['fid_num_images']} images, bars: 95 %)"
+    )
+    axes.legend(fontsize=7, title="architecture, quantization", title_fontsize=7)
+    _save(figure, path)
+
+
+def _draw_front(axes: Any, front: Sequence[dict[str, Any]]) -> None:
+    sizes = [row["size_bytes"] for row in front]
+    fids = [row["fid"] for row in front]
+    bars = [
+        [row["fid"] - row["fid_low"] for row in front],
+        [row["fid_high"] - row["fid"] for row in front],
+    ]
+    axes.errorbar(sizes, fids, yerr=bars, color="black", linewidth=1, capsize=3, zorder=3)
+    for row in front:
+        axes.annotate(
+            f"{row['rank']}",
+            (row["size_bytes"], row["fid"]),
+            textcoords="offset points",
+            xytext=(6, 5),
+            fontsize=9,
+            weight="bold",
+        )
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def format_bytes(size: float) -> str:
+    """Write a size with three significant digits: 950 B, 95.1 kB, 1.23 MB."""
+    for unit in ("B", "kB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} MB"

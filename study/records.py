@@ -1,0 +1,120 @@
+"""Records: what is known of each trial, as the storage, the tables and the front see it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from diffusion.recipe import Recipe
+
+# Values a trial reports; each is finite in a finished trial.
+Scores = dict[str, Any]
+State = Literal["running", "complete", "failed", "infeasible", "waiting"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a study minimises: the name of a score and its unit."""
+
+    name: str
+    unit: str
+
+
+OBJECTIVES = {
+    objective.name: objective
+    for objective in (
+        Objective("fid", "squared feature distance"),
+        Objective("fid_held_out", "squared feature distance"),
+        Objective("size_bytes", "bytes"),
+        Objective("macs", "multiply-accumulates a network call"),
+        Objective("parameters", "count"),
+        Objective("nonzero_parameters", "count"),
+        Objective("latency_ms", "milliseconds an image"),
+    )
+}
+DEFAULT_OBJECTIVES = ("fid", "size_bytes")
+SCORE_COLUMNS = (
+    "parameters",
+    "nonzero_parameters",
+    "macs",
+    "size_bytes",
+    "gzip_state_dict_bytes",
+    "fid",
+    "fid_held_out",
+    "fid_num_images",
+    "fid_low",
+    "fid_high",
+    "latency_ms",
+    "train_images",
+    "train_seconds",
+)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial.
+
+    Attributes:
+        scores: what it measured; None until it is complete.
+        reason: why it failed or could not be built.
+    """
+
+    number: int
+    state: State
+    recipe: Recipe | None
+    scores: Scores | None = None
+    reason: str | None = None
+    wall_seconds: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it counts towards the trials that were asked for."""
+        return self.state in ("complete", "failed")
+
+
+def check_objectives(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names; raise ValueError for an unknown or repeated one, or none at all."""
+    for name in names:
+        if name not in OBJECTIVES:
+            raise ValueError(f"objective is {name!r}; allowed: {', '.join(OBJECTIVES)}")
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"objectives are {list(names)}; allowed: one or more, each once")
+    return names
+
+
+def objective_values(scores: Mapping[str, Any], objectives: tuple[str, ...]) -> list[float]:
+    """Return the objectives of a trial's scores.
+
+    Raises:
+        ValueError: one is missing, NaN or infinite, so the trial must not count as complete.
+    """
+    values = []
+    for name in objectives:
+        value = scores.get(name)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{name} is {value!r}; allowed: a finite number")
+        values.append(float(value))
+    return values
+
+
+def as_row(record: TrialRecord) -> dict[str, Any]:
+    """Return a finished trial as a flat row of the front's columns."""
+    if record.recipe is None or record.scores is None:
+        raise ValueError(f"trial {record.number} is {record.state}; allowed: a complete one")
+    recipe, compression = record.recipe, record.recipe.compression
+    return {
+        "trial": record.number,
+        "architecture": recipe.network.architecture,
+        "groups": recipe.network.groups,
+        "ema": recipe.ema.track,
+        "prune_method": compression.prune_method,
+        "prune_region": compression.prune_region,
+        "prune_ratio": compression.prune_ratio,
+        "quantization": compression.quantization,
+        **{name: record.scores.get(name) for name in SCORE_COLUMNS},
+        "backbone_key": recipe.backbone_key,
+        # New columns are added at the end.
+        "widths": "-".join(map(str, recipe.network.widths)),
+        "label_agreement": record.scores.get("label_agreement"),
+        "fid_noise": record.scores.get("fid_noise"),
+    }

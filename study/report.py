@@ -1,0 +1,147 @@
+"""What a run leaves to look at: the front as a printed table and as one HTML page."""
+
+import base64
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+
+from study.front import Row
+from study.plot import format_bytes
+from study.records import TrialRecord
+from study.settings import RunSettings
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
+table { border-collapse: collapse; margin: 1rem 0 } .wide { overflow-x: auto }
+th, td { border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: left }
+td.number { text-align: right; font-variant-numeric: tabular-nums }
+img { max-width: 100%; image-rendering: pixelated } figure { display: inline-block; margin: .5rem }
+figcaption { color: #555; font-size: .9em }
+"""
+COLUMNS = (
+    "point",
+    "model",
+    "groups",
+    "EMA",
+    "pruning",
+    "quantization",
+    "size",
+    "FID",
+    "95 %",
+    "held out",
+    "labels",
+)
+NUMBERS = ("size", "FID", "95 %", "held out", "labels")
+
+
+def front_cells(row: Row) -> tuple[str, ...]:
+    """Return a front point's cells, one for each of COLUMNS."""
+    pruned = row["prune_method"]
+    if pruned != "none":
+        pruned = f"{pruned} {row['prune_ratio']:.0%} {row['prune_region']}"
+    agreement = row["label_agreement"]
+    return (
+        Path(row["package_path"]).parent.name,
+        f"{row['architecture']} {row['widths']}",
+        str(row["groups"]),
+        row["ema"],
+        pruned,
+        row["quantization"],
+        format_bytes(row["size_bytes"]),
+        f"{row['fid']:.1f}",
+        f"{row['fid_low']:.1f}-{row['fid_high']:.1f}",
+        f"{row['fid_held_out']:.1f}",
+        "-" if agreement is None else f"{agreement:.0%}",
+    )
+
+
+def print_front(console: Console, rows: Sequence[Row]) -> None:
+    """Print the front, smallest first, and the scale its FIDs are to be read on."""
+    if not rows:
+        return
+    console.print(f"\nThe front: {len(rows)} models, smallest first", highlight=False)
+    table = Table(box=None, pad_edge=False)
+    # Fits 80 columns; only the compression may wrap.
+    for column in ("point", "model", "compression", "size", "FID", "95 %", "labels"):
+        justify: JustifyMethod = "right" if column in NUMBERS else "left"
+        table.add_column(column, justify=justify, no_wrap=column != "compression")
+    for row in rows:
+        point, model, groups, track, pruned, quantization, *numbers = front_cells(row)
+        size, fid, interval, _, labels = numbers
+        steps = [f"ema {track}"] + [s for s in (pruned, quantization) if s != "none"]
+        network = f"{model} g{groups}"
+        table.add_row(point, network, ", ".join(steps), size, fid, interval, labels)
+    console.print(table)
+    console.print(scale(rows), soft_wrap=True, highlight=False)
+
+
+def scale(rows: Sequence[Row]) -> str:
+    """Say what the FIDs mean: how many images, and how far from noise."""
+    best = min(rows, key=lambda row: row["fid"])
+    return (
+        f"FID of {best['fid_num_images']} images against the train split; uniform noise has "
+        f"{best['fid_noise']:.0f}, the best point {100 * best['fid'] / best['fid_noise']:.1f} % "
+        "of that"
+    )
+
+
+def write_report(
+    run_dir: Path, settings: RunSettings, records: Sequence[TrialRecord], rows: Sequence[Row]
+) -> None:
+    """Write report.html, which needs no other file, aside and then renamed."""
+    states = [record.state for record in records]
+    counts = ", ".join(
+        f"{states.count(state)} {state}"
+        for state in ("complete", "failed", "infeasible", "running")
+        if states.count(state)
+    )
+    parts = [
+        f"<h1>{html.escape(run_dir.name)}</h1>",
+        f"<p>Space {html.escape(settings.space)}, data {html.escape(settings.dataset)}, "
+        f"seed {settings.seed}; trials: {counts or 'none'}; {settings.threads} threads a trial "
+        f"on {settings.device}.</p>",
+    ]
+    if rows:
+        front_png = run_dir / "front" / "front.png"
+        parts += [_picture(front_png, "Every trial; the line is the front."), _table(rows)]
+        parts.append(f"<p>{html.escape(scale(rows))}</p><h2>Samples</h2>")
+        for row in rows:
+            samples = (run_dir / row["package_path"]).parent / "samples.png"
+            parts.append(_picture(samples, " | ".join(front_cells(row)[:7])))
+    body = "\n".join(parts)
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f"<title>{html.escape(run_dir.name)}</title><style>{STYLE}</style>\n{body}\n</html>\n"
+    )
+    aside = run_dir / ".report.html"
+    aside.write_text(page)
+    aside.replace(run_dir / "report.html")
+
+
+def _picture(path: Path, caption: str) -> str:
+    if not path.exists():
+        return ""
+    data = base64.b64encode(path.read_bytes()).decode()
+    text = html.escape(caption)
+    return (
+        f'<figure><img alt="{text}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{text}</figcaption></figure>"
+    )
+
+
+def _table(rows: Sequence[Row]) -> str:
+    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+    lines = []
+    for row in rows:
+        cells = zip(COLUMNS, front_cells(row), strict=True)
+        line = "".join(
+            f'<td class="number">{html.escape(cell)}</td>'
+            if column in NUMBERS
+            else f"<td>{html.escape(cell)}</td>"
+            for column, cell in cells
+        )
+        lines.append(f"<tr>{line}</tr>")
+    return f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'

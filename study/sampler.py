@@ -1,0 +1,93 @@
+"""Proposals: which recipe is tried next.
+
+First the space's covering design, so that every level of every knob occurs. Then Optuna's TPE. Of
+all trials a stated share must reuse a trained backbone: there the backbone's knobs are fixed to
+those of a backbone near the front, and TPE draws the compression alone.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler, PartialFixedSampler, TPESampler
+
+from diffusion.networks import build_network
+from diffusion.recipe import DataConfig, Recipe
+from search_spaces.space import BACKBONE_PREFIX, SearchSpace
+from study.front import non_dominated
+from study.storage import StudyStorage
+
+MOST_REFUSALS = 100  # In a row; then the space is taken to be exhausted.
+
+
+class Proposer:
+    """Asks a study for its next trials.
+
+    Attributes:
+        storage: of the study; proposals depend on the finished trials in it.
+    """
+
+    def __init__(
+        self, space: SearchSpace, data: DataConfig, storage: StudyStorage, seed: int
+    ) -> None:
+        self.storage = storage
+        self._space = space
+        self._data = data
+        self._seed = seed
+        self._known = {r.recipe.key: r.number for r in storage.records() if r.recipe is not None}
+        storage.enqueue(space.covering)
+
+    def propose(self) -> tuple[int, Recipe] | None:
+        """Start the next trial that can be built and is new.
+
+        Returns:
+            Its number and recipe, or None where the space holds nothing new any more.
+        """
+        for _ in range(MOST_REFUSALS):
+            trial = self.storage.ask(self._sampler())
+            try:
+                recipe = self._space.suggest(trial, self._data)
+                build_network(recipe.network, recipe.data)
+            except ValueError as error:  # InfeasibleRecipe, or a field out of bounds
+                self.storage.refuse(trial, str(error))
+                continue
+            if recipe.key in self._known:
+                self.storage.refuse(trial, f"the same recipe as trial {self._known[recipe.key]}")
+                continue
+            self._known[recipe.key] = trial.number
+            self.storage.accept(trial, recipe)
+            return trial.number, recipe
+        return None
+
+    def _sampler(self) -> BaseSampler:
+        """Build the sampler of one draw; its seed is the study's and the draw's number."""
+        trials = self.storage.frozen_trials()
+        number = len([trial for trial in trials if trial.state.name != "WAITING"])
+        seed = draw_seed(self._seed, number)
+        sampler = TPESampler(multivariate=True, group=True, seed=seed)
+        if backbone := self._backbone_to_reuse(trials, np.random.default_rng(seed)):
+            return PartialFixedSampler(backbone, sampler)
+        return sampler
+
+    def _backbone_to_reuse(
+        self, trials: Sequence[optuna.trial.FrozenTrial], generator: np.random.Generator
+    ) -> dict[str, Any] | None:
+        """Return the backbone knobs of a front trial, or None where a new one may be trained."""
+        built = [trial for trial in trials if "recipe" in trial.user_attrs]
+        backbones = {Recipe.from_dict(t.user_attrs["recipe"]).backbone_key for t in built}
+        if len(backbones) + 1 <= (1 - self._space.reuse_share) * (len(built) + 1):
+            return None
+        complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
+        front = non_dominated([trial.values for trial in complete])
+        if not front:
+            return None
+        chosen = complete[front[generator.integers(len(front))]]
+        return {k: v for k, v in chosen.params.items() if k.startswith(BACKBONE_PREFIX)}
+
+
+def draw_seed(study_seed: int, number: int) -> int:
+    """Return the seed of one draw, from the study's seed and the draw's number."""
+    digest = hashlib.sha256(f"{study_seed}:{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,109 @@
+"""The settings of a run: resolved once, written to run.json, read again on resume."""
+
+import dataclasses
+import json
+import os
+import platform
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from study.backbones import write_json
+
+FORMAT_VERSION = 1
+SETTINGS_NAME = "run.json"
+JOURNAL_NAME = "study.journal"
+VERSIONS = ("paretodiff", "torch", "ray", "optuna", "bitsandbytes", "numpy")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What defines a run.
+
+    Attributes:
+        data: the data as recipes name it, with its fingerprint.
+        trials: finished trials asked for.
+        time_budget_seconds: after it no trial starts; None for no limit.
+    """
+
+    space: str
+    dataset: str
+    data: dict[str, Any]
+    objectives: tuple[str, ...]
+    seed: int
+    trials: int
+    time_budget_seconds: float | None
+    fid_num_images: int
+    data_dir: str | None
+    cpus_per_trial: float
+    gpus_per_trial: float
+    concurrent_trials: int
+    threads: int
+    device: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings with the versions they were made with."""
+        return {
+            "format": FORMAT_VERSION,
+            **dataclasses.asdict(self),
+            "python": platform.python_version(),
+            "versions": {name: version(name) for name in VERSIONS},
+        }
+
+    @classmethod
+    def load(cls, run_dir: Path) -> Self:
+        """Read a run's settings.
+
+        Raises:
+            ValueError: the folder is not a run of ours, or of another format.
+        """
+        path = run_dir / SETTINGS_NAME
+        try:
+            values = json.loads(path.read_text())
+            found = values["format"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{run_dir} is no run of a study: {path} cannot be read ({error})"
+            ) from error
+        if found != FORMAT_VERSION:
+            raise ValueError(f"{path} has format {found!r}; allowed: {FORMAT_VERSION}")
+        names = {field.name for field in dataclasses.fields(cls)}
+        if missing := sorted(names - set(values)):
+            raise ValueError(f"{path} lacks {', '.join(missing)}")
+        given = {name: values[name] for name in names}
+        return cls(**{**given, "objectives": tuple(given["objectives"])})
+
+
+def new_run_dir(out: Path, name: str | None, space: str) -> Path:
+    """Return the folder of a new run, absolute; it does not exist yet.
+
+    Raises:
+        ValueError: the name is taken or unusable, or nothing can be written there.
+    """
+    out = out.expanduser().resolve()
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out is {out}, a file; allowed: a folder")
+    if name is None:
+        numbers = [int(m[1]) for p in _entries(out) if (m := re.fullmatch(rf"{space}-(\d+)", p))]
+        name = f"{space}-{max(numbers, default=0) + 1:03d}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(f"--name is {name!r}; allowed: letters, digits, '.', '_' and '-'")
+    run_dir = out / name
+    if run_dir.exists():
+        raise ValueError(f"--name is {name!r}, but {run_dir} exists; use --resume {run_dir}")
+    nearest = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"--out is {out}, but {nearest} cannot be written to")
+    return run_dir
+
+
+def save_settings(run_dir: Path, settings: RunSettings) -> None:
+    """Create the run's folder where it is new, and write run.json."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_json(run_dir / SETTINGS_NAME, settings.to_json())
+
+
+def _entries(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
