@@ -42,17 +42,14 @@ def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> l
     """Return the front as rows, smallest first; trials that are not complete are left out."""
     complete = [record for record in records if record.state == "complete" and record.scores]
     values = [objective_values(record.scores or {}, objectives) for record in complete]
-    rows = [as_row(complete[position]) for position in non_dominated(values)]
-    rows.sort(key=lambda row: (row["size_bytes"], row["trial"]))
-    width = max(2, len(str(len(rows))))
-    return [
-        {
-            "rank": rank,
-            **row,
-            "package_path": f"front/{rank:0{width}d}-{row['trial']}/{PACKAGE_NAME}",
-        }
-        for rank, row in enumerate(rows, start=1)
-    ]
+    front = [complete[position] for position in non_dominated(values)]
+    front.sort(key=lambda record: ((record.scores or {})["size_bytes"], record.number))
+    width = max(2, len(str(len(front))))
+    rows = []
+    for rank, record in enumerate(front, start=1):
+        folder = f"front/{rank:0{width}d}-{record.number}"
+        rows.append({"rank": rank, **as_row(record, f"{folder}/{PACKAGE_NAME}")})
+    return rows
 
 
 def write_front(

@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 MARKERS = {"ncsn": "o", "mini_ddpm": "s"}
 COLOURS = {"none": "#444444", "linear8": "#1f77b4", "linear4": "#9467bd", "weights8": "#d95f02"}
@@ -40,8 +40,11 @@ def plot_front(
             )
     _draw_front(axes, front)
     axes.set(xscale="log", yscale="log", xlabel="size of the model file", ylabel="FID")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: format_bytes(size)))
-    axes.grid(visible=True, which="both", alpha=0.2)
+    for axis, write in ((axes.xaxis, format_bytes), (axes.yaxis, "{:g}".format)):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _, write=write: write(value)))
+        axis.set_minor_formatter(NullFormatter())
+    axes.grid(visible=True, alpha=0.3)
     axes.set_title(
         f"{len(front)} of {len(rows)} trials on the front "
         f"(FID of {front[0]['fid_num_images']} images, bars: 95 %)"
@@ -57,7 +60,9 @@ def _draw_front(axes: Any, front: Sequence[dict[str, Any]]) -> None:
         [row["fid"] - row["fid_low"] for row in front],
         [row["fid_high"] - row["fid"] for row in front],
     ]
-    axes.errorbar(sizes, fids, yerr=bars, color="black", linewidth=1, capsize=3, zorder=3)
+    # Between two points a user gets the smaller model's quality: a staircase.
+    axes.step(sizes, fids, where="post", color="black", linewidth=1, zorder=3)
+    axes.errorbar(sizes, fids, yerr=bars, fmt="none", color="black", capsize=3, zorder=3)
     for row in front:
         axes.annotate(
             f"{row['rank']}",

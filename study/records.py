@@ -97,8 +97,8 @@ def objective_values(scores: Mapping[str, Any], objectives: tuple[str, ...]) -> 
     return values
 
 
-def as_row(record: TrialRecord) -> dict[str, Any]:
-    """Return a finished trial as a flat row of the front's columns."""
+def as_row(record: TrialRecord, package_path: str | None = None) -> dict[str, Any]:
+    """Return a complete trial as a flat row of the front's columns."""
     if record.recipe is None or record.scores is None:
         raise ValueError(f"trial {record.number} is {record.state}; allowed: a complete one")
     recipe, compression = record.recipe, record.recipe.compression
@@ -113,6 +113,7 @@ def as_row(record: TrialRecord) -> dict[str, Any]:
         "quantization": compression.quantization,
         **{name: record.scores.get(name) for name in SCORE_COLUMNS},
         "backbone_key": recipe.backbone_key,
+        "package_path": package_path,
         # New columns are added at the end.
         "widths": "-".join(map(str, recipe.network.widths)),
         "label_agreement": record.scores.get("label_agreement"),

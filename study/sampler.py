@@ -6,6 +6,7 @@ those of a backbone near the front, and TPE draws the compression alone.
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,10 +67,12 @@ class Proposer:
         trials = self.storage.frozen_trials()
         number = len([trial for trial in trials if trial.state.name != "WAITING"])
         seed = draw_seed(self._seed, number)
-        sampler = TPESampler(multivariate=True, group=True, seed=seed)
-        if backbone := self._backbone_to_reuse(trials, np.random.default_rng(seed)):
-            return PartialFixedSampler(backbone, sampler)
-        return sampler
+        backbone = self._backbone_to_reuse(trials, np.random.default_rng(seed))
+        with warnings.catch_warnings():
+            # Only with groups does TPE model the knobs that exist in some trials alone.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = TPESampler(multivariate=True, group=True, seed=seed)
+            return sampler if backbone is None else PartialFixedSampler(backbone, sampler)
 
     def _backbone_to_reuse(
         self, trials: Sequence[optuna.trial.FrozenTrial], generator: np.random.Generator

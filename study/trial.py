@@ -5,6 +5,7 @@ backbone -> EMA track -> prune -> quantize and package -> reload -> generate -> 
 
 import functools
 import platform
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,6 +123,8 @@ def _conditions(context: Context) -> Scores:
     return {
         "device": context.device,
         "threads": context.threads,
+        # Of the worker so far; a reused one keeps the peak of its earlier trials.
+        "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "python": platform.python_version(),
         "torch": version("torch"),
         "paretodiff": version("paretodiff"),

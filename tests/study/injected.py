@@ -1,0 +1,74 @@
+"""What a trial does in tests of the engine: sleeps, fails or dies instead of training.
+
+As a command it runs the real search with one of these: `python injected.py NAME [ARGUMENTS]`.
+"""
+
+import os
+import signal
+import sys
+import time
+
+from diffusion.recipe import Recipe
+from study import cli
+from study.records import Scores
+from study.search import main
+from study.trial import Context
+
+
+def tabulated(recipe: Recipe, context: Context) -> Scores:
+    """Score by the recipe's hash, so that every run of it gives the same values."""
+    share = int(recipe.key[:8], 16) / 16**8
+    context.trial_dir.mkdir(parents=True, exist_ok=True)
+    (context.trial_dir / "model.pdm").write_text(recipe.key)
+    context.on_progress("train", 0.5)
+    return {
+        "fid": 10 + 90 * share,
+        "fid_low": 5.0,
+        "fid_high": 100.0,
+        "fid_held_out": 11 + 90 * share,
+        "fid_noise": 600.0,
+        "fid_num_images": 10,
+        "label_agreement": 0.5,
+        "size_bytes": int(1e6 * (1.5 - share) ** 2),
+        "gzip_state_dict_bytes": 1,
+        "parameters": 1,
+        "nonzero_parameters": 1,
+        "macs": 1,
+        "latency_ms": 1.0,
+        "train_images": 1,
+        "train_seconds": 1.0,
+    }
+
+
+def slow(recipe: Recipe, context: Context) -> Scores:
+    """Take half a second, and note each start in the run's folder."""
+    with (context.trial_dir.parent.parent / "starts.txt").open("a") as starts:
+        starts.write(f"{context.trial_dir.name}\n")
+    time.sleep(0.5)
+    return tabulated(recipe, context)
+
+
+def failing(recipe: Recipe, context: Context) -> Scores:
+    """Raise, return NaN or die, by trial number; else succeed."""
+    number = int(context.trial_dir.name)
+    if number == 1:
+        raise RuntimeError("boom")
+    scores = tabulated(recipe, context)
+    if number == 2:
+        scores["fid"] = float("nan")
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 4:
+        del scores["size_bytes"]
+    return scores
+
+
+def hopeless(recipe: Recipe, context: Context) -> Scores:
+    """Fail always."""
+    raise RuntimeError("nothing works")
+
+
+CHOICES = {f.__name__: f for f in (tabulated, slow, failing, hopeless)}
+
+if __name__ == "__main__":
+    cli.run_command(lambda: main(sys.argv[2:], evaluate=CHOICES[sys.argv[1]]))

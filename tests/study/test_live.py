@@ -1,0 +1,70 @@
+"""What a person reads: lines that carry the facts, in a terminal and outside one."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from diffusion.recipe import Recipe
+from study.live import LiveView, describe, format_seconds
+from study.plot import format_bytes
+
+
+def view(terminal: bool, trials: int = 4) -> tuple[LiveView, io.StringIO]:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=80)
+    return LiveView(console, trials, finished=1, failed=0), out
+
+
+def test_lines_outside_a_terminal_tell_starts_ends_and_failures(digit_recipe: Recipe) -> None:
+    live, out = view(terminal=False)
+    with live:
+        live.on_start(7, digit_recipe)
+        live.on_progress(7, "train", 0.5)
+        live.on_end(7, {"fid": 12.34, "size_bytes": 98_765}, None)
+        live.on_start(8, digit_recipe)
+        live.on_end(8, None, "diverged at step 3")
+    lines = out.getvalue().splitlines()
+    assert lines[0] == f"trial 7 starts: {describe(digit_recipe)}"
+    assert lines[1].startswith("trial 7 FID 12.3, 98.8 kB (2 of 4 finished, about ")
+    assert lines[3].startswith("trial 8 failed: diverged at step 3 (3 of 4 finished")
+    assert "\x1b" not in out.getvalue()
+
+
+def test_a_terminal_shows_running_finished_failed_best_and_time_left(
+    digit_recipe: Recipe,
+) -> None:
+    live, out = view(terminal=True)
+    with live:
+        live.on_start(1, digit_recipe)
+        live.on_end(1, {"fid": 30.0, "size_bytes": 2_000_000}, None)
+        live.on_start(2, digit_recipe)
+        live.on_end(2, {"fid": 50.0, "size_bytes": 1_000}, None)
+        live.on_start(3, digit_recipe)
+        live.on_progress(3, "generate", 0.25)
+    text = out.getvalue()
+    assert "generate 25%" in text
+    assert "1 running, 3 of 4 finished, about" in text
+    assert "0 failed" in text
+    assert "best FID: trial 1, FID 30.0, 2 MB" in text
+    assert "smallest: trial 2, FID 50.0, 1 kB" in text
+
+
+def test_a_recipe_is_named_by_what_sets_it_apart(digit_recipe: Recipe) -> None:
+    assert describe(digit_recipe) == "mini_ddpm, 8-16, groups 1, ema mid, l1 30% all, weights8"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (185, "3 min 05 s"), (7620, "2 h 07 min")],
+)
+def test_durations_are_written_in_two_units(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (950, "950 B"), (999.6, "1 kB"), (95_123, "95.1 kB"), (1_234_567, "1.23 MB")],
+)
+def test_sizes_are_written_with_three_digits(size: float, text: str) -> None:
+    assert format_bytes(size) == text

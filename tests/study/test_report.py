@@ -1,0 +1,88 @@
+"""The page and the table hold the front's figures, and the page needs no other file."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from study.report import print_front, write_report
+from study.settings import RunSettings
+
+ROW: dict[str, Any] = {
+    "rank": 1,
+    "trial": 17,
+    "architecture": "ncsn",
+    "widths": "32-64-128-256",
+    "groups": 4,
+    "ema": "short",
+    "prune_method": "random",
+    "prune_region": "extremes",
+    "prune_ratio": 0.3,
+    "quantization": "weights8",
+    "size_bytes": 123_456,
+    "fid": 20.04,
+    "fid_low": 18.0,
+    "fid_high": 22.0,
+    "fid_held_out": 23.0,
+    "fid_noise": 600.0,
+    "fid_num_images": 500,
+    "label_agreement": 0.954,
+    "package_path": "front/01-17/model.pdm",
+}
+
+
+@pytest.fixture
+def settings(digit_recipe: Any) -> RunSettings:
+    return RunSettings(
+        space="quick",
+        dataset="<mnist5k>",
+        data=vars(digit_recipe.data),
+        objectives=("fid", "size_bytes"),
+        seed=0,
+        trials=3,
+        time_budget_seconds=None,
+        fid_num_images=500,
+        data_dir=None,
+        cpus_per_trial=1,
+        gpus_per_trial=0,
+        concurrent_trials=2,
+        threads=1,
+        device="cpu",
+    )
+
+
+def test_the_page_shows_the_front_and_embeds_its_pictures(
+    tmp_path: Path, settings: RunSettings
+) -> None:
+    point = tmp_path / "front" / "01-17"
+    point.mkdir(parents=True)
+    for path in (point / "samples.png", tmp_path / "front" / "front.png"):
+        Image.new("L", (4, 4)).save(path)
+    write_report(tmp_path, settings, [], [ROW])
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert not re.search(r'(src|href)="(?!data:)', page), "the page needs another file"
+    for text in ("01-17", "random 30% extremes", "123 kB", "20.0", "18.0-22.0", "95%"):
+        assert text in page
+    assert "&lt;mnist5k&gt;" in page
+    assert "<mnist5k>" not in page
+
+
+def test_a_run_without_a_front_still_has_a_page(tmp_path: Path, settings: RunSettings) -> None:
+    write_report(tmp_path, settings, [], [])
+    assert "trials: none" in (tmp_path / "report.html").read_text()
+
+
+def test_the_printed_front_fits_80_columns_and_keeps_its_figures() -> None:
+    out = io.StringIO()
+    print_front(Console(file=out, width=80), [ROW])
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines[:-1])) <= 80
+    text = " ".join(" ".join(lines).split())
+    for part in ("01-17", "ncsn 32-64-128-256 g4", "123 kB", "20.0", "18.0-22.0", "95%"):
+        assert part in text, part
+    assert "uniform noise has 600, the best point 3.3 % of that" in text

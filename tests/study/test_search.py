@@ -1,0 +1,168 @@
+"""The command: real Ray, a real journal, real signals; only what a trial does is injected."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from study.records import TrialRecord
+from study.settings import RunSettings
+from study.storage import StudyStorage
+
+INJECTED = Path(__file__).parent / "injected.py"
+
+
+def command(evaluate: str, *arguments: str) -> list[str]:
+    return [sys.executable, str(INJECTED), evaluate, *arguments]
+
+
+def search(evaluate: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(evaluate, *arguments), capture_output=True, text=True, timeout=110, check=False
+    )
+
+
+def records(run: Path) -> list[TrialRecord]:
+    storage = StudyStorage(run / "study.journal", RunSettings.load(run).objectives)
+    return storage.records()
+
+
+def wait_for(path: Path, lines: int, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if path.exists() and len(path.read_text().splitlines()) >= lines:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{path} has not {lines} lines after {seconds} s")
+
+
+def front(run: Path) -> list[dict[str, Any]]:
+    points: list[dict[str, Any]] = json.loads((run / "front" / "front.json").read_text())["points"]
+    return points
+
+
+def test_a_study_reaches_its_trials_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
+    out = search("tabulated", "--trials", "18", "--out", str(tmp_path), "--name", "whole")
+    assert out.returncode == 0, out.stderr
+    run = tmp_path / "whole"
+    states = Counter(record.state for record in records(run))
+    assert states["complete"] == 18
+    assert states["running"] == states["failed"] == 0
+    assert {path.name for path in run.iterdir()} == {
+        *("run.json", "study.journal", "trials", "front", "report.html")
+    }
+    points = front(run)
+    assert points
+    assert f"python -m study.generate {run}/front/" in out.stdout
+    assert "1 CPU each" in out.stdout
+    for point in points:
+        assert (run / point["package_path"]).exists()
+    keys = [record.recipe.key for record in records(run) if record.recipe is not None]
+    assert len(set(keys)) == len(keys), "a recipe ran twice"
+
+
+def test_failures_are_recorded_with_reasons_and_the_study_goes_on(tmp_path: Path) -> None:
+    out = search("failing", "--trials", "7", "--out", str(tmp_path), "--name", "bad")
+    assert out.returncode == 0, out.stderr
+    run = tmp_path / "bad"
+    failed = {r.number: r.reason for r in records(run) if r.state == "failed"}
+    assert set(failed) == {1, 2, 3, 4}
+    assert failed[1] == "RuntimeError: boom"
+    assert "boom" in (run / "trials" / "1" / "log.txt").read_text()
+    assert failed[2] == "fid is nan; allowed: a finite number"
+    assert failed[3] == "its worker process died"
+    assert failed[4] == "size_bytes is None; allowed: a finite number"
+    assert not {1, 2, 3, 4} & {point["trial"] for point in front(run)}
+    assert "trial 1 failed: RuntimeError: boom" in out.stdout
+
+
+def test_a_study_where_all_fails_ends_with_status_1_and_says_so(tmp_path: Path) -> None:
+    out = search("hopeless", "--trials", "2", "--out", str(tmp_path), "--name", "none")
+    assert out.returncode == 1
+    assert "nothing works" in out.stdout
+    assert front(tmp_path / "none") == []
+
+
+def test_ctrl_c_writes_the_front_so_far_and_resume_loses_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
+    arguments = ["--trials", "12", "--out", str(tmp_path), "--name", "cut", "--seed", "3"]
+    run = tmp_path / "cut"
+    with subprocess.Popen(
+        command("slow", *arguments), stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        wait_for(run / "starts.txt", 6)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"--resume {run}" in output
+    before = [record for record in records(run) if record.state == "complete"]
+    assert 2 <= len(before) < 12
+    assert front(run)
+
+    out = search("slow", "--resume", str(run))
+    assert out.returncode == 0, out.stderr
+    assert_whole_after_resume(run, before, 12)
+
+
+def test_sigkill_of_the_driver_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    arguments = ["--trials", "10", "--out", str(tmp_path), "--name", "killed"]
+    run = tmp_path / "killed"
+    with subprocess.Popen(
+        command("slow", *arguments), stdout=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        wait_for(run / "starts.txt", 5)
+        process.kill()
+    with (run / "study.journal").open("ab") as journal:
+        journal.write(b'{"op_code": 5, "torn')  # as a crash in the middle of a write
+    out = search("slow", "--resume", str(run))
+    assert out.returncode == 0, out.stderr
+    assert_whole_after_resume(run, [], 10)
+
+
+def assert_whole_after_resume(run: Path, before: Sequence[TrialRecord], trials: int) -> None:
+    after = records(run)
+    complete = {record.number: record for record in after if record.state == "complete"}
+    assert len(complete) == trials
+    assert all(record.state in ("complete", "infeasible", "waiting") for record in after)
+    for record in before:
+        assert complete[record.number] == record
+    starts = Counter((run / "starts.txt").read_text().split())
+    for record in before:
+        assert starts[str(record.number)] == 1, "a finished trial ran again"
+
+
+def test_resume_with_more_trials_adds_them(tmp_path: Path) -> None:
+    search("tabulated", "--trials", "3", "--out", str(tmp_path), "--name", "grow")
+    run = tmp_path / "grow"
+    first = records(run)
+    out = search("tabulated", "--resume", str(run), "--trials", "5")
+    assert out.returncode == 0, out.stderr
+    complete = [record for record in records(run) if record.state == "complete"]
+    assert len(complete) == 5
+    assert complete[:3] == [record for record in first if record.state == "complete"]
+
+
+def test_the_time_budget_starts_nothing_after_its_end(tmp_path: Path) -> None:
+    arguments = ["--trials", "500", "--time-budget", "3s", "--out", str(tmp_path)]
+    out = search("slow", *arguments, "--name", "late")
+    assert out.returncode == 0, out.stderr
+    states = Counter(record.state for record in records(tmp_path / "late"))
+    assert 0 < states["complete"] < 30
+    assert states["running"] == 0
+
+
+def test_one_worker_and_one_seed_give_the_same_study_twice(tmp_path: Path) -> None:
+    runs = []
+    for name in ("a", "b"):
+        arguments = ["--trials", "20", "--concurrent-trials", "1", "--seed", "7"]
+        out = search("tabulated", *arguments, "--out", str(tmp_path), "--name", name)
+        assert out.returncode == 0, out.stderr
+        runs.append([(r.number, r.state, r.recipe, r.scores) for r in records(tmp_path / name)])
+    assert runs[0] == runs[1]

@@ -1,0 +1,56 @@
+"""A run's settings come back as they were written; its folder is new and numbered."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from study.settings import RunSettings, new_run_dir, save_settings
+
+SETTINGS = RunSettings(
+    space="quick",
+    dataset="mnist5k",
+    data={"name": "mnist5k"},
+    objectives=("fid", "size_bytes"),
+    seed=3,
+    trials=5,
+    time_budget_seconds=1.5,
+    fid_num_images=500,
+    data_dir=None,
+    cpus_per_trial=0.5,
+    gpus_per_trial=0.0,
+    concurrent_trials=2,
+    threads=1,
+    device="cpu",
+)
+
+
+def test_settings_round_trip_with_the_versions_that_made_them(tmp_path: Path) -> None:
+    save_settings(tmp_path / "run", SETTINGS)
+    assert RunSettings.load(tmp_path / "run") == SETTINGS
+    written = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert {"paretodiff", "torch", "ray", "optuna"} <= set(written["versions"])
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RunSettings)])
+def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
+    save_settings(tmp_path, SETTINGS)
+    values = json.loads((tmp_path / "run.json").read_text())
+    del values[field]
+    (tmp_path / "run.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=f"lacks {field}"):
+        RunSettings.load(tmp_path)
+
+
+def test_runs_are_numbered_after_the_largest(tmp_path: Path) -> None:
+    assert new_run_dir(tmp_path, None, "quick") == tmp_path / "quick-001"
+    for name in ("quick-001", "quick-007", "quick-x", "other-050"):
+        (tmp_path / name).mkdir()
+    assert new_run_dir(tmp_path, None, "quick") == tmp_path / "quick-008"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/abs", "-x", "a b", "ü"])
+def test_names_that_are_no_plain_folder_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="allowed: letters"):
+        new_run_dir(tmp_path, name, "quick")

@@ -1,0 +1,138 @@
+"""One trial, run for real without Ray: what is scored is the file that ships."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from diffusion.compress.package import read_package
+from diffusion.data import load_dataset
+from diffusion.errors import DataUnavailable
+from diffusion.recipe import CompressionConfig, Recipe
+from diffusion.score.extractor import build_extractor
+from diffusion.score.quality import References, score_images, score_labels
+from study.front import front_rows
+from study.generate import main as generate
+from study.records import SCORE_COLUMNS, TrialRecord
+from study.trial import Context, evaluate
+
+
+@pytest.fixture(scope="module")
+def finished(
+    digit_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any], list[tuple[str, float]]]:
+    """A run folder with one evaluated trial, its scores and the progress it told."""
+    run, told = tmp_path_factory.mktemp("run"), []
+    scores = evaluate(
+        digit_recipe, context(run, 0, lambda stage, share: told.append((stage, share)))
+    )
+    return run, scores, told
+
+
+def context(run: Path, number: int, on_progress: Any = lambda stage, share: None) -> Context:
+    return Context(
+        dataset="mnist5k",
+        data_dir=None,
+        trial_dir=run / "trials" / str(number),
+        store_dir=run / "backbones",
+        fid_num_images=120,
+        on_progress=on_progress,
+    )
+
+
+def test_the_trial_folder_holds_what_the_design_lists(finished: Any, digit_recipe: Recipe) -> None:
+    run, scores, told = finished
+    folder = run / "trials" / "0"
+    assert {path.name for path in folder.iterdir()} == {
+        *("recipe.json", "model.pdm", "samples.png", "scores.json")
+    }
+    assert Recipe.from_dict(json.loads((folder / "recipe.json").read_text())) == digit_recipe
+    assert json.loads((folder / "scores.json").read_text()) == scores
+    assert scores["size_bytes"] == (folder / "model.pdm").stat().st_size
+    with Image.open(folder / "samples.png") as picture:
+        assert picture.width > 10 * 28
+    assert ("train", 1.0) in told
+    assert ("generate", 1.0) in told
+
+
+def test_scores_are_those_of_the_reloaded_package(finished: Any) -> None:
+    run, scores, _ = finished
+    dataset = load_dataset("mnist5k")
+    model = read_package(run / "trials" / "0" / "model.pdm")
+    labels = score_labels(dataset, 120)
+    torch.set_num_threads(1)
+    references = References.of(dataset, build_extractor(dataset.config()))
+    again = score_images(model.generate(labels), labels, references)
+    assert again["fid"] == pytest.approx(scores["fid"], rel=1e-9)
+    assert again["label_agreement"] == scores["label_agreement"]
+    assert scores["fid_low"] <= scores["fid"] <= scores["fid_high"]
+    assert scores["fid_num_images"] == 120
+
+
+def test_pruned_weights_are_zero_in_the_file_and_counted(finished: Any) -> None:
+    _, scores, _ = finished
+    zeros = 1 - scores["nonzero_parameters"] / scores["parameters"]
+    assert 0.2 < zeros < 0.31  # 30 % of the layers outside the embedding and norms
+
+
+def test_a_trial_row_has_every_column(finished: Any, digit_recipe: Recipe) -> None:
+    _, scores, _ = finished
+    (row,) = front_rows([TrialRecord(0, "complete", digit_recipe, scores)], ("fid", "size_bytes"))
+    assert all(row[name] is not None for name in SCORE_COLUMNS)
+    assert row["package_path"] == "front/01-0/model.pdm"
+
+
+def test_less_bytes_a_weight_is_a_smaller_file_from_one_training(
+    finished: Any, digit_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _, _ = finished
+    monkeypatch.setattr("study.backbones.train", None)  # training again would raise
+    sizes = []
+    for number, quantization in enumerate(("none", "linear8", "linear4", "weights8"), start=1):
+        compression = CompressionConfig(quantization=quantization)
+        recipe = replace(digit_recipe, compression=compression)
+        sizes.append(evaluate(recipe, context(run, number))["size_bytes"])
+    none, linear8, linear4, weights8 = sizes
+    assert none > linear8 > linear4
+    assert none > 3 * weights8
+
+
+def test_a_recipe_of_other_data_is_refused(digit_recipe: Recipe, tmp_path: Path) -> None:
+    other = replace(digit_recipe, data=replace(digit_recipe.data, fingerprint="0" * 16))
+    with pytest.raises(DataUnavailable, match="differs from the one of the recipe"):
+        evaluate(other, context(tmp_path, 0))
+
+
+def test_generate_draws_a_grid_and_an_archive(finished: Any, tmp_path: Path) -> None:
+    import numpy as np
+
+    run, _, _ = finished
+    folder = str(run / "trials" / "0")
+    assert generate([folder, "-n", "12", "--label", "7", "--out", str(tmp_path / "g.png")]) == 0
+    with Image.open(tmp_path / "g.png") as picture:
+        assert picture.size == (2 * (4 * 30 + 2), 2 * (3 * 30 + 2))
+    archives = []
+    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        out = tmp_path / f"{name}.npz"
+        generate([folder, "-n", "20", "--steps", "2", "--seed", seed, "--out", str(out)])
+        with np.load(out, allow_pickle=False) as archive:
+            archives.append((archive["images"], archive["labels"]))
+    images, labels = archives[0]
+    assert images.shape == (20, 1, 28, 28)
+    assert images.dtype == np.uint8
+    assert labels.tolist() == [*range(10), *range(10)]
+    assert (images == archives[1][0]).all()
+    assert (images != archives[2][0]).any()
+
+
+@pytest.mark.parametrize("label", ["10", "99"])
+def test_generate_refuses_a_label_the_model_does_not_have(
+    finished: Any, tmp_path: Path, label: str
+) -> None:
+    folder = str(finished[0] / "trials" / "0")
+    with pytest.raises(ValueError, match=rf"label is {label}; allowed: 0 to 9"):
+        generate([folder, "--label", label, "--out", str(tmp_path / "g.png")])
