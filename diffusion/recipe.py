@@ -7,11 +7,11 @@ else, so that recipes that differ only in compression or sampling share one trai
 import dataclasses
 import hashlib
 import json
-import math
-import types
 import typing
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
+
+from diffusion.config import Config
 
 Architecture = Literal["ncsn", "mini_ddpm"]
 Formulation = Literal["edm"]
@@ -22,91 +22,6 @@ PruneMethod = Literal["none", "random", "l1"]
 PruneRegion = Literal["all", "middle", "extremes"]
 Quantization = Literal["none", "linear8", "linear4", "weights8"]
 SamplerName = Literal["dpm_solver_pp_2m", "euler_maruyama"]
-
-UNIONS = (types.UnionType, typing.Union)
-
-
-def choices(literal: Any) -> tuple[Any, ...]:
-    """Return the allowed values of one of the Literal types above."""
-    return typing.get_args(literal)
-
-
-class Config:
-    """Base of a recipe's parts: checks types and Literal choices, then the part's own rules."""
-
-    def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
-        for config_field in dataclasses.fields(self):  # type: ignore[arg-type]
-            name = config_field.name
-            value = _coerce(getattr(self, name), hints[name])
-            object.__setattr__(self, name, value)
-            if not _matches(value, hints[name]):
-                raise ValueError(f"{self._label(name)} is {value!r}; {_allowed(hints[name])}")
-        self._check()
-
-    def _check(self) -> None:
-        """Raise ValueError where a field breaks a rule that its type does not express."""
-
-    def _label(self, name: str) -> str:
-        return f"{type(self).__name__.removesuffix('Config').lower()}.{name}"
-
-    def _require(self, condition: bool, name: str, allowed: str) -> None:
-        if not condition:
-            value = getattr(self, name)
-            raise ValueError(f"{self._label(name)} is {value!r}; allowed: {allowed}")
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build the part from plain JSON values; unknown or missing keys are an error."""
-        fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-        if not isinstance(values, dict):
-            raise ValueError(f"{cls.__name__} is {values!r}; allowed: an object of its fields")
-        if unknown := sorted(set(values) - set(fields)):
-            raise ValueError(f"{cls.__name__} has no field {unknown}; allowed: {sorted(fields)}")
-        hints = typing.get_type_hints(cls)
-        parts = {
-            name: hints[name].from_dict(value) if _is_config(hints[name]) else value
-            for name, value in values.items()
-        }
-        try:
-            return cls(**parts)
-        except TypeError as error:
-            raise ValueError(f"{cls.__name__}: {error}") from error
-
-
-def _is_config(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, Config)
-
-
-def _coerce(value: Any, hint: Any) -> Any:
-    """JSON knows no tuples and writes 1.0 as 1: restore both."""
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(value)
-    if hint is float and type(value) is int:
-        return float(value)
-    return value
-
-
-def _matches(value: Any, hint: Any) -> bool:
-    origin = typing.get_origin(hint)
-    if origin is Literal:
-        return any(value == choice and type(value) is type(choice) for choice in choices(hint))
-    if origin is tuple:
-        item = typing.get_args(hint)[0]
-        return isinstance(value, tuple) and all(_matches(part, item) for part in value)
-    if origin in UNIONS:
-        return any(_matches(value, option) for option in typing.get_args(hint))
-    if hint is float:
-        return type(value) is float and math.isfinite(value)
-    return type(value) is hint
-
-
-def _allowed(hint: Any) -> str:
-    if typing.get_origin(hint) is Literal:
-        return f"allowed: {', '.join(map(str, choices(hint)))}"
-    if typing.get_origin(hint) in UNIONS:
-        return " or ".join(_allowed(option) for option in typing.get_args(hint))
-    return f"allowed: a {'finite float' if hint is float else getattr(hint, '__name__', hint)}"
 
 
 @dataclass(frozen=True)

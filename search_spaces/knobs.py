@@ -5,6 +5,7 @@ from typing import Any
 
 import optuna
 
+from diffusion.config import choices
 from diffusion.recipe import (
     CompressionConfig,
     EmaConfig,
@@ -12,7 +13,6 @@ from diffusion.recipe import (
     PruneRegion,
     Quantization,
     Track,
-    choices,
 )
 from search_spaces.space import Value
 

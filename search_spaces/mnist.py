@@ -6,6 +6,7 @@ from typing import Any
 
 import optuna
 
+from diffusion.config import choices
 from diffusion.recipe import (
     DataConfig,
     NetworkConfig,
@@ -16,7 +17,6 @@ from diffusion.recipe import (
     SamplingConfig,
     Track,
     TrainingConfig,
-    choices,
 )
 from search_spaces import knobs
 from search_spaces.space import SearchSpace, Value

@@ -26,7 +26,7 @@ class RunningTrial:
 
 
 class LiveView:
-    """Shows a study's progress; a `tuning.Watcher`.
+    """Shows a study's progress; a `dispatch.Watcher`.
 
     Args:
         console: where to write.

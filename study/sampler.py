@@ -37,7 +37,9 @@ class Proposer:
         self._space = space
         self._data = data
         self._seed = seed
-        self._known = {r.recipe.key: r.number for r in storage.records() if r.recipe is not None}
+        records = storage.records()
+        self._known = {r.recipe.key: r.number for r in records if r.recipe is not None}
+        self._orphans = [r.number for r in records if r.state == "running" and r.recipe is None]
         storage.enqueue(space.covering)
 
     def propose(self) -> tuple[int, Recipe] | None:
@@ -47,7 +49,7 @@ class Proposer:
             Its number and recipe, or None where the space holds nothing new any more.
         """
         for _ in range(MOST_REFUSALS):
-            trial = self.storage.ask(self._sampler())
+            trial = self._start()
             try:
                 recipe = self._space.suggest(trial, self._data)
                 build_network(recipe.network, recipe.data)
@@ -61,6 +63,11 @@ class Proposer:
             self.storage.accept(trial, recipe)
             return trial.number, recipe
         return None
+
+    def _start(self) -> optuna.Trial:
+        if self._orphans:
+            return self.storage.reopen(self._orphans.pop(0), self._sampler())
+        return self.storage.ask(self._sampler())
 
     def _sampler(self) -> BaseSampler:
         """Build the sampler of one draw; its seed is the study's and the draw's number."""

@@ -13,7 +13,6 @@ import logging
 import shutil
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from diffusion.recipe import DataConfig
 from diffusion.score.extractor import build_extractor
 from search_spaces import SPACES, load_space
 from study import cli
+from study.dispatch import Dispatcher
 from study.front import Row, write_front
 from study.live import LiveView, format_seconds
 from study.records import DEFAULT_OBJECTIVES, OBJECTIVES, check_objectives
@@ -32,7 +32,13 @@ from study.sampler import Proposer
 from study.settings import JOURNAL_NAME, RunSettings, new_run_dir, save_settings
 from study.storage import StudyStorage
 from study.trial import Context, evaluate
-from study.tuning import Evaluate, StudySearcher, ray_session, resolve_resources, run_trials
+from study.tuning import (
+    Evaluate,
+    Resources,
+    ray_session,
+    resolve_resources,
+    run_trials,
+)
 
 
 def build_parser() -> cli.Parser:
@@ -69,58 +75,59 @@ def main(arguments: list[str] | None = None, evaluate: Evaluate = evaluate) -> i
     given = build_parser().parse_args(arguments)
     resumed = None if given.resume is None else RunSettings.load(given.resume)
     if resumed is not None:
-        _check_resume(given, resumed)
         run_dir = given.resume.resolve()
     else:
         space = load_space(given.space or "quick")
         run_dir = new_run_dir(given.out or Path("runs"), given.name, space.name)
-    console = Console()
+    wanted = _wanted(given) if resumed is None else _wanted_again(given, resumed)
     # From a terminal Ctrl-C reaches Tune by itself; give SIGTERM the same clean end.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with ray_session(given.address):
-        settings = _resolve(given, resumed)
+        resources = resolve_resources(
+            wanted.pop("cpus_per_trial"), wanted.pop("gpus_per_trial"), given.concurrent_trials
+        )
+        settings = RunSettings(**wanted, **resources.to_dict())
         if given.dry_run:
             print(json.dumps({"run_dir": str(run_dir), **settings.to_json()}, indent=2))
             return 0
-        return _run(run_dir, settings, evaluate, console)
+        return _run(run_dir, settings, resources, evaluate)
 
 
-def _resolve(given: argparse.Namespace, resumed: RunSettings | None) -> RunSettings:
-    """Fill in defaults, or a resumed run's settings, and check everything before any writing."""
-    if resumed is not None:
-        cpus = given.cpus_per_trial or resumed.cpus_per_trial
-        gpus = resumed.gpus_per_trial if given.gpus_per_trial is None else given.gpus_per_trial
-    else:
-        cpus, gpus = given.cpus_per_trial, given.gpus_per_trial
-    resources = resolve_resources(cpus, gpus, given.concurrent_trials)
-    placed: dict[str, Any] = {
-        "cpus_per_trial": resources.cpus_per_trial,
-        "gpus_per_trial": resources.gpus_per_trial,
-        "concurrent_trials": resources.concurrent_trials,
-        "threads": resources.threads,
-        "device": resources.device,
-    }
-    if resumed is not None:
-        trials = given.trials or resumed.trials
-        return replace(resumed, trials=trials, time_budget_seconds=given.time_budget, **placed)
+def _wanted(given: argparse.Namespace) -> dict[str, Any]:
+    """Return a new run's settings, all but its resources, checked before anything starts."""
     space = load_space(given.space or "quick")
     objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
     data_dir = None if given.data_dir is None else given.data_dir.expanduser().resolve()
     dataset = load_dataset(given.dataset or "mnist5k", data_dir, download=given.download)
     data = dataset.config()
     build_extractor(data)
-    return RunSettings(
-        space=space.name,
-        dataset=dataset.name,
-        data=vars(data),
-        objectives=objectives,
-        seed=given.seed or 0,
-        trials=given.trials or space.trials,
-        time_budget_seconds=given.time_budget,
-        fid_num_images=space.fid_num_images,
-        data_dir=None if data_dir is None else str(data_dir),
-        **placed,
-    )
+    return {
+        "space": space.name,
+        "dataset": dataset.name,
+        "data": vars(data),
+        "objectives": objectives,
+        "seed": given.seed or 0,
+        "trials": given.trials or space.trials,
+        "time_budget_seconds": given.time_budget,
+        "fid_num_images": space.fid_num_images,
+        "data_dir": None if data_dir is None else str(data_dir),
+        "cpus_per_trial": given.cpus_per_trial,
+        "gpus_per_trial": given.gpus_per_trial,
+    }
+
+
+def _wanted_again(given: argparse.Namespace, resumed: RunSettings) -> dict[str, Any]:
+    """Return a resumed run's settings with what may change of them."""
+    _check_resume(given, resumed)
+    gpus = resumed.gpus_per_trial if given.gpus_per_trial is None else given.gpus_per_trial
+    kept = ("space", "dataset", "data", "objectives", "seed", "fid_num_images", "data_dir")
+    return {
+        **{name: getattr(resumed, name) for name in kept},
+        "trials": given.trials or resumed.trials,
+        "time_budget_seconds": given.time_budget,
+        "cpus_per_trial": given.cpus_per_trial or resumed.cpus_per_trial,
+        "gpus_per_trial": gpus,
+    }
 
 
 def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
@@ -136,10 +143,10 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
             raise ValueError(f"{name} is {value!r}, but the run has {known!r}; allowed: the same")
 
 
-def _run(run_dir: Path, settings: RunSettings, evaluate: Evaluate, console: Console) -> int:
+def _run(run_dir: Path, settings: RunSettings, resources: Resources, evaluate: Evaluate) -> int:
     """Run the trials that are missing, then write the front of what is finished."""
+    start, console = time.time(), Console()
     save_settings(run_dir, settings)
-    start = time.time()
     storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives)
     records = storage.records()
     finished = [record for record in records if record.finished]
@@ -158,7 +165,7 @@ def _run(run_dir: Path, settings: RunSettings, evaluate: Evaluate, console: Cons
     budget = settings.time_budget_seconds
     view = LiveView(console, settings.trials, len(finished), len(failed), budget)
     deadline = None if budget is None else start + budget
-    searcher = StudySearcher(proposer, settings.trials, deadline, view)
+    dispatcher = Dispatcher(proposer, settings.trials, deadline, view)
     context = Context(
         dataset=settings.dataset,
         data_dir=None if settings.data_dir is None else Path(settings.data_dir),
@@ -168,17 +175,14 @@ def _run(run_dir: Path, settings: RunSettings, evaluate: Evaluate, console: Cons
         device=settings.device,
         threads=settings.threads,
     )
-    resources = resolve_resources(
-        settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent_trials
-    )
     scratch_dir = run_dir / ".tune"
     try:
         with view:
-            run_trials(searcher, evaluate, context, resources, scratch_dir)
+            run_trials(dispatcher, evaluate, context, resources, scratch_dir)
     finally:
         shutil.rmtree(scratch_dir, ignore_errors=True)
     return _finish(
-        run_dir, settings, storage, console, interrupted=not searcher.ended, start=start
+        run_dir, settings, storage, console, interrupted=not dispatcher.ended, start=start
     )
 
 
@@ -208,7 +212,8 @@ def _finish(
     if rows:
         _say_next(console, run_dir, rows)
     if interrupted:
-        console.print(f"interrupted; go on with: python -m study.search --resume {run_dir}")
+        resume = f"python -m study.search --resume {_shortest(run_dir)}"
+        console.print(f"interrupted; go on with: {resume}", soft_wrap=True, highlight=False)
         return cli.INTERRUPTED_STATUS
     if not rows:
         console.print("no trial is complete, so there is no front")

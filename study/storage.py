@@ -68,6 +68,11 @@ class StudyStorage:
         self._study.sampler = sampler
         return self._study.ask()
 
+    def reopen(self, number: int, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
+        """Return a running trial that a crash left without a recipe; known knobs stay."""
+        self._study.sampler = sampler
+        return optuna.Trial(self._study, self.frozen_trials()[number]._trial_id)
+
     def accept(self, trial: optuna.Trial, recipe: Recipe) -> None:
         """Keep the recipe of a started trial."""
         trial.set_constraint(FEASIBLE, 0.0)

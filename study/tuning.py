@@ -1,8 +1,8 @@
 """Ray Tune runs the trials: one of the two files on Ray. The state that matters is the storage's.
 
 Tune schedules, places and restarts workers; a thin searcher of ours hands it numbered recipes and
-tells the storage how they ended. Nothing is restored from Tune: a new Tuner on the same study
-runs what is missing.
+hears how they ended. Nothing is restored from Tune: a new Tuner on the same study runs what is
+missing.
 """
 
 import json
@@ -10,12 +10,11 @@ import logging
 import os
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -27,11 +26,9 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from diffusion.recipe import Recipe
-from study.records import Scores, TrialRecord
-from study.sampler import Proposer
+from study.dispatch import Dispatcher
+from study.records import Scores
 from study.trial import Context
-
-logger = logging.getLogger(__name__)
 
 WORKER_DEATHS_ALLOWED = 1  # A trial whose process dies is started once more.
 REPORT_EVERY_SECONDS = 1.0
@@ -57,18 +54,9 @@ class Resources:
         """Where a trial's tensors live."""
         return "cuda" if self.gpus_per_trial > 0 else "cpu"
 
-
-class Watcher(Protocol):
-    """Is told what happens; the live table is one."""
-
-    def on_start(self, number: int, recipe: Recipe) -> None:
-        """A trial begins."""
-
-    def on_progress(self, number: int, stage: str, share: float) -> None:
-        """A running trial has done a share of a stage."""
-
-    def on_end(self, number: int, scores: Scores | None, reason: str | None) -> None:
-        """A trial is complete, or failed for a reason."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return {**vars(self), "threads": self.threads, "device": self.device}
 
 
 @contextmanager
@@ -114,128 +102,62 @@ def resolve_resources(
 
 
 class StudySearcher(Searcher):
-    """Hands numbered recipes to Tune and tells the storage how they end.
+    """What Tune asks for trials: a thin adapter around the dispatcher."""
 
-    Trials that an earlier driver left running come first, under their own numbers. A recipe whose
-    backbone a running trial is training is held back until that one is done.
-
-    Attributes:
-        ended: whether it had nothing more to hand out; false when a study was interrupted.
-    """
-
-    def __init__(
-        self, proposer: Proposer, trials: int, deadline: float | None, watcher: Watcher
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         super().__init__()
-        self._proposer = proposer
-        self._storage = proposer.storage
-        self._trials = trials
-        self._deadline = deadline
-        self._watcher = watcher
-        self.ended = False
-        self._running: dict[str, tuple[int, Recipe, float]] = {}
-        records = self._storage.records()
-        self._finished = sum(record.finished for record in records)
-        self._trained = {_trained_key(r) for r in records if r.state == "complete"}
-        self._held = deque(
-            (r.number, r.recipe) for r in records if r.state == "running" and r.recipe is not None
-        )
+        self._dispatcher = dispatcher
+        self._numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial for Tune, None while nothing may start, or FINISHED."""
-        next_trial = None if self._is_spent() else self._take_held() or self._take_new()
-        if next_trial is None:
-            # Tune asks again while trials run; without any, nothing more will come.
-            self.ended = not self._running
-            return Searcher.FINISHED if self.ended else None
-        number, recipe = next_trial
-        self._running[trial_id] = (number, recipe, time.time())
-        self._watcher.on_start(number, recipe)
-        return {"number": number, "recipe": json.dumps(recipe.to_dict())}
+        """Return the next trial's config, None while nothing may start, or FINISHED."""
+        assignment = self._dispatcher.next()
+        if assignment is None:
+            return Searcher.FINISHED if self._dispatcher.ended else None
+        self._numbers[trial_id] = assignment.number
+        recipe = json.dumps(assignment.recipe.to_dict())
+        return {"number": assignment.number, "recipe": recipe}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass a running trial's progress on."""
-        if trial_id in self._running and "stage" in result:
-            number = self._running[trial_id][0]
-            self._watcher.on_progress(number, result["stage"], result["share"])
+        if trial_id in self._numbers and "stage" in result:
+            self._dispatcher.progress(self._numbers[trial_id], result["stage"], result["share"])
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell the storage how a trial ended; one that was cut off stays running there."""
-        number, _, start = self._running.pop(trial_id)
-        wall_seconds = round(time.time() - start, 3)
-        result = result or {}
-        if result.get("scores") is not None:
-            self._storage.complete(number, json.loads(result["scores"]), wall_seconds)
-        elif result.get("reason") is not None:
-            self._storage.fail(number, result["reason"], wall_seconds)
+        """Pass on how a trial ended."""
+        number, result = self._numbers.pop(trial_id), result or {}
+        if "scores" in result:
+            self._dispatcher.end(number, json.loads(result["scores"]), None)
+        elif "reason" in result:
+            self._dispatcher.end(number, None, result["reason"])
         elif error:
-            self._storage.fail(number, "its worker process died", wall_seconds)
-        else:
-            return
-        self._finished += 1
-        record = self._storage.record(number)
-        if record.state == "complete":
-            self._trained.add(_trained_key(record))
-        self._watcher.on_end(number, record.scores, record.reason)
+            self._dispatcher.end(number, None, "its worker process died")
+        else:  # cut off by the user
+            self._dispatcher.abandon(number)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write which trials run, for a person to read; nothing is restored from it."""
+        Path(checkpoint_path).write_text(json.dumps(self._numbers))
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher for a restore that is never made: leave all out."""
         return {}
 
-    def save(self, checkpoint_path: str) -> None:
-        """Write which trials run, for a person to read; nothing is restored from it."""
-        numbers = {trial_id: number for trial_id, (number, _, _) in self._running.items()}
-        Path(checkpoint_path).write_text(json.dumps(numbers))
-
     def set_max_concurrency(self, max_concurrent: int) -> bool:
         """Keep Tune from wrapping the limit around a retried trial, which it would lose."""
         return True
 
-    def _is_spent(self) -> bool:
-        late = self._deadline is not None and time.time() >= self._deadline
-        return late or self._finished + len(self._running) >= self._trials
-
-    def _take_held(self) -> tuple[int, Recipe] | None:
-        for position, (number, recipe) in enumerate(self._held):
-            if not self._in_training(recipe):
-                del self._held[position]
-                return number, recipe
-        return None
-
-    def _take_new(self) -> tuple[int, Recipe] | None:
-        while len(self._running) + len(self._held) + self._finished < self._trials:
-            proposal = self._proposer.propose()
-            if proposal is None:
-                if not self._running and not self._held:
-                    logger.warning("the search space holds nothing new; the study ends early")
-                return None
-            if not self._in_training(proposal[1]):
-                return proposal
-            self._held.append(proposal)
-        return None
-
-    def _in_training(self, recipe: Recipe) -> bool:
-        key = (recipe.backbone_key, recipe.training.train_images)
-        return key not in self._trained and any(
-            recipe.backbone_key == other.backbone_key for _, other, _ in self._running.values()
-        )
-
-
-def _trained_key(record: TrialRecord) -> tuple[str, int] | None:
-    recipe = record.recipe
-    return None if recipe is None else (recipe.backbone_key, recipe.training.train_images)
-
 
 def run_trials(
-    searcher: StudySearcher,
+    dispatcher: Dispatcher,
     evaluate: Evaluate,
     context: Context,
     resources: Resources,
     scratch_dir: Path,
 ) -> None:
-    """Run trials until the searcher has no more, or the user interrupts.
+    """Run trials until the dispatcher has no more, or the user interrupts.
 
     Args:
         evaluate: called in a worker with a recipe and `context`; its trial_dir is the folder
@@ -249,7 +171,7 @@ def run_trials(
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=StudySearcher(dispatcher),
             num_samples=-1,
             max_concurrent_trials=resources.concurrent_trials,
             reuse_actors=True,

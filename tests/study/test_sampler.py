@@ -69,6 +69,18 @@ def test_draws_depend_on_the_seed_and_the_number_alone(tmp_path: Path) -> None:
     assert len({draw_seed(seed, n) for seed in range(30) for n in range(30)}) == 900
 
 
+def test_a_trial_cut_off_before_its_recipe_is_taken_up_again(tmp_path: Path) -> None:
+    source = proposer(tmp_path)
+    run(source, 2)
+    source.storage.ask(optuna.samplers.RandomSampler(seed=0))  # and then the driver dies
+    number, recipe = proposer(tmp_path).propose() or (None, None)
+    assert number == 2
+    assert recipe is not None
+    assert recipe.network.groups == dict(QUICK.covering[2])["backbone.groups"]
+    states = [r.state for r in StudyStorage(tmp_path / "study.journal", OBJECTIVES).records()]
+    assert states[:3] == ["complete", "complete", "running"]
+
+
 def one_knob(trial: optuna.Trial, data: DataConfig) -> Recipe:
     groups = trial.suggest_categorical("backbone.groups", [1, 2, 3])
     network = NetworkConfig("mini_ddpm", (8, 16), groups=groups, patch_size=2)
