@@ -19,7 +19,7 @@ TORCHVISION_NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10
 DATASET_NAMES = ("mnist5k", *TORCHVISION_NAMES, "folder:PATH")
 MNIST5K_FILE = "data/mnist_5k.csv.gz"
 MNIST5K_TRAIN_PER_CLASS = 400
-HELD_OUT_SHARE = 10  # One image in this many of a folder is held out.
+HELD_OUT_ONE_IN = 10  # Of a folder's images.
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _load_folder(name: str) -> ImageDataset:
     images, digests = _read_images([Path(file) for file, _ in folder.samples])
     labels = torch.tensor([label for _, label in folder.samples])
     # The content decides, so renamed files stay on their side and copies never straddle it.
-    held_out = torch.tensor([int(digest, 16) % HELD_OUT_SHARE == 0 for digest in digests])
+    held_out = torch.tensor([int(digest, 16) % HELD_OUT_ONE_IN == 0 for digest in digests])
     if held_out.all() or not held_out.any():
         raise DataUnavailable(
             f"dataset {name!r} has {len(labels)} images; too few to hold any out"

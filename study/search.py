@@ -29,7 +29,7 @@ from study.live import LiveView, format_seconds
 from study.records import DEFAULT_OBJECTIVES, OBJECTIVES, check_objectives
 from study.report import print_front, write_report
 from study.sampler import Proposer
-from study.settings import JOURNAL_NAME, RunSettings, new_run_dir, save_settings
+from study.settings import JOURNAL_NAME, RunSettings, exclusive, new_run_dir, save_settings
 from study.storage import StudyStorage
 from study.trial import Context, evaluate
 from study.tuning import (
@@ -90,7 +90,9 @@ def main(arguments: list[str] | None = None, evaluate: Evaluate = evaluate) -> i
         if given.dry_run:
             print(json.dumps({"run_dir": str(run_dir), **settings.to_json()}, indent=2))
             return 0
-        return _run(run_dir, settings, resources, evaluate)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with exclusive(run_dir):
+            return _run(run_dir, settings, resources, evaluate)
 
 
 def _wanted(given: argparse.Namespace) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """The settings of a run: resolved once, written to run.json, read again on resume."""
 
 import dataclasses
+import fcntl
 import json
 import os
 import platform
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -99,9 +102,23 @@ def new_run_dir(out: Path, name: str | None, space: str) -> Path:
     return run_dir
 
 
+@contextmanager
+def exclusive(run_dir: Path) -> Iterator[None]:
+    """Keep other drivers off a run; the operating system lets go when this process ends.
+
+    Raises:
+        ValueError: another process runs it.
+    """
+    with (run_dir / JOURNAL_NAME).open("ab") as journal:
+        try:
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"run {run_dir} is in use by another process") from error
+        yield
+
+
 def save_settings(run_dir: Path, settings: RunSettings) -> None:
-    """Create the run's folder where it is new, and write run.json."""
-    run_dir.mkdir(parents=True, exist_ok=True)
+    """Write run.json."""
     write_json(run_dir / SETTINGS_NAME, settings.to_json())
 
 

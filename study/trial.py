@@ -85,7 +85,7 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
         labels, on_progress=lambda done: context.on_progress("generate", done / len(labels))
     )
     generate_seconds = time.perf_counter() - start
-    parameters, nonzero_parameters = count_parameters(model.network.requires_grad_())
+    parameters, nonzero_parameters = count_parameters(model.network)
     scores: Scores = {
         "size_bytes": size_bytes,
         "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network),
@@ -101,6 +101,8 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
     }
     write_json(context.trial_dir / "scores.json", scores)
     save_grid(_pick_samples(images, labels), SAMPLE_COLUMNS, context.trial_dir / "samples.png")
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # the worker waits for its next trial; others need the memory
     return scores
 
 

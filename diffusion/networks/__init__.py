@@ -48,6 +48,6 @@ def count_macs(network: nn.Module, data: DataConfig) -> int:
 
 
 def count_parameters(network: nn.Module) -> tuple[int, int]:
-    """Count the trainable parameters of a network: all of them, and those not zero."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    """Count the parameters of a network: all of them, and those not zero."""
+    parameters = list(network.parameters())
     return sum(p.numel() for p in parameters), sum(int(p.count_nonzero()) for p in parameters)

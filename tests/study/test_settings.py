@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.settings import RunSettings, new_run_dir, save_settings
+from study.settings import RunSettings, exclusive, new_run_dir, save_settings
 
 SETTINGS = RunSettings(
     space="quick",
@@ -27,9 +27,9 @@ SETTINGS = RunSettings(
 
 
 def test_settings_round_trip_with_the_versions_that_made_them(tmp_path: Path) -> None:
-    save_settings(tmp_path / "run", SETTINGS)
-    assert RunSettings.load(tmp_path / "run") == SETTINGS
-    written = json.loads((tmp_path / "run" / "run.json").read_text())
+    save_settings(tmp_path, SETTINGS)
+    assert RunSettings.load(tmp_path) == SETTINGS
+    written = json.loads((tmp_path / "run.json").read_text())
     assert {"paretodiff", "torch", "ray", "optuna"} <= set(written["versions"])
 
 
@@ -41,6 +41,14 @@ def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
     (tmp_path / "run.json").write_text(json.dumps(values))
     with pytest.raises(ValueError, match=f"lacks {field}"):
         RunSettings.load(tmp_path)
+
+
+def test_a_run_belongs_to_one_driver_at_a_time(tmp_path: Path) -> None:
+    with exclusive(tmp_path), pytest.raises(ValueError, match="is in use by another process"):  # noqa: SIM117
+        with exclusive(tmp_path):
+            pass
+    with exclusive(tmp_path):
+        assert (tmp_path / "study.journal").read_bytes() == b""
 
 
 def test_runs_are_numbered_after_the_largest(tmp_path: Path) -> None:

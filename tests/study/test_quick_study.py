@@ -1,0 +1,90 @@
+"""The quick study, run for real: minutes of training, and every promise it makes to a user."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion.config import choices
+from diffusion.data import load_dataset
+from diffusion.recipe import PruneMethod, PruneRegion, Quantization, Track
+from diffusion.score.extractor import build_extractor
+from diffusion.score.quality import References, score_images
+from study.records import TrialRecord
+from study.settings import RunSettings
+from study.storage import StudyStorage
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one quick study."""
+    out = tmp_path_factory.mktemp("runs")
+    subprocess.run([sys.executable, "-m", "study.search", "--out", str(out)], check=True)
+    return out / "quick-001"
+
+
+@pytest.fixture(scope="module")
+def complete(run: Path) -> list[TrialRecord]:
+    storage = StudyStorage(run / "study.journal", RunSettings.load(run).objectives)
+    return [record for record in storage.records() if record.state == "complete"]
+
+
+@pytest.fixture(scope="module")
+def points(run: Path) -> list[dict[str, Any]]:
+    front: list[dict[str, Any]] = json.loads((run / "front" / "front.json").read_text())["points"]
+    return front
+
+
+def test_it_covers_what_it_promises(complete: list[TrialRecord]) -> None:
+    recipes = [record.recipe for record in complete if record.recipe is not None]
+    assert len(recipes) >= 16
+    assert len({r.backbone_key for r in recipes}) >= 4
+    assert {r.network.architecture for r in recipes} == {"ncsn", "mini_ddpm"}
+    assert {r.network.groups for r in recipes} == {1, 2, 4}
+    assert {r.compression.prune_method for r in recipes} == set(choices(PruneMethod))
+    assert {r.compression.prune_region for r in recipes} == set(choices(PruneRegion))
+    assert {r.compression.quantization for r in recipes} == set(choices(Quantization))
+    assert {r.ema.track for r in recipes} == set(choices(Track))
+
+
+def test_each_backbone_is_trained_once(run: Path, complete: list[TrialRecord]) -> None:
+    trained = Counter(
+        (record.recipe.backbone_key, (record.scores or {})["train_seconds"])
+        for record in complete
+        if record.recipe is not None
+    )
+    assert len(trained) == len({key for key, _ in trained}), "two trainings of one backbone"
+    assert len(list((run / "backbones").iterdir())) == len(trained)
+
+
+def test_the_front_is_long_and_wide(points: list[dict[str, Any]]) -> None:
+    sizes = [point["size_bytes"] for point in points]
+    assert len(points) >= 5
+    assert max(sizes) >= 4 * min(sizes)
+
+
+def test_a_trial_stays_within_its_memory(complete: list[TrialRecord]) -> None:
+    assert max((record.scores or {})["peak_memory_bytes"] for record in complete) < 2e9
+
+
+def test_the_digits_are_digits(run: Path, points: list[dict[str, Any]], tmp_path: Path) -> None:
+    best = min(points, key=lambda point: point["fid"])
+    folder = (run / best["package_path"]).parent
+    out = tmp_path / "digits.npz"
+    command = [sys.executable, "-m", "study.generate", str(folder), "-n", "1000"]
+    subprocess.run([*command, "--out", str(out)], check=True)
+    with np.load(out, allow_pickle=False) as archive:
+        images, labels = map(torch.from_numpy, (archive["images"], archive["labels"]))
+    dataset = load_dataset("mnist5k")
+    references = References.of(dataset, build_extractor(dataset.config()))
+    scores = score_images(images, labels, references)
+    assert scores["label_agreement"] >= 0.9
+    assert scores["fid"] <= 0.045 * scores["fid_noise"]
