@@ -24,7 +24,9 @@ class Config:
             value = _coerce(getattr(self, name), hints[name])
             object.__setattr__(self, name, value)
             if not _matches(value, hints[name]):
-                raise ValueError(f"{self._label(name)} is {value!r}; {_allowed(hints[name])}")
+                raise ValueError(
+                    f"{self._label(name)} is {value!r}; allowed: {_allowed(hints[name])}"
+                )
         self._check()
 
     def _check(self) -> None:
@@ -65,8 +67,11 @@ def _coerce(value: Any, hint: Any) -> Any:
     """JSON knows no tuples and writes 1.0 as 1: restore both."""
     if typing.get_origin(hint) is tuple and isinstance(value, list):
         return tuple(value)
-    if hint is float and type(value) is int:
-        return float(value)
+    if hint is float and type(value) in (int, float):
+        try:
+            return float(value) + 0.0  # -0.0 is 0.0: equal recipes have equal keys
+        except OverflowError:
+            return math.inf  # refused with the field's name
     return value
 
 
@@ -85,8 +90,13 @@ def _matches(value: Any, hint: Any) -> bool:
 
 
 def _allowed(hint: Any) -> str:
-    if typing.get_origin(hint) is Literal:
-        return f"allowed: {', '.join(map(str, choices(hint)))}"
-    if typing.get_origin(hint) in UNIONS:
+    """Say in words what a type allows."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return ", ".join(map(str, choices(hint)))
+    if origin in UNIONS:
         return " or ".join(_allowed(option) for option in typing.get_args(hint))
-    return f"allowed: a {'finite float' if hint is float else getattr(hint, '__name__', hint)}"
+    if origin is tuple:
+        return f"a list, each {_allowed(typing.get_args(hint)[0])}"
+    names = {float: "a finite number", int: "a whole number", bool: "true or false", str: "a text"}
+    return names.get(hint, f"a {getattr(hint, '__name__', hint)}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,6 +21,11 @@ DATASET_NAMES = ("mnist5k", *TORCHVISION_NAMES, "folder:PATH")
 MNIST5K_FILE = "data/mnist_5k.csv.gz"
 MNIST5K_TRAIN_PER_CLASS = 400
 HELD_OUT_ONE_IN = 10  # Of a folder's images.
+# What torchvision and Pillow raise on damaged files.
+READING_ERRORS = (
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError, AssertionError),
+    pickle.UnpicklingError,
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def _load_torchvision(name: str, data_dir: Path | None, download: bool) -> Image
     import torchvision.datasets
 
     root = data_dir or os.environ.get(DATA_DIR_VARIABLE)
-    if root is None:
+    if not root:
         raise DataUnavailable(
             f"dataset {name!r} needs a folder: give --data-dir DIR or set ${DATA_DIR_VARIABLE}"
         )
@@ -124,9 +130,9 @@ def _load_torchvision(name: str, data_dir: Path | None, download: bool) -> Image
     try:
         train, held_out = (reader(root, train=part, download=download) for part in (True, False))
         train_images, held_out_images = map(_as_channels_first, (train.data, held_out.data))
-    except (RuntimeError, OSError, ValueError, EOFError) as error:
+    except READING_ERRORS as error:
         raise DataUnavailable(
-            f"dataset {name!r} cannot be read in {root}: {str(error).splitlines()[0]} "
+            f"dataset {name!r} cannot be read in {root}: {_first_line(error)} "
             "(add --download to fetch it there)"
         ) from error
     return ImageDataset(
@@ -145,16 +151,21 @@ def _as_channels_first(images: Tensor | np.ndarray) -> Tensor:
     return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
 
 
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _load_folder(name: str) -> ImageDataset:
     from torchvision.datasets import ImageFolder
 
-    path = Path(name.removeprefix("folder:")).expanduser().resolve()
-    if not path.is_dir():
+    given = name.removeprefix("folder:")
+    path = Path(given).expanduser().resolve()
+    if not given or not path.is_dir():
         raise DataUnavailable(f"dataset is {name!r}, but {path} is no folder of class folders")
     try:
         folder = ImageFolder(str(path))
     except (FileNotFoundError, OSError) as error:
-        raise DataUnavailable(f"dataset {name!r}: {str(error).splitlines()[0]}") from error
+        raise DataUnavailable(f"dataset {name!r}: {_first_line(error)}") from error
     images, digests = _read_images([Path(file) for file, _ in folder.samples])
     labels = torch.tensor([label for _, label in folder.samples])
     # The content decides, so renamed files stay on their side and copies never straddle it.
@@ -162,6 +173,11 @@ def _load_folder(name: str) -> ImageDataset:
     if held_out.all() or not held_out.any():
         raise DataUnavailable(
             f"dataset {name!r} has {len(labels)} images; too few to hold any out"
+        )
+    if untrained := sorted(set(labels.tolist()) - set(labels[~held_out].tolist())):
+        raise DataUnavailable(
+            f"dataset {name!r} has no image of class {folder.classes[untrained[0]]!r} left to "
+            "train on; allowed: some more of each class"
         )
     return ImageDataset(
         name=f"folder:{path}",
@@ -175,7 +191,7 @@ def _load_folder(name: str) -> ImageDataset:
 
 def _read_images(paths: list[Path]) -> tuple[Tensor, list[str]]:
     """Read image files of one size; grey only when every file is grey."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     pictures, digests = [], []
     for path in paths:
@@ -183,8 +199,10 @@ def _read_images(paths: list[Path]) -> tuple[Tensor, list[str]]:
             content = path.read_bytes()
             with Image.open(path) as picture:
                 picture.load()
+                if picture.mode.startswith(("I", "F")):
+                    raise ValueError(f"its pixels have mode {picture.mode}; allowed: 8 bits")
                 pictures.append(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
-        except (UnidentifiedImageError, OSError) as error:
+        except (*READING_ERRORS, SyntaxError, Image.DecompressionBombError) as error:
             raise DataUnavailable(f"image {path} cannot be read: {error}") from error
         digests.append(hashlib.sha256(content).hexdigest())
         if pictures[-1].size != pictures[0].size:

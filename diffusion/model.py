@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.data import to_uint8
+from diffusion.errors import MetricUndefined
 from diffusion.process import build_denoiser, guide
 from diffusion.recipe import Recipe
 from diffusion.samplers import SAMPLERS, karras_sigmas
@@ -50,11 +51,15 @@ class DiffusionModel:
 
         Args:
             labels: [N] int64 in [0, num_classes).
-            batch_size: images at a time; the noise of an image does not depend on it.
+            batch_size: images at a time; the noise that an image starts from does not depend on
+                it, what a stochastic sampler adds on the way does.
             on_progress: told the images drawn so far.
 
         Returns:
             [N, C, H, W] uint8.
+
+        Raises:
+            ValueError: a label is out of range, or an image comes out NaN or infinite.
         """
         drawn: list[Tensor] = []
         for batch in self._generate_batches(labels, batch_size):
@@ -78,4 +83,6 @@ class DiffusionModel:
             part_labels = part_labels.to(self.device)
             denoise = guide(self._denoiser, part_labels, data.num_classes, sampling.guidance)
             images = sampler(denoise, part.to(self.device), sigmas, generator)
+            if not bool(images.isfinite().all()):
+                raise MetricUndefined("the model draws images that are not finite")
             yield to_uint8(images).cpu()

@@ -145,8 +145,8 @@ class SamplingConfig(Config):
     """
 
     sampler: SamplerName = "dpm_solver_pp_2m"
-    steps: int = 16
-    guidance: float = 1.5
+    steps: int = 12
+    guidance: float = 2.0
     seed: int = 0
 
     def _check(self) -> None:

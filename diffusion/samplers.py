@@ -14,7 +14,7 @@ from torch import Tensor
 from diffusion.process import Denoise
 
 SIGMA_MAX = 80.0
-SIGMA_MIN = 0.002
+SIGMA_MIN = 0.02  # Two grey levels of 255; lower ones only take steps from where they count.
 RHO = 7.0
 
 Sampler = Callable[[Denoise, Tensor, list[float], torch.Generator], Tensor]

@@ -101,6 +101,7 @@ def train(
             losses.clear()
             on_progress(seen)
         while points and seen >= points[0]:
+            _check_weights(network, step)
             seconds = time.perf_counter() - start
             yield Snapshot(points.pop(0), _copy_tracks(network, averages), seconds, mean_loss)
 
@@ -138,11 +139,16 @@ def _build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.
 
 def _checked_mean(losses: Sequence[Tensor], step: int) -> float:
     values = torch.stack(list(losses)).tolist()
-    for behind, value in enumerate(reversed(values)):
+    for number, value in enumerate(values, start=step - len(values) + 1):
         if not value < EXPLODED_LOSS:  # also true for NaN
-            bad_step, bad_value = step - behind, value
-            raise TrainingDiverged(f"training diverged at step {bad_step}: loss {bad_value:.3g}")
+            raise TrainingDiverged(f"training diverged at step {number}: loss {value:.3g}")
     return sum(values) / len(values)
+
+
+def _check_weights(network: nn.Module, step: int) -> None:
+    """The last step's loss says nothing of the weights that it led to."""
+    if not all(bool(p.isfinite().all()) for p in network.parameters()):
+        raise TrainingDiverged(f"training diverged at step {step}: weights are not finite")
 
 
 def _copy_tracks(network: nn.Module, averages: EmaTracks) -> dict[str, dict[str, Tensor]]:

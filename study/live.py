@@ -111,15 +111,20 @@ class LiveView:
         return f"{self._finished} of {self._trials} finished, {self._time_left()}"
 
     def _time_left(self) -> str:
-        """Estimate by the mean pace so far, cut by the time budget."""
+        """Estimate by the mean pace so far, cut by the time budget.
+
+        The first trials train the backbones that later ones reuse, so their pace says little.
+        """
         elapsed = time.time() - self._start
+        left = max(self._trials - self._finished, 0)
         estimates = []
-        if self._ended_here:
-            pace = elapsed / self._ended_here
-            estimates.append(pace * max(self._trials - self._finished, 0))
+        if 2 * self._ended_here >= left:
+            estimates.append(elapsed / max(self._ended_here, 1) * left)
         if self._seconds_left is not None:
             estimates.append(max(self._seconds_left - elapsed, 0))
-        return f"about {format_seconds(min(estimates))} left" if estimates else "time left unknown"
+        if not estimates:
+            return "time left not known yet"
+        return f"about {format_seconds(min(estimates))} left"
 
     def _render(self) -> Group:
         table = Table(box=None, pad_edge=False)

@@ -181,6 +181,8 @@ def _run(run_dir: Path, settings: RunSettings, resources: Resources, evaluate: E
     try:
         with view:
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
+    except OSError as error:
+        raise OSError(f"{error}; mend that, then go on with --resume {run_dir}") from error
     finally:
         shutil.rmtree(scratch_dir, ignore_errors=True)
     return _finish(

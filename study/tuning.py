@@ -11,7 +11,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
 
 import ray
 from ray import tune
@@ -209,8 +210,9 @@ def _run_trial(config: dict[str, Any], evaluate: Evaluate, context: Context) -> 
             recipe, replace(context, trial_dir=trial_dir, on_progress=report_progress)
         )
     except Exception as error:  # the one place that turns an error into a recorded failure
-        trial_dir.mkdir(parents=True, exist_ok=True)
-        (trial_dir / "log.txt").write_text(traceback.format_exc())
+        with suppress(OSError):  # a full disk must not hide the reason
+            trial_dir.mkdir(parents=True, exist_ok=True)
+            (trial_dir / "log.txt").write_text(traceback.format_exc())
         tune.report({"reason": f"{type(error).__name__}: {error}"})
     else:
         tune.report({"scores": json.dumps(scores)})

@@ -8,8 +8,10 @@ bytes and 4-bit codes two a byte, because those deflate best. Nothing in it is e
 import gzip
 import io
 import json
+import lzma
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,12 @@ FORMAT_VERSION = 1
 SUFFIX = ".pdm"
 HEADER, WEIGHTS = "model.json", "weights.safetensors"
 SPARSE_FROM = 1 / 16  # Share of zeros from which a mask is worth its bits.
+# What a damaged archive, JSON or safetensors file may raise; zipfile and json know RuntimeError
+# for encryption, unknown methods and too deep nesting.
+DAMAGE = (
+    *(OSError, EOFError, LookupError, ValueError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, SafetensorError),
+)
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # The same model gives the same bytes.
 
 
@@ -57,10 +65,13 @@ def write_package(path: Path, recipe: Recipe, network: nn.Module) -> int:
         WEIGHTS: safetensors.torch.save(tensors),
     }
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, content in members.items():
-            archive.writestr(_member(name), content)
-    aside.replace(path)
+    try:
+        with zipfile.ZipFile(aside, "w", compresslevel=9) as archive:
+            for name, content in members.items():
+                archive.writestr(_member(name), content)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
     return path.stat().st_size
 
 
@@ -74,10 +85,8 @@ def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionMod
         with zipfile.ZipFile(path) as archive:
             header = json.loads(archive.read(HEADER))
             tensors = safetensors.torch.load(archive.read(WEIGHTS))
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise PackageError(f"package {path} cannot be read: {error}") from error
-    except (SafetensorError, NotImplementedError) as error:  # damaged where no checksum looks
-        raise PackageError(f"package {path} is damaged: {error}") from error
     version = header.get("format") if isinstance(header, dict) else None
     if version != FORMAT_VERSION:
         raise PackageError(f"package {path} has format {version!r}; allowed: {FORMAT_VERSION}")
@@ -86,7 +95,7 @@ def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionMod
         state = {name: _decode(name, how, tensors) for name, how in header["tensors"].items()}
         network = build_network(recipe.network, recipe.data)
         network.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise PackageError(f"package {path} does not hold a model: {error}") from error
     return DiffusionModel(recipe, network, device)
 

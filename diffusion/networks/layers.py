@@ -32,6 +32,15 @@ def group_norm(channels: int, most_groups: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels)
 
 
+def _check_even(features: int) -> None:
+    """Half of the features are sines, half cosines."""
+    if features % 2:
+        raise InfeasibleRecipe(
+            f"network.widths has {features} where the noise level is embedded; allowed: an even "
+            "number of channels"
+        )
+
+
 class FourierFeatures(nn.Module):
     """Random Fourier features of a number (Tancik et al. 2020); the frequencies are fixed."""
 
@@ -39,6 +48,7 @@ class FourierFeatures(nn.Module):
 
     def __init__(self, features: int, scale: float) -> None:
         super().__init__()
+        _check_even(features)
         self.register_buffer("frequencies", torch.randn(features // 2) * scale)
 
     def forward(self, values: Tensor) -> Tensor:
@@ -58,6 +68,7 @@ class SinusoidalFeatures(nn.Module):
 
     def __init__(self, features: int) -> None:
         super().__init__()
+        _check_even(features)
         self.features = features
 
     def forward(self, values: Tensor) -> Tensor:

@@ -63,18 +63,6 @@ class ResidualBlock(nn.Module):
         return self.shortcut(images) + hidden
 
 
-class BlockPair(nn.Module):
-    """The two residual blocks of a level, on its way down or up."""
-
-    def __init__(self, channels: int, out_channels: int, embedding: int, groups: Groups) -> None:
-        super().__init__()
-        self.block1 = ResidualBlock(channels, out_channels, embedding, groups)
-        self.block2 = ResidualBlock(out_channels, out_channels, embedding, groups)
-
-    def forward(self, images: Tensor, embedding: Tensor) -> Tensor:
-        return self.block2(self.block1(images, embedding), embedding)
-
-
 class Attention(nn.Module):
     """Residual self-attention over all pixels (one head)."""
 
@@ -91,6 +79,37 @@ class Attention(nn.Module):
         return images + self.out(mixed[:, 0].transpose(1, 2).reshape(images.shape))
 
 
+class DownLevel(nn.Module):
+    """Two residual blocks, kept for the skip, and a convolution that halves the size."""
+
+    def __init__(self, narrow: int, wide: int, embedding: int, groups: Groups) -> None:
+        super().__init__()
+        self.block1 = ResidualBlock(narrow, narrow, embedding, groups)
+        self.block2 = ResidualBlock(narrow, narrow, embedding, groups)
+        self.down = _grouped_conv(narrow, wide, groups, stride=2)
+
+    def forward(self, images: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        skip = self.block2(self.block1(images, embedding), embedding)
+        return self.down(skip), skip
+
+
+class UpLevel(nn.Module):
+    """A transposed convolution that doubles the size, the skip, and two residual blocks."""
+
+    def __init__(self, narrow: int, wide: int, embedding: int, groups: Groups) -> None:
+        super().__init__()
+        up_groups = layer_groups(groups, wide, wide)
+        self.up = nn.ConvTranspose2d(wide, wide, 4, 2, 1, groups=up_groups)
+        self.block1 = ResidualBlock(wide + narrow, narrow, embedding, groups)
+        self.block2 = ResidualBlock(narrow, narrow, embedding, groups)
+
+    def forward(self, images: Tensor, skip: Tensor, embedding: Tensor) -> Tensor:
+        # An odd size was rounded up on the way down: crop what is too much.
+        grown = self.up(images)[:, :, : skip.shape[2], : skip.shape[3]]
+        hidden = self.block1(torch.cat([grown, skip], dim=1), embedding)
+        return self.block2(hidden, embedding)
+
+
 class MiniDDPM(nn.Module):
     """See the module's docstring; call it as `build_network` says."""
 
@@ -103,24 +122,18 @@ class MiniDDPM(nn.Module):
         self.embedding = Embedding(features, config, data.num_classes)
         self.stem = nn.Conv2d(data.channels * patch**2, widths[0], 3, padding=1)
 
-        self.encoder = nn.ModuleList()
-        self.downs = nn.ModuleList()
-        for narrow, wide in pairwise(widths):
-            self.encoder.append(BlockPair(narrow, narrow, features, groups))
-            self.downs.append(_grouped_conv(narrow, wide, groups, stride=2))
-
+        levels = list(pairwise(widths))
+        self.encoder = nn.ModuleList(
+            [DownLevel(narrow, wide, features, groups) for narrow, wide in levels]
+        )
         bottom = widths[-1]
         self.bottleneck1 = ResidualBlock(bottom, bottom, features, groups)
         self.attention = Attention(bottom)
         self.bottleneck2 = ResidualBlock(bottom, bottom, features, groups)
 
-        self.ups = nn.ModuleList()
-        self.decoder = nn.ModuleList()
-        for narrow, wide in reversed(list(pairwise(widths))):
-            up_groups = layer_groups(groups, wide, wide)
-            self.ups.append(nn.ConvTranspose2d(wide, wide, 4, 2, 1, groups=up_groups))
-            self.decoder.append(BlockPair(wide + narrow, narrow, features, groups))
-
+        self.decoder = nn.ModuleList(
+            [UpLevel(narrow, wide, features, groups) for narrow, wide in reversed(levels)]
+        )
         self.norm = group_norm(widths[0], NORM_GROUPS)
         self.out = nn.Conv2d(widths[0], data.channels * patch**2, 1)
         nn.init.zeros_(self.out.weight)
@@ -129,17 +142,13 @@ class MiniDDPM(nn.Module):
         embedding = self.embedding(noise_labels, class_labels)
         hidden = self.stem(F.pixel_unshuffle(images, self.patch_size))
         skips: list[Tensor] = []
-        for pair, down in zip(self.encoder, self.downs, strict=True):
-            hidden = pair(hidden, embedding)
-            skips.append(hidden)
-            hidden = down(hidden)
+        for level in self.encoder:
+            hidden, skip = level(hidden, embedding)
+            skips.append(skip)
         hidden = self.attention(self.bottleneck1(hidden, embedding))
         hidden = self.bottleneck2(hidden, embedding)
-        for up, pair in zip(self.ups, self.decoder, strict=True):
-            skip = skips.pop()
-            # An odd size was rounded up on the way down: crop what is too much.
-            grown = up(hidden)[:, :, : skip.shape[2], : skip.shape[3]]
-            hidden = pair(torch.cat([grown, skip], dim=1), embedding)
+        for level in self.decoder:
+            hidden = level(hidden, skips.pop(), embedding)
         hidden = self.out(F.silu(self.norm(hidden)))
         return F.pixel_shuffle(hidden, self.patch_size)
 

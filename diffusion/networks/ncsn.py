@@ -90,8 +90,8 @@ def _encoder_sizes(image_size: int) -> list[int]:
     for stride in STRIDES:
         size = (size - 3) // stride + 1
         sizes.append(size)
-    if size < 1:
-        raise InfeasibleRecipe(f"data.image_size is {image_size}; ncsn allows 24 pixels or more")
+    if size < 2:  # a norm over a single pixel would erase it
+        raise InfeasibleRecipe(f"data.image_size is {image_size}; ncsn allows 25 pixels or more")
     return sizes
 
 

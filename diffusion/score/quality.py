@@ -35,7 +35,9 @@ class References:
 def score_labels(dataset: ImageDataset, count: int) -> Tensor:
     """Return [count] labels, sorted, in the proportions of the training split."""
     ordered = dataset.train_labels.sort().values
-    return ordered[torch.linspace(0, len(ordered) - 1, count).round().long()]
+    # The middles of `count` equal parts of the sorted labels.
+    middles = (torch.arange(count, dtype=torch.float64) + 0.5) * len(ordered) / count
+    return ordered[middles.long()]
 
 
 def score_images(images: Tensor, labels: Tensor, references: References) -> dict[str, Any]:

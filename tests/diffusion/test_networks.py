@@ -1,0 +1,278 @@
+"""The raw networks: their sizes, groups, labels and seeds, and how their work is counted."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from diffusion.errors import InfeasibleRecipe
+from diffusion.networks import build_network, count_macs, count_parameters
+from diffusion.recipe import DataConfig, NetworkConfig
+
+DIGITS = DataConfig("digits", 28, 1, 10, "")
+SMALL_WIDTHS = {"ncsn": (8, 16, 32, 64), "mini_ddpm": (8, 16)}
+BOTH = pytest.mark.parametrize("architecture", SMALL_WIDTHS)
+
+
+def config(architecture, widths=None, **fields):
+    return NetworkConfig(architecture, widths or SMALL_WIDTHS[architecture], **fields)
+
+
+def data(image_size, channels=1):
+    return DataConfig("some", image_size, channels, 10, "")
+
+
+def call(network, data, batch=2, labels=None, seed=0):
+    shape = (batch, data.channels, data.image_size, data.image_size)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    labels = torch.arange(batch) if labels is None else torch.tensor(labels)
+    with torch.no_grad():
+        return network(images, torch.linspace(-1, 1, batch), labels)
+
+
+def perturb(network, seed=0):
+    """Move every parameter, so that layers that start at zero take part."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for values in network.parameters():
+            values.add_(0.1 * torch.randn(values.shape, generator=generator))
+    return network
+
+
+@pytest.mark.parametrize(("groups", "parameters"), [(1, 1_115_297), (2, 682_145)])
+def test_ncsn_has_the_published_size(groups, parameters):
+    network = config("ncsn", (32, 64, 128, 256), groups=groups, conditional=False)
+    assert count_parameters(build_network(network, DIGITS))[0] == parameters
+
+
+@pytest.mark.parametrize(
+    ("widths", "published"),
+    [((32, 64, 128), 2.53e6), ((16, 32, 64), 634e3), ((64, 128), 2.15e6)],
+)
+def test_mini_ddpm_has_about_the_published_sizes(widths, published):
+    network = config("mini_ddpm", widths, conditional=False)
+    parameters, _ = count_parameters(build_network(network, DIGITS))
+    assert parameters == pytest.approx(published, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "groups", "channels", "image_size", "patch_size"),
+    [
+        row
+        for row in itertools.product(
+            SMALL_WIDTHS, (1, 2, 4, 8, "max"), (1, 3), (28, 32, 56, 64), (1, 2)
+        )
+        if row[0] == "mini_ddpm" or row[-1] == 1
+    ],
+)
+def test_network_predicts_an_image_of_its_shape(
+    architecture, groups, channels, image_size, patch_size
+):
+    shape = data(image_size, channels)
+    fields = {"groups": groups, "patch_size": patch_size}
+    network = build_network(config(architecture, **fields), shape)
+    predicted = call(perturb(network), shape)
+    assert predicted.shape == (2, channels, image_size, image_size)
+    assert predicted.isfinite().all()
+    assert predicted.std() > 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "widths", "groups", "channels"),
+    [
+        ("ncsn", (8, 16, 32, 64), 3, (8, 16)),
+        ("ncsn", (6, 12, 24, 48), 4, (6, 12)),
+        ("ncsn", (4, 8, 16, 32), 8, (4, 8)),
+        ("ncsn", (32, 48, 96, 192), "max", (32, 48)),
+        ("ncsn", (8, 16, 32, 64), 16, (8, 16)),
+        ("mini_ddpm", (8, 16), 3, (8, 8)),
+        ("mini_ddpm", (8, 12), 8, (8, 12)),
+        ("mini_ddpm", (8, 12), "max", (8, 12)),
+        ("mini_ddpm", (12, 16), "max", (12, 16)),
+    ],
+)
+def test_groups_that_do_not_divide_name_both_channel_counts(
+    architecture, widths, groups, channels
+):
+    with pytest.raises(InfeasibleRecipe, match="allowed: a number that divides both") as error:
+        build_network(config(architecture, widths, groups=groups), DIGITS)
+    assert f"network.groups is {groups!r}" in str(error.value)
+    assert "a layer of {} to {} channels".format(*channels) in str(error.value)
+
+
+def test_most_groups_make_the_smallest_network():
+    for architecture in SMALL_WIDTHS:
+        sizes = [
+            count_parameters(build_network(config(architecture, groups=groups), DIGITS))[0]
+            for groups in (1, 2, 4, 8)
+        ]
+        most, _ = count_parameters(build_network(config(architecture, groups="max"), DIGITS))
+        assert sizes == sorted(sizes, reverse=True)
+        assert most <= sizes[-1] < sizes[0]
+
+
+@pytest.mark.parametrize("image_size", [1, 2, 8, 16])
+def test_ncsn_refuses_images_that_are_too_small(image_size):
+    with pytest.raises(InfeasibleRecipe, match=f"data.image_size is {image_size}; ncsn allows"):
+        build_network(config("ncsn"), data(image_size))
+
+
+def test_ncsn_takes_the_sizes_that_its_message_allows_and_no_others():
+    refusals = {}
+    for image_size in range(1, 40):
+        try:
+            call(build_network(config("ncsn"), data(image_size)), data(image_size))
+        except InfeasibleRecipe as error:
+            refusals[image_size] = str(error)
+    assert list(refusals) == list(range(1, len(refusals) + 1))
+    smallest = len(refusals) + 1
+    assert all(f"allows {smallest} pixels or more" in text for text in refusals.values())
+
+
+def test_mini_ddpm_refuses_sizes_that_its_patch_does_not_divide():
+    with pytest.raises(InfeasibleRecipe, match="patch_size 2; allowed: a mul"):
+        build_network(config("mini_ddpm", patch_size=2), data(27))
+    assert call(build_network(config("mini_ddpm"), data(27)), data(27)).shape[2:] == (27, 27)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "widths"),
+    [
+        ("ncsn", (8, 16, 32, 65)),
+        ("ncsn", (7, 15, 31, 64)),
+        ("mini_ddpm", (7, 16)),
+        ("mini_ddpm", (8, 15)),
+        ("mini_ddpm", (1,)),
+        ("mini_ddpm", (2, 2, 2, 2, 2, 2)),
+    ],
+)
+def test_odd_widths_run_or_are_infeasible(architecture, widths):
+    try:
+        network = build_network(config(architecture, widths), DIGITS)
+    except InfeasibleRecipe:
+        return
+    assert call(network, DIGITS).shape == (2, 1, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "widths", "image_size"),
+    [
+        ("ncsn", (8, 16, 32, 64), 24),
+        ("ncsn", (4, 8, 16, 32), 24),
+        ("ncsn", (4, 8, 16, 32), 28),
+        ("mini_ddpm", (8, 16), 8),
+    ],
+)
+def test_an_image_is_predicted_the_same_alone_as_in_a_batch(architecture, widths, image_size):
+    try:
+        network = perturb(build_network(config(architecture, widths), data(image_size)))
+    except InfeasibleRecipe:
+        return
+    batch = call(network, data(image_size), batch=4, labels=[1, 1, 1, 1])
+    shape = (4, 1, image_size, image_size)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        alone = network(images[:1], torch.full((1,), -1.0), torch.tensor([1]))
+    torch.testing.assert_close(alone, batch[:1], rtol=1e-4, atol=1e-5)
+
+
+@BOTH
+def test_building_draws_from_its_own_seed(architecture):
+    torch.manual_seed(7)
+    state = torch.get_rng_state()
+    networks = [build_network(config(architecture), DIGITS, seed) for seed in (3, 3, 4)]
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(8)
+    networks.append(build_network(config(architecture), DIGITS, 3))
+    first, same, other, after = (network.state_dict() for network in networks)
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert all(torch.equal(first[name], after[name]) for name in first)
+    differing = {name for name in first if not torch.equal(first[name], other[name])}
+    assert {name for name in first if name.endswith(("conv1.weight", "conv.weight"))} <= differing
+
+
+@BOTH
+def test_labels_change_a_conditional_network_only(architecture):
+    for conditional in (True, False):
+        network = perturb(build_network(config(architecture, conditional=conditional), DIGITS))
+        outputs = [call(network, DIGITS, labels=[label, 0]) for label in (0, 3, 10)]
+        for first, second in itertools.combinations(outputs, 2):
+            assert torch.equal(first[0], second[0]) != conditional
+            assert torch.equal(first[1], second[1])
+
+
+@BOTH
+def test_noise_labels_change_the_prediction(architecture):
+    network = perturb(build_network(config(architecture), DIGITS))
+    images, labels = torch.ones(1, 1, 28, 28), torch.zeros(1, dtype=torch.int64)
+    with torch.no_grad():
+        low, high = (network(images, torch.tensor([c]), labels) for c in (-1.0, 1.0))
+    assert (low - high).abs().max() > 1e-3
+
+
+def test_untrained_mini_ddpm_predicts_zero_but_for_its_last_bias():
+    network = build_network(config("mini_ddpm"), DIGITS)
+    predicted = call(network, DIGITS)
+    assert torch.equal(predicted, network.out.bias.detach().expand(2, 28, 28, 1).movedim(3, 1))
+
+
+def test_macs_of_the_ncsn_are_those_counted_by_hand():
+    # Pixels after the encoder's layers: 26, 12, 5 and 2 a side.
+    # A transposed convolution applies its kernel once for each pixel that it is given.
+    ends = 9 * (1 * 32 + 64 * 1) * 26**2
+    down = 9 * (32 * 64 * 12**2 + 64 * 128 * 5**2 + 128 * 256 * 2**2)
+    up = 9 * (256 * 128 * 2**2 + 256 * 64 * 5**2 + 128 * 32 * 12**2)
+    linears = 256 * (256 + 32 + 64 + 128 + 256 + 128 + 64 + 32)
+    for groups in (1, 2, 4):
+        network = build_network(config("ncsn", (32, 64, 128, 256), groups=groups), DIGITS)
+        assert count_macs(network, DIGITS) == linears + ends + (down + up) // groups
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_macs_of_the_mini_ddpm_are_those_counted_by_hand(groups, memory_format):
+    # One level of 8 channels on 6x6 pixels, an embedding of 32 features.
+    pixels, width, features = 36, 8, 32
+    embedding = width * features + features * features
+    block = 2 * 9 * width * width // groups * pixels + features * 2 * width
+    attention = (3 * width * width + width * width) * pixels + 2 * pixels * pixels * width
+    ends = (9 + 1) * width * pixels
+    network = build_network(config("mini_ddpm", (8,), groups=groups), data(6))
+    network = network.to(memory_format=memory_format)
+    assert count_macs(network, data(6)) == embedding + 2 * block + attention + ends
+
+
+@BOTH
+def test_macs_do_not_depend_on_weights_labels_or_mode(architecture):
+    network = build_network(config(architecture), DIGITS)
+    expected = count_macs(network, DIGITS)
+    assert expected > 0
+    for values in network.parameters():
+        nn.init.zeros_(values)
+    assert count_macs(network.eval(), DIGITS) == expected
+    unlabelled = build_network(config(architecture, conditional=False), DIGITS)
+    assert count_macs(unlabelled, DIGITS) == expected
+
+
+@BOTH
+def test_macs_fall_with_groups_and_rise_with_pixels(architecture):
+    macs = [
+        count_macs(build_network(config(architecture, groups=groups), DIGITS), DIGITS)
+        for groups in (1, 2, 4, 8)
+    ]
+    assert macs == sorted(set(macs), reverse=True)
+    network = build_network(config(architecture), data(56))
+    assert count_macs(network, data(56)) > 4 * macs[0] * 0.9
+
+
+def test_zeros_are_counted_apart():
+    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    assert count_parameters(network) == (15 + 8, 15 + 8)
+    with torch.no_grad():
+        network[0].weight[0] = 0
+        network[1].bias[1] = -0.0
+    assert count_parameters(network) == (23, 23 - 5)
+    network.requires_grad_(False)
+    network.register_buffer("fixed", torch.ones(7))
+    assert count_parameters(network) == (23, 18)
