@@ -71,7 +71,7 @@ def _coerce(value: Any, hint: Any) -> Any:
         try:
             return float(value) + 0.0  # -0.0 is 0.0: equal recipes have equal keys
         except OverflowError:
-            return math.inf  # refused with the field's name
+            return value  # refused with the field's name
     return value
 
 

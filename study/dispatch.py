@@ -12,6 +12,8 @@ from study.sampler import Proposer
 
 logger = logging.getLogger(__name__)
 
+MOST_HELD = 16  # Proposals that wait for a backbone; drawing more ahead would waste knowledge.
+
 
 class Watcher(Protocol):
     """Is told what happens; the live table is one."""
@@ -106,7 +108,10 @@ class Dispatcher:
         return None
 
     def _take_new(self) -> tuple[int, Recipe] | None:
-        while len(self._running) + len(self._held) + self._finished < self._trials:
+        while (
+            len(self._held) < MOST_HELD
+            and len(self._running) + len(self._held) + self._finished < self._trials
+        ):
             proposal = self._proposer.propose()
             if proposal is None:
                 if not self._running and not self._held:

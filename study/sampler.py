@@ -90,10 +90,11 @@ class Proposer:
         if len(backbones) + 1 <= (1 - self._space.reuse_share) * (len(built) + 1):
             return None
         complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
-        front = non_dominated([trial.values for trial in complete])
-        if not front:
+        front = [complete[i] for i in non_dominated([trial.values for trial in complete])]
+        candidates = front or built  # before the first front: any backbone in training
+        if not candidates:
             return None
-        chosen = complete[front[generator.integers(len(front))]]
+        chosen = candidates[generator.integers(len(candidates))]
         return {k: v for k, v in chosen.params.items() if k.startswith(BACKBONE_PREFIX)}
 
 

@@ -31,8 +31,9 @@ def white(count=64, dtype=torch.float32, seed=0):
     return torch.randn(count, 1, 8, 8, generator=generator(seed), dtype=dtype)
 
 
-def draw(sampler, steps, noise, seed=0):
-    return SAMPLERS[sampler](GaussianDenoiser(), noise, karras_sigmas(steps), generator(seed))
+def draw(sampler, steps, noise, seed=0, sigma_min=SIGMA_MIN):
+    sigmas = karras_sigmas(steps, sigma_min=sigma_min)
+    return SAMPLERS[sampler](GaussianDenoiser(), noise, sigmas, generator(seed))
 
 
 def exact_end(noise):
@@ -49,11 +50,11 @@ def test_solver_reaches_mean_and_standard_deviation():
 
 
 def test_solver_is_of_second_order():
-    noise = white(dtype=torch.float64)
-    errors = [
-        (draw("dpm_solver_pp_2m", steps, noise) - exact_end(noise)).square().mean().sqrt().item()
-        for steps in (32, 64, 128, 256)
-    ]
+    noise, errors = white(dtype=torch.float64), []
+    for steps in (32, 64, 128, 256):
+        # The last step, from sigma_min to 0, is exact only in the limit: keep it out of the way.
+        images = draw("dpm_solver_pp_2m", steps, noise, sigma_min=0.002)
+        errors.append((images - exact_end(noise)).square().mean().sqrt().item())
     slopes = [math.log2(coarse / fine) for coarse, fine in pairwise(errors)]
     assert slopes == pytest.approx([2, 2, 2], abs=0.35)
     assert errors[0] < 0.02 * STD
