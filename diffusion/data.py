@@ -131,9 +131,9 @@ def _load_torchvision(name: str, data_dir: Path | None, download: bool) -> Image
         train, held_out = (reader(root, train=part, download=download) for part in (True, False))
         train_images, held_out_images = map(_as_channels_first, (train.data, held_out.data))
     except READING_ERRORS as error:
+        hint = "the download failed" if download else "add --download to fetch it there"
         raise DataUnavailable(
-            f"dataset {name!r} cannot be read in {root}: {_first_line(error)} "
-            "(add --download to fetch it there)"
+            f"dataset {name!r} cannot be read in {root}: {_first_line(error)} ({hint})"
         ) from error
     return ImageDataset(
         name=name,

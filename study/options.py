@@ -1,0 +1,96 @@
+"""The search's command line, and the settings that it asks for."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from diffusion.data import DATA_DIR_VARIABLE, DATASET_NAMES, load_dataset
+from diffusion.score.extractor import build_extractor
+from search_spaces import SPACES, load_space
+from study import cli
+from study.records import DEFAULT_OBJECTIVES, OBJECTIVES, check_objectives
+from study.settings import RunSettings
+
+DEFAULT_SPACE, DEFAULT_DATASET = "quick", "mnist5k"
+
+
+def build_parser(description: str) -> cli.Parser:
+    """Describe the command line; what is not given stays None, so that a resume can tell."""
+    parser = cli.Parser(prog="python -m study.search", description=description)
+    add = parser.add_argument
+    add("--space", help=f"search space: {', '.join(SPACES)} (default {DEFAULT_SPACE})")
+    add(
+        "--dataset", help=f"data: {', '.join(DATASET_NAMES)} (default {DEFAULT_DATASET}, embedded)"
+    )
+    add("--data-dir", type=Path, help="folder of downloaded data sets (default $PARETODIFF_DATA)")
+    add("--download", action="store_true", help="fetch a missing data set into --data-dir")
+    add(
+        "--objective",
+        action="append",
+        help=f"minimised; give it again for more: {', '.join(OBJECTIVES)} "
+        f"(default {' and '.join(DEFAULT_OBJECTIVES)})",
+    )
+    add("--trials", type=cli.positive_int, help="finished trials to reach (default: the space's)")
+    add("--time-budget", type=cli.seconds, help="start no trial after this long, like 30m or 2h")
+    add("--seed", type=cli.seed, help="of the proposals (default 0)")
+    add("--cpus-per-trial", type=cli.cpus, help="a trial's cores and threads (default 1)")
+    add("--gpus-per-trial", type=cli.share, help="fractions share a GPU (default 1 if there are)")
+    add("--concurrent-trials", type=cli.positive_int, help="at once (default: what fits)")
+    add("--address", help="join this Ray cluster, like auto (default: this machine alone)")
+    add("--out", type=Path, help="folder of runs (default runs)")
+    add("--name", help="name of the run (default: the space's, numbered)")
+    add("--resume", type=Path, metavar="RUN", help="go on with this run's folder")
+    add("--dry-run", action="store_true", help="print the resolved study and stop")
+    return parser
+
+
+def new_settings(given: argparse.Namespace) -> dict[str, Any]:
+    """Return a new run's settings, all but its resources, checked before anything starts."""
+    space = load_space(given.space or DEFAULT_SPACE)
+    objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
+    root = given.data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    data_dir = Path(root).expanduser().resolve() if root else None
+    dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
+    data = dataset.config()
+    build_extractor(data)
+    return {
+        "space": space.name,
+        "dataset": dataset.name,
+        "data": vars(data),
+        "objectives": objectives,
+        "seed": given.seed or 0,
+        "trials": given.trials or space.trials,
+        "time_budget_seconds": given.time_budget,
+        "fid_num_images": space.fid_num_images,
+        "data_dir": None if data_dir is None else str(data_dir),
+        "cpus_per_trial": given.cpus_per_trial,
+        "gpus_per_trial": given.gpus_per_trial,
+    }
+
+
+def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[str, Any]:
+    """Return a resumed run's settings with what may change of them."""
+    _check_resume(given, resumed)
+    gpus = resumed.gpus_per_trial if given.gpus_per_trial is None else given.gpus_per_trial
+    kept = ("space", "dataset", "data", "objectives", "seed", "fid_num_images", "data_dir")
+    return {
+        **{name: getattr(resumed, name) for name in kept},
+        "trials": given.trials or resumed.trials,
+        "time_budget_seconds": given.time_budget,
+        "cpus_per_trial": given.cpus_per_trial or resumed.cpus_per_trial,
+        "gpus_per_trial": gpus,
+    }
+
+
+def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
+    """Refuse settings that would make the resumed run another study."""
+    for name in ("out", "name"):
+        if getattr(given, name) is not None:
+            raise ValueError(f"--{name} goes with a new run; --resume keeps the run's folder")
+    objectives = None if given.objective is None else tuple(given.objective)
+    asked = {"space": given.space, "dataset": given.dataset, "seed": given.seed}
+    for name, value in {**asked, "objectives": objectives}.items():
+        known = getattr(resumed, name)
+        if value is not None and value != known:
+            raise ValueError(f"{name} is {value!r}, but the run has {known!r}; allowed: the same")
