@@ -10,7 +10,7 @@ UNIONS = (types.UnionType, typing.Union)
 
 
 def choices(literal: Any) -> tuple[Any, ...]:
-    """Return the allowed values of one of the Literal types above."""
+    """Return the allowed values of a Literal type."""
     return typing.get_args(literal)
 
 

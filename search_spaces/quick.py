@@ -10,8 +10,8 @@ from search_spaces.space import SearchSpace
 
 ARCHITECTURES = ("ncsn", "mini_ddpm")
 WIDTHS = {"ncsn": ("16-32-64-128", "32-64-128-256"), "mini_ddpm": ("12-32", "24-64")}
-# Each costs one core of 2020s hardware about two minutes.
 GROUPS = (1, 2, 4)
+# Each costs one core about two minutes.
 TRAIN_IMAGES = {
     "16-32-64-128": 64_000,
     "32-64-128-256": 40_000,

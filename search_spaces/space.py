@@ -21,7 +21,8 @@ class SearchSpace:
         suggest: draws a recipe for the data from an Optuna trial, one `suggest_*` call a knob.
         covering: knob values to try first, so that every level of every knob occurs.
         trials: how many trials a study has by default.
-        reuse_share: of all trials, at least this share reuses a trained backbone.
+        reuse_share: after the covering design, a new backbone is proposed only while at least
+            this share of all trials reuses one.
         fid_num_images: images that a trial is scored with.
     """
 

@@ -8,6 +8,7 @@ KEY/IMAGES/ema_TRACK.safetensors    each average of them
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,9 @@ class BackboneStore:
         if not folder.is_dir() or not record_path.exists():
             return None
         snapshots = json.loads(record_path.read_text())["snapshots"]
-        snapshot = snapshots[str(recipe.training.train_images)]
+        snapshot = snapshots.get(str(recipe.training.train_images))
+        if snapshot is None:  # cut off between the snapshot and its line of the record
+            return None
         return Backbone(recipe, folder, snapshot["train_seconds"])
 
     def obtain(
@@ -82,7 +85,9 @@ class BackboneStore:
         """
         if found := self.find(recipe):
             return found
-        record = _new_record(recipe)
+        record_path = self._folder(recipe).parent / RECORD
+        record = json.loads(record_path.read_text()) if record_path.exists() else None
+        record = record or _new_record(recipe)
         images, labels = dataset.train_images, dataset.train_labels
         for snapshot in train(recipe, images, labels, device, on_progress):
             self._write(recipe, snapshot, record)
@@ -96,8 +101,9 @@ class BackboneStore:
     def _write(self, recipe: Recipe, snapshot: Snapshot, record: dict[str, Any]) -> None:
         """Write a snapshot aside and rename it, then its line of the record."""
         key_folder = self.root / recipe.backbone_key
-        aside = key_folder / f".{snapshot.train_images}.{os.getpid()}"
-        aside.mkdir(parents=True)
+        key_folder.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{snapshot.train_images}.", dir=key_folder))
+        aside.chmod(0o755)  # mkdtemp's is private
         for track, state in snapshot.tracks.items():
             safetensors.torch.save_file(state, aside / _file_name(track))
         final = key_folder / str(snapshot.train_images)

@@ -51,6 +51,7 @@ class Dispatcher:
         self, proposer: Proposer, trials: int, deadline: float | None, watcher: Watcher
     ) -> None:
         self.ended = False
+        self._exhausted = False
         self._proposer = proposer
         self._storage = proposer.storage
         self._trials = trials
@@ -109,13 +110,14 @@ class Dispatcher:
 
     def _take_new(self) -> tuple[int, Recipe] | None:
         while (
-            len(self._held) < MOST_HELD
+            not self._exhausted
+            and len(self._held) < MOST_HELD
             and len(self._running) + len(self._held) + self._finished < self._trials
         ):
             proposal = self._proposer.propose()
             if proposal is None:
-                if not self._running and not self._held:
-                    logger.warning("the search space holds nothing new; the study ends early")
+                logger.warning("the search space holds nothing new; the study ends early")
+                self._exhausted = True
                 return None
             if not self._in_training(proposal[1]):
                 return proposal

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study.plot import plot_front
 from study.records import TrialRecord, as_row, objective_values
 from study.trial import PACKAGE_NAME
 
@@ -71,8 +72,6 @@ def write_front(
     table = pd.DataFrame(rows)
     if rows:
         table["groups"] = table["groups"].astype(str)  # numbers, or "max"
-        from study.plot import plot_front
-
         plot_front(
             [as_row(r) for r in records if r.state == "complete"], rows, aside / "front.png"
         )

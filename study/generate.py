@@ -5,6 +5,7 @@ python -m study.generate RUN/front/01-17 -n 1000 --out digits.npz --seed 1 --gui
 """
 
 import math
+import re
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from diffusion.compress.package import read_package
 from study import cli
 from study.pictures import save_grid
 from study.trial import PACKAGE_NAME
+
+MOST_IMAGES = 100_000  # Their noise is drawn at once.
 
 
 def build_parser() -> cli.Parser:
@@ -41,13 +44,19 @@ def main(arguments: list[str] | None = None) -> int:
         raise ValueError(f"--out is {str(out)!r}; allowed: a name that ends in .png or .npz")
     if not out.parent.is_dir():
         raise ValueError(f"--out is {str(out)!r}, but {out.parent} is no folder")
-    if given.device.startswith("cuda") and not torch.cuda.is_available():
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", given.device):
+        raise ValueError(f"--device is {given.device!r}; allowed: cpu, cuda or cuda:N")
+    if given.device != "cpu" and not torch.cuda.is_available():
         raise ValueError(f"--device is {given.device!r}, but there is no GPU; allowed: cpu")
     path = given.model / PACKAGE_NAME if given.model.is_dir() else given.model
     model = read_package(path, given.device).with_sampling(
         seed=given.seed, steps=given.steps, guidance=given.guidance
     )
     count, num_classes = given.num_images, model.recipe.data.num_classes
+    if count > MOST_IMAGES:
+        raise ValueError(f"-n is {count}; allowed: up to {MOST_IMAGES:,} a call")
+    if given.label is not None and given.label >= num_classes:
+        raise ValueError(f"--label is {given.label}; allowed: 0 to {num_classes - 1}")
     labels = torch.arange(count) % num_classes
     if given.label is not None:
         labels = torch.full((count,), given.label)

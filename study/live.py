@@ -1,6 +1,7 @@
 """What a person sees while a study runs: a live table, or plain lines when it is no terminal."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -11,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from diffusion.recipe import Recipe
-from study.plot import format_bytes
-from study.records import Scores
+from study.records import Scores, TrialRecord
+from study.units import format_bytes, format_seconds
 
 
 @dataclass
@@ -31,7 +32,7 @@ class LiveView:
     Args:
         console: where to write.
         trials: how many finished trials end the study.
-        finished, failed: how many there are already.
+        records: of the trials that there are already.
         seconds_left: of the time budget, where there is one.
     """
 
@@ -39,14 +40,13 @@ class LiveView:
         self,
         console: Console,
         trials: int,
-        finished: int = 0,
-        failed: int = 0,
+        records: Sequence[TrialRecord] = (),
         seconds_left: float | None = None,
     ) -> None:
         self._console = console
         self._trials = trials
-        self._finished = finished
-        self._failed = failed
+        self._finished = sum(record.finished for record in records)
+        self._failed = sum(record.state == "failed" for record in records)
         self._ended_here = 0
         self._start = time.time()
         self._seconds_left = seconds_left
@@ -54,6 +54,9 @@ class LiveView:
         self._best: tuple[int, Scores] | None = None
         self._smallest: tuple[int, Scores] | None = None
         self._live: Live | None = None
+        for record in records:
+            if record.state == "complete" and record.scores is not None:
+                self._keep(record.number, record.scores)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -161,13 +164,3 @@ def describe(recipe: Recipe) -> str:
     if compression.quantization != "none":
         words.append(compression.quantization)
     return ", ".join(words)
-
-
-def format_seconds(seconds: float) -> str:
-    """Write a duration: 45 s, 3 min 05 s, 2 h 07 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

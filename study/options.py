@@ -49,8 +49,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     """Return a new run's settings, all but its resources, checked before anything starts."""
     space = load_space(given.space or DEFAULT_SPACE)
     objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
-    root = given.data_dir or os.environ.get(DATA_DIR_VARIABLE)
-    data_dir = Path(root).expanduser().resolve() if root else None
+    data_dir = _data_dir(given)
     dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
     data = dataset.config()
     build_extractor(data)
@@ -64,23 +63,38 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "time_budget_seconds": given.time_budget,
         "fid_num_images": space.fid_num_images,
         "data_dir": None if data_dir is None else str(data_dir),
+        "concurrent_trials": given.concurrent_trials,
         "cpus_per_trial": given.cpus_per_trial,
         "gpus_per_trial": given.gpus_per_trial,
     }
 
 
 def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[str, Any]:
-    """Return a resumed run's settings with what may change of them."""
+    """Return a resumed run's settings with what may change of them, checked like new ones."""
     _check_resume(given, resumed)
+    data_dir = _data_dir(given) or (Path(resumed.data_dir) if resumed.data_dir else None)
+    data = vars(load_dataset(resumed.dataset, data_dir, download=given.download).config())
+    if data != resumed.data:
+        raise ValueError(
+            f"dataset {resumed.dataset!r} has fingerprint {data['fingerprint']}, but the run has "
+            f"{resumed.data.get('fingerprint')}; allowed: the data that the run began with"
+        )
     gpus = resumed.gpus_per_trial if given.gpus_per_trial is None else given.gpus_per_trial
-    kept = ("space", "dataset", "data", "objectives", "seed", "fid_num_images", "data_dir")
+    kept = ("space", "dataset", "data", "objectives", "seed", "fid_num_images")
     return {
         **{name: getattr(resumed, name) for name in kept},
+        "data_dir": None if data_dir is None else str(data_dir),
+        "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials,
         "trials": given.trials or resumed.trials,
         "time_budget_seconds": given.time_budget,
         "cpus_per_trial": given.cpus_per_trial or resumed.cpus_per_trial,
         "gpus_per_trial": gpus,
     }
+
+
+def _data_dir(given: argparse.Namespace) -> Path | None:
+    root = given.data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    return Path(root).expanduser().resolve() if root else None
 
 
 def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:

@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from study.units import format_bytes
+
 MARKERS = {"ncsn": "o", "mini_ddpm": "s"}
 COLOURS = {"none": "#444444", "linear8": "#1f77b4", "linear4": "#9467bd", "weights8": "#d95f02"}
 
@@ -78,12 +80,3 @@ def _save(figure: Figure, path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path)
     plt.close(figure)
-
-
-def format_bytes(size: float) -> str:
-    """Write a size with three significant digits: 950 B, 95.1 kB, 1.23 MB."""
-    for unit in ("B", "kB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} MB"

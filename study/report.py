@@ -9,9 +9,9 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from study.front import Row
-from study.plot import format_bytes
 from study.records import TrialRecord
 from study.settings import RunSettings
+from study.units import format_bytes
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem }
@@ -93,11 +93,10 @@ def write_report(
 ) -> None:
     """Write report.html, which needs no other file, aside and then renamed."""
     states = [record.state for record in records]
-    counts = ", ".join(
-        f"{states.count(state)} {state}"
-        for state in ("complete", "failed", "infeasible", "running")
-        if states.count(state)
-    )
+    # No trial runs any more when a report is written.
+    names = {"complete": "complete", "failed": "failed", "infeasible": "infeasible"}
+    names["running"] = "begun, for a resume to finish"
+    counts = ", ".join(f"{states.count(s)} {name}" for s, name in names.items() if s in states)
     parts = [
         f"<h1>{html.escape(run_dir.name)}</h1>",
         f"<p>Space {html.escape(settings.space)}, data {html.escape(settings.dataset)}, "

@@ -48,8 +48,9 @@ class Proposer:
         Returns:
             Its number and recipe, or None where the space holds nothing new any more.
         """
-        for _ in range(MOST_REFUSALS):
-            trial = self._start()
+        for attempt in range(MOST_REFUSALS):
+            # Where every variant of the trained backbones was tried, a new one may come.
+            trial = self._start(reuse=attempt < MOST_REFUSALS // 2)
             try:
                 recipe = self._space.suggest(trial, self._data)
                 build_network(recipe.network, recipe.data)
@@ -64,17 +65,19 @@ class Proposer:
             return trial.number, recipe
         return None
 
-    def _start(self) -> optuna.Trial:
+    def _start(self, *, reuse: bool) -> optuna.Trial:
         if self._orphans:
-            return self.storage.reopen(self._orphans.pop(0), self._sampler())
-        return self.storage.ask(self._sampler())
+            number = self._orphans.pop(0)
+            return self.storage.reopen(number, self._sampler(number, reuse=reuse))
+        states = [trial.state.name for trial in self.storage.frozen_trials()]
+        number = len(states) - states.count("WAITING")
+        return self.storage.ask(self._sampler(number, reuse=reuse))
 
-    def _sampler(self) -> BaseSampler:
+    def _sampler(self, number: int, *, reuse: bool) -> BaseSampler:
         """Build the sampler of one draw; its seed is the study's and the draw's number."""
-        trials = self.storage.frozen_trials()
-        number = len([trial for trial in trials if trial.state.name != "WAITING"])
-        seed = draw_seed(self._seed, number)
-        backbone = self._backbone_to_reuse(trials, np.random.default_rng(seed))
+        seed, trials = draw_seed(self._seed, number), self.storage.frozen_trials()
+        generator = np.random.default_rng(seed)
+        backbone = self._backbone_to_reuse(trials, generator) if reuse else None
         with warnings.catch_warnings():
             # Only with groups does TPE model the knobs that exist in some trials alone.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

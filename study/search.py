@@ -18,20 +18,21 @@ from rich.console import Console
 
 from diffusion.recipe import DataConfig
 from search_spaces import load_space
-from study import cli
+from study import cli, trial
 from study.dispatch import Dispatcher
 from study.front import Row, write_front
-from study.live import LiveView, format_seconds
+from study.live import LiveView
 from study.options import DEFAULT_SPACE, build_parser, new_settings, resumed_settings
 from study.report import print_front, write_report
 from study.sampler import Proposer
 from study.settings import JOURNAL_NAME, RunSettings, exclusive, new_run_dir, save_settings
 from study.storage import StudyStorage
-from study.trial import Context, evaluate
+from study.trial import Context
 from study.tuning import Evaluate, Resources, ray_session, resolve_resources, run_trials
+from study.units import format_seconds
 
 
-def main(arguments: list[str] | None = None, evaluate: Evaluate = evaluate) -> int:
+def main(arguments: list[str] | None = None, evaluate: Evaluate = trial.evaluate) -> int:
     """Run the command; `evaluate` is what a trial does."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
@@ -42,13 +43,13 @@ def main(arguments: list[str] | None = None, evaluate: Evaluate = evaluate) -> i
         space = load_space(given.space or DEFAULT_SPACE)
         run_dir = new_run_dir(given.out or Path("runs"), given.name, space.name)
     wanted = new_settings(given) if resumed is None else resumed_settings(given, resumed)
-    # From a terminal Ctrl-C reaches Tune by itself; give SIGTERM the same clean end.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with ray_session(given.address):
+        # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         resources = resolve_resources(
-            wanted.pop("cpus_per_trial"), wanted.pop("gpus_per_trial"), given.concurrent_trials
+            wanted["cpus_per_trial"], wanted["gpus_per_trial"], wanted["concurrent_trials"]
         )
-        settings = RunSettings(**wanted, **resources.to_dict())
+        settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:
             print(json.dumps({"run_dir": str(run_dir), **settings.to_json()}, indent=2))
             return 0
@@ -62,12 +63,12 @@ def _run(run_dir: Path, settings: RunSettings, resources: Resources, evaluate: E
     start, console = time.time(), Console()
     save_settings(run_dir, settings)
     storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives)
-    states = [record.state for record in storage.records() if record.finished]
-    _introduce(console, run_dir, settings, len(states))
-    data = DataConfig(**settings.data)
+    finished = sum(record.finished for record in storage.records())
+    _introduce(console, run_dir, settings, finished)
+    data = DataConfig.from_dict(settings.data)
     proposer = Proposer(load_space(settings.space), data, storage, settings.seed)
     budget = settings.time_budget_seconds
-    view = LiveView(console, settings.trials, len(states), states.count("failed"), budget)
+    view = LiveView(console, settings.trials, storage.records(), budget)
     deadline = None if budget is None else start + budget
     dispatcher = Dispatcher(proposer, settings.trials, deadline, view)
     scratch_dir = run_dir / ".tune"

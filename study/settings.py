@@ -13,7 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+from diffusion.recipe import DataConfig
 from study.backbones import write_json
+from study.records import check_objectives
 
 FORMAT_VERSION = 1
 SETTINGS_NAME = "run.json"
@@ -76,7 +78,11 @@ class RunSettings:
         if missing := sorted(names - set(values)):
             raise ValueError(f"{path} lacks {', '.join(missing)}")
         given = {name: values[name] for name in names}
-        return cls(**{**given, "objectives": tuple(given["objectives"])})
+        try:
+            DataConfig.from_dict(given["data"])
+            return cls(**{**given, "objectives": check_objectives(tuple(given["objectives"]))})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path} is not as we write it: {error}") from error
 
 
 def new_run_dir(out: Path, name: str | None, space: str) -> Path:

@@ -36,7 +36,7 @@ StageProgress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Context:
-    """Where and how a trial runs; nothing of it changes which model comes out.
+    """Where and how a trial runs; what defines its model is in the recipe.
 
     Attributes:
         trial_dir: gets recipe.json, model.pdm, samples.png and scores.json.

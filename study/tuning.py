@@ -1,4 +1,4 @@
-"""Ray Tune runs the trials: one of the two files on Ray. The state that matters is the storage's.
+"""Ray Tune runs the trials: the only file on Ray. The state that matters is the storage's.
 
 Tune schedules, places and restarts workers; a thin searcher of ours hands it numbered recipes and
 hears how they ended. Nothing is restored from Tune: a new Tuner on the same study runs what is
@@ -135,7 +135,7 @@ class StudySearcher(Searcher):
             self._dispatcher.end(number, None, result["reason"])
         elif error:
             self._dispatcher.end(number, None, "its worker process died")
-        else:  # cut off by the user
+        else:  # cut off before it ended
             self._dispatcher.abandon(number)
 
     def save(self, checkpoint_path: str) -> None:

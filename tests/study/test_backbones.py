@@ -83,6 +83,31 @@ def test_the_record_names_what_was_trained(
     assert not [p for p in backbone.folder.parent.iterdir() if p.name.startswith(".")]
 
 
+def test_a_snapshot_without_its_line_of_the_record_is_trained_again(
+    tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset
+) -> None:
+    store = BackboneStore(tmp_path)
+    first = obtain(store, digit_recipe, dataset)
+    record_path = first.folder.parent / "record.json"
+    record = json.loads(record_path.read_text())
+    record["snapshots"] = {}  # as a kill between the two leaves it
+    record_path.write_text(json.dumps(record))
+    assert store.find(digit_recipe) is None
+    assert obtain(store, digit_recipe, dataset).folder == first.folder
+    assert store.find(digit_recipe) is not None
+
+
+def test_a_longer_training_keeps_the_shorter_one(
+    tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset
+) -> None:
+    store = BackboneStore(tmp_path)
+    first = obtain(store, digit_recipe, dataset)
+    longer = replace(digit_recipe, training=replace(digit_recipe.training, train_images=128))
+    obtain(store, longer, dataset)
+    assert store.find(digit_recipe) == first
+    assert store.find(longer) is not None
+
+
 def test_a_damaged_file_says_what_to_do(
     tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset
 ) -> None:

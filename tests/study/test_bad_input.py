@@ -1,16 +1,37 @@
 """Bad input: one clear line naming the value and what is allowed, status 2, nothing written."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from diffusion.data import load_dataset
 from study.cli import USAGE_STATUS, run_command
 from study.generate import main as generate
 from study.search import main as search
+from study.settings import RunSettings
+
+SETTINGS = RunSettings(
+    space="quick",
+    dataset="mnist5k",
+    data={},
+    objectives=("fid", "size_bytes"),
+    seed=0,
+    trials=1,
+    time_budget_seconds=None,
+    fid_num_images=100,
+    data_dir=None,
+    cpus_per_trial=1.0,
+    gpus_per_trial=0.0,
+    concurrent_trials=1,
+    threads=1,
+    device="cpu",
+)
 
 CASES = [
     (["--space", "nope"], "space is 'nope'; allowed: quick, mnist"),
@@ -89,6 +110,38 @@ def test_resume_refuses_a_folder_that_is_not_ours(
     (tmp_path / "run.json").write_text(content)
     line = refused(lambda: search(["--resume", str(tmp_path)]), capsys)
     assert str(tmp_path) in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dataset": "folder:/no/such"}, "/no/such is no folder of class folders"),
+        ({"data_dir": "/no/such", "dataset": "mnist"}, "cannot be read in /no/such"),
+        ({"data": {}}, "is not as we write it"),
+        ({"objectives": None}, "is not as we write it"),
+        ({"data.fingerprint": "0" * 16}, "allowed: the data that the run began with"),
+    ],
+)
+def test_resume_refuses_data_that_is_gone_or_changed_before_any_trial(
+    change: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PARETODIFF_DATA", raising=False)
+    values = dataclasses.asdict(SETTINGS) | {"format": 1}
+    values["data"] = vars(load_dataset("mnist5k").config()).copy()
+    for name, value in change.items():
+        part, _, field = name.partition(".")
+        if field:
+            values[part][field] = value
+        else:
+            values[part] = value
+    (tmp_path / "run.json").write_text(json.dumps(values))
+    line = refused(lambda: search(["--resume", str(tmp_path)]), capsys)
+    assert message in line
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a package", b"PK\x03\x04" + bytes(100)])

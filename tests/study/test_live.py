@@ -6,18 +6,21 @@ import pytest
 from rich.console import Console
 
 from diffusion.recipe import Recipe
-from study.live import LiveView, describe, format_seconds
-from study.plot import format_bytes
+from study.live import LiveView, describe
+from study.records import TrialRecord
+from study.units import format_bytes, format_seconds
 
 
-def view(terminal: bool, trials: int = 4) -> tuple[LiveView, io.StringIO]:
+def view(recipe: Recipe, terminal: bool, trials: int = 4) -> tuple[LiveView, io.StringIO]:
+    """Return a view of a study that has one finished trial already, and what it writes."""
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=80)
-    return LiveView(console, trials, finished=1, failed=0), out
+    old = TrialRecord(0, "complete", recipe, {"fid": 40.0, "size_bytes": 3_000_000})
+    return LiveView(console, trials, [old, TrialRecord(9, "running", recipe)]), out
 
 
 def test_lines_outside_a_terminal_tell_starts_ends_and_failures(digit_recipe: Recipe) -> None:
-    live, out = view(terminal=False)
+    live, out = view(digit_recipe, terminal=False)
     with live:
         live.on_start(7, digit_recipe)
         live.on_progress(7, "train", 0.5)
@@ -34,7 +37,7 @@ def test_lines_outside_a_terminal_tell_starts_ends_and_failures(digit_recipe: Re
 def test_a_terminal_shows_running_finished_failed_best_and_time_left(
     digit_recipe: Recipe,
 ) -> None:
-    live, out = view(terminal=True)
+    live, out = view(digit_recipe, terminal=True)
     with live:
         live.on_start(1, digit_recipe)
         live.on_end(1, {"fid": 30.0, "size_bytes": 2_000_000}, None)
@@ -48,6 +51,13 @@ def test_a_terminal_shows_running_finished_failed_best_and_time_left(
     assert "0 failed" in text
     assert "best FID: trial 1, FID 30.0, 2 MB" in text
     assert "smallest: trial 2, FID 50.0, 1 kB" in text
+
+
+def test_a_resumed_study_shows_the_best_of_before(digit_recipe: Recipe) -> None:
+    live, out = view(digit_recipe, terminal=True)
+    with live:
+        live.on_start(1, digit_recipe)
+    assert "best FID: trial 0, FID 40.0, 3 MB" in out.getvalue()
 
 
 def test_a_recipe_is_named_by_what_sets_it_apart(digit_recipe: Recipe) -> None:

@@ -91,18 +91,31 @@ def test_a_study_where_all_fails_ends_with_status_1_and_says_so(tmp_path: Path) 
     assert front(tmp_path / "none") == []
 
 
-def test_ctrl_c_writes_the_front_so_far_and_resume_goes_on_and_adds(
-    tmp_path: Path,
-) -> None:
-    arguments = ["--trials", "12", "--out", str(tmp_path), "--name", "cut", "--seed", "3"]
-    run = tmp_path / "cut"
+def interrupted(run: Path, sent: signal.Signals, trials: int) -> tuple[int, str]:
+    """Start a slow study, send it a signal after some trials; return its status and output."""
+    arguments = ["--out", str(run.parent), "--name", run.name, "--seed", "3"]
+    arguments += ["--trials", str(trials), "--concurrent-trials", "2"]
     with subprocess.Popen(
         command("slow", *arguments), stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         wait_for(run / "starts.txt", 6)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+        if sent == signal.SIGINT:
+            os.killpg(process.pid, sent)  # as a terminal does: to the whole group
+        else:
+            process.send_signal(sent)
         output, _ = process.communicate(timeout=60)
-    assert process.returncode == 130
+    return process.returncode, output
+
+
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_an_interrupted_study_writes_its_front_and_resume_goes_on(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
+    run = tmp_path / "cut"
+    status, output = interrupted(run, sent, 12)
+    assert status == 130
     assert f"--resume {run}" in output
     before = [record for record in records(run) if record.state == "complete"]
     assert 2 <= len(before) < 12
@@ -114,18 +127,16 @@ def test_ctrl_c_writes_the_front_so_far_and_resume_goes_on_and_adds(
 
 
 def test_sigkill_of_the_driver_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    arguments = ["--trials", "10", "--out", str(tmp_path), "--name", "killed"]
     run = tmp_path / "killed"
-    with subprocess.Popen(
-        command("slow", *arguments), stdout=subprocess.DEVNULL, start_new_session=True
-    ) as process:
-        wait_for(run / "starts.txt", 5)
-        process.kill()
+    status, _ = interrupted(run, signal.SIGKILL, 10)
+    assert status == -signal.SIGKILL
+    before = [record for record in records(run) if record.state == "complete"]
+    assert len(before) >= 2
     with (run / "study.journal").open("ab") as journal:
         journal.write(b'{"op_code": 5, "torn')  # as a crash in the middle of a write
     out = search("slow", "--resume", str(run))
     assert out.returncode == 0, out.stderr
-    assert_whole_after_resume(run, [], 10)
+    assert_whole_after_resume(run, before, 10)
 
 
 def assert_whole_after_resume(run: Path, before: Sequence[TrialRecord], trials: int) -> None:
@@ -141,8 +152,8 @@ def assert_whole_after_resume(run: Path, before: Sequence[TrialRecord], trials: 
 
 
 def test_the_time_budget_starts_nothing_after_its_end(tmp_path: Path) -> None:
-    arguments = ["--trials", "500", "--time-budget", "3s", "--out", str(tmp_path)]
-    out = search("slow", *arguments, "--name", "late")
+    arguments = ["--trials", "500", "--time-budget", "3s", "--concurrent-trials", "2"]
+    out = search("slow", *arguments, "--out", str(tmp_path), "--name", "late")
     assert out.returncode == 0, out.stderr
     states = Counter(record.state for record in records(tmp_path / "late"))
     assert 0 < states["complete"] < 30

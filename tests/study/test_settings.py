@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from diffusion.recipe import DataConfig
 from study.settings import RunSettings, exclusive, new_run_dir, save_settings
 
 SETTINGS = RunSettings(
     space="quick",
     dataset="mnist5k",
-    data={"name": "mnist5k"},
+    data=vars(DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")),
     objectives=("fid", "size_bytes"),
     seed=3,
     trials=5,

@@ -129,10 +129,10 @@ def test_generate_draws_a_grid_and_an_archive(finished: Any, tmp_path: Path) -> 
     assert (images != archives[2][0]).any()
 
 
-@pytest.mark.parametrize("label", ["10", "99"])
+@pytest.mark.parametrize("label", ["10", "99999999999999999999"])
 def test_generate_refuses_a_label_the_model_does_not_have(
     finished: Any, tmp_path: Path, label: str
 ) -> None:
     folder = str(finished[0] / "trials" / "0")
-    with pytest.raises(ValueError, match=rf"label is {label}; allowed: 0 to 9"):
+    with pytest.raises(ValueError, match=rf"--label is {label}; allowed: 0 to 9"):
         generate([folder, "--label", label, "--out", str(tmp_path / "g.png")])
