@@ -70,7 +70,7 @@ def _draw_front(axes: Any, front: Sequence[dict[str, Any]]) -> None:
             f"{row['rank']}",
             (row["size_bytes"], row["fid"]),
             textcoords="offset points",
-            xytext=(6, 5),
+            xytext=(6, 5) if row["rank"] % 2 else (6, -14),  # neighbours may lie close
             fontsize=9,
             weight="bold",
         )

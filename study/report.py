@@ -100,8 +100,8 @@ def write_report(
     parts = [
         f"<h1>{html.escape(run_dir.name)}</h1>",
         f"<p>Space {html.escape(settings.space)}, data {html.escape(settings.dataset)}, "
-        f"seed {settings.seed}; trials: {counts or 'none'}; {settings.threads} threads a trial "
-        f"on {settings.device}.</p>",
+        f"seed {settings.seed}; trials: {counts or 'none'}; torch threads a trial: "
+        f"{settings.threads}, on {settings.device}.</p>",
     ]
     if rows:
         front_png = run_dir / "front" / "front.png"
