@@ -1,5 +1,6 @@
 """Feature extractors: what images are compared by, and how a data set gets its own."""
 
+import logging
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,8 @@ from torch import Tensor
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score.digits import DIGITS_SHA256, load_digit_classifier
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
 DIGIT_SETS = ("mnist5k", "mnist")
@@ -68,5 +71,11 @@ def build_extractor(data: DataConfig) -> FeatureExtractor:
             f"dataset {data.name!r} has {kind} images of {data.image_size} pixels; the built-in "
             "extractor scores grey images of 28 pixels only (mnist5k, mnist, fashion-mnist, "
             "folder:PATH of such)"
+        )
+    if data.name not in DIGIT_SETS:
+        logger.warning(
+            "dataset %r is scored by features made for digits: its FID compares within a run "
+            "only, and label agreement is left out",
+            data.name,
         )
     return DigitExtractor(knows_labels=data.name in DIGIT_SETS)

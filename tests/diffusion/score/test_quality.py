@@ -115,8 +115,9 @@ def test_same_images_score_the_same(real, references, scores):
     ("name", "knows"),
     [("mnist5k", True), ("mnist", True), ("fashion-mnist", False), ("folder:/clothes", False)],
 )
-def test_only_digits_have_an_agreement(name, knows, real):
+def test_only_digits_have_an_agreement_and_others_are_warned_of(name, knows, real, caplog):
     extractor = build_extractor(DataConfig(name, 28, 1, 10, ""))
+    assert ("features made for digits" in caplog.text) == (not knows)
     agreement = extractor.label_agreement(*real)
     assert agreement > 0.95 if knows else agreement is None
     features = extractor.features(real[0])
