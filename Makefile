@@ -16,7 +16,7 @@ test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m slow --timeout 1200
+	$(BIN)/python -m pytest -m slow --timeout 2400
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .

@@ -17,6 +17,8 @@ from study.records import TrialRecord
 from study.settings import RunSettings
 from study.storage import StudyStorage
 
+pytestmark = pytest.mark.timeout(300)  # several starts of Ray each, on a busy machine too
+
 INJECTED = Path(__file__).parent / "injected.py"
 
 
