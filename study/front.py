@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from diffusion.compress.package import PACKAGE_NAME
 from study.plot import plot_front
 from study.records import TrialRecord, as_row, objective_values
-from study.trial import PACKAGE_NAME
 
 Row = dict[str, Any]
 

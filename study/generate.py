@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from diffusion.compress.package import read_package
+from diffusion.compress.package import PACKAGE_NAME, read_package
 from study import cli
 from study.pictures import save_grid
-from study.trial import PACKAGE_NAME
 
 MOST_IMAGES = 100_000  # Their noise is drawn at once.
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
-from torchvision.utils import make_grid
 
 
 def save_grid(images: Tensor, columns: int, path: Path, zoom: int = 2) -> None:
     """Write [N, C, H, W] uint8 images as one PNG, row by row."""
+    from torchvision.utils import make_grid  # takes two seconds: only where it is used
+
     grid = make_grid(images, nrow=columns, padding=2, pad_value=128)
     pixels = grid.permute(1, 2, 0).numpy()  # grey comes back as three equal channels
     picture = Image.fromarray(pixels)

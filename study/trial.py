@@ -15,7 +15,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffusion.compress.package import SUFFIX, gzip_state_dict_bytes, read_package, write_package
+from diffusion.compress.package import (
+    PACKAGE_NAME,
+    gzip_state_dict_bytes,
+    read_package,
+    write_package,
+)
 from diffusion.compress.prune import prune
 from diffusion.data import ImageDataset, load_dataset
 from diffusion.errors import DataUnavailable
@@ -27,7 +32,6 @@ from study.backbones import BackboneStore, write_json
 from study.pictures import save_grid
 from study.records import Scores
 
-PACKAGE_NAME = f"model{SUFFIX}"
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
 
 # on_progress(stage, share): how far the trial is in a stage, from 0 to 1.

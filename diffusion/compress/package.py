@@ -33,7 +33,7 @@ from diffusion.networks import build_network
 from diffusion.recipe import Recipe
 
 FORMAT_VERSION = 1
-SUFFIX = ".pdm"
+PACKAGE_NAME = "model.pdm"
 HEADER, WEIGHTS = "model.json", "weights.safetensors"
 SPARSE_FROM = 1 / 16  # Share of zeros from which a mask is worth its bits.
 # What a damaged archive, JSON or safetensors file may raise; zipfile and json know RuntimeError
