@@ -17,6 +17,7 @@ from diffusion.recipe import (
     SamplingConfig,
     TrainingConfig,
 )
+from study.settings import RunSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 import injected
@@ -34,6 +35,27 @@ def digit_recipe() -> Recipe:
         training=TrainingConfig(train_images=64),
         compression=CompressionConfig("l1", 0.3, "all", quantization="weights8"),
         sampling=SamplingConfig(steps=3),
+    )
+
+
+@pytest.fixture
+def settings(digit_recipe: Recipe) -> RunSettings:
+    """The settings of a small run on the embedded digits."""
+    return RunSettings(
+        space="quick",
+        dataset="mnist5k",
+        data=dict(vars(digit_recipe.data)),
+        objectives=("fid", "size_bytes"),
+        seed=3,
+        trials=5,
+        time_budget_seconds=1.5,
+        fid_num_images=500,
+        data_dir=None,
+        cpus_per_trial=0.5,
+        gpus_per_trial=0.0,
+        concurrent_trials=2,
+        threads=1,
+        device="cpu",
     )
 
 

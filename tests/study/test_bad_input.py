@@ -10,28 +10,10 @@ from typing import Any
 
 import pytest
 
-from diffusion.data import load_dataset
 from study.cli import USAGE_STATUS, run_command
 from study.generate import main as generate
 from study.search import main as search
 from study.settings import RunSettings
-
-SETTINGS = RunSettings(
-    space="quick",
-    dataset="mnist5k",
-    data={},
-    objectives=("fid", "size_bytes"),
-    seed=0,
-    trials=1,
-    time_budget_seconds=None,
-    fid_num_images=100,
-    data_dir=None,
-    cpus_per_trial=1.0,
-    gpus_per_trial=0.0,
-    concurrent_trials=1,
-    threads=1,
-    device="cpu",
-)
 
 CASES = [
     (["--space", "nope"], "space is 'nope'; allowed: quick, mnist"),
@@ -125,13 +107,13 @@ def test_resume_refuses_a_folder_that_is_not_ours(
 def test_resume_refuses_data_that_is_gone_or_changed_before_any_trial(
     change: dict[str, Any],
     message: str,
+    settings: RunSettings,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("PARETODIFF_DATA", raising=False)
-    values = dataclasses.asdict(SETTINGS) | {"format": 1}
-    values["data"] = vars(load_dataset("mnist5k").config()).copy()
+    values = dataclasses.asdict(settings) | {"format": 1}
     for name, value in change.items():
         part, _, field = name.partition(".")
         if field:

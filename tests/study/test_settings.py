@@ -6,37 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from diffusion.recipe import DataConfig
 from study.settings import RunSettings, exclusive, new_run_dir, save_settings
 
-SETTINGS = RunSettings(
-    space="quick",
-    dataset="mnist5k",
-    data=vars(DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")),
-    objectives=("fid", "size_bytes"),
-    seed=3,
-    trials=5,
-    time_budget_seconds=1.5,
-    fid_num_images=500,
-    data_dir=None,
-    cpus_per_trial=0.5,
-    gpus_per_trial=0.0,
-    concurrent_trials=2,
-    threads=1,
-    device="cpu",
-)
 
-
-def test_settings_round_trip_with_the_versions_that_made_them(tmp_path: Path) -> None:
-    save_settings(tmp_path, SETTINGS)
-    assert RunSettings.load(tmp_path) == SETTINGS
+def test_settings_round_trip_with_the_versions_that_made_them(
+    tmp_path: Path, settings: RunSettings
+) -> None:
+    save_settings(tmp_path, settings)
+    assert RunSettings.load(tmp_path) == settings
     written = json.loads((tmp_path / "run.json").read_text())
     assert {"paretodiff", "torch", "ray", "optuna"} <= set(written["versions"])
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RunSettings)])
-def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
-    save_settings(tmp_path, SETTINGS)
+def test_a_missing_field_is_named(tmp_path: Path, settings: RunSettings, field: str) -> None:
+    save_settings(tmp_path, settings)
     values = json.loads((tmp_path / "run.json").read_text())
     del values[field]
     (tmp_path / "run.json").write_text(json.dumps(values))
