@@ -16,6 +16,8 @@ from diffusion.recipe import (
 )
 from search_spaces.space import Value
 
+TRACKS: tuple[Track, ...] = ("none", "short", "mid", "long")
+
 
 def widths(trial: optuna.Trial, architecture: str, options: Sequence[str]) -> str:
     """Draw channel counts, written like "32-64-128-256"; each architecture has its own knob."""
@@ -34,7 +36,7 @@ def groups(trial: optuna.Trial, options: Sequence[int]) -> int:
 
 def ema(trial: optuna.Trial) -> EmaConfig:
     """Draw the average of the trajectory that becomes the model."""
-    track: Any = trial.suggest_categorical("ema.track", choices(Track))
+    track: Any = trial.suggest_categorical("ema.track", TRACKS)
     return EmaConfig(track)
 
 

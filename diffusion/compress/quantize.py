@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from diffusion.networks.layers import PackedProjection
 from diffusion.recipe import Quantization
 
 BLOCK_SIZES = {8: 256, 4: 64}  # Weights that share one scale, by bits.
@@ -79,7 +80,7 @@ def quantize_weights(
 def _is_covered(module: nn.Module, quantization: Quantization) -> bool:
     if quantization in ("linear8", "linear4"):
         return isinstance(module, nn.Linear)
-    weights = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+    weights = (nn.Linear, PackedProjection, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
     return quantization == "weights8" and isinstance(module, weights)
 
 

@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffusion.errors import InfeasibleRecipe
@@ -60,22 +61,24 @@ class FourierFeatures(nn.Module):
 class SinusoidalFeatures(nn.Module):
     """Sines and cosines at geometric frequencies (Vaswani et al. 2017, section 3.5).
 
-    Noise labels are of order one here, so the fastest frequency is `TIME_SCALE` radians a unit.
+    Noise labels are of order one here, so the fastest frequency is `time_scale` radians a unit;
+    the slowest is `longest_period` times slower.
     """
 
-    TIME_SCALE = 100.0
-    LONGEST_PERIOD = 1_000.0
-
-    def __init__(self, features: int) -> None:
+    def __init__(
+        self, features: int, time_scale: float = 100.0, longest_period: float = 1_000.0
+    ) -> None:
         super().__init__()
         _check_even(features)
         self.features = features
+        self.time_scale = time_scale
+        self.longest_period = longest_period
 
     def forward(self, values: Tensor) -> Tensor:
         """Map [N] float to [N, features]."""
         half = self.features // 2
         exponents = torch.arange(half, device=values.device) / half
-        frequencies = self.TIME_SCALE * self.LONGEST_PERIOD**-exponents
+        frequencies = self.time_scale * self.longest_period**-exponents
         angles = values[:, None] * frequencies
         return torch.cat([angles.sin(), angles.cos()], dim=1)
 
@@ -85,3 +88,21 @@ class LabelEmbedding(nn.Embedding):
 
     def __init__(self, num_classes: int, features: int) -> None:
         super().__init__(num_classes + 1, features)
+
+
+class PackedProjection(nn.Module):
+    """The queries, keys and values of attention in one matrix.
+
+    Not an `nn.Linear`: the published compression, which handles linear layers by type, leaves it
+    alone, as it leaves the packed weight of torch's own attention.
+    """
+
+    def __init__(self, features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_features, features))
+        self.bias = nn.Parameter(torch.zeros(out_features))
+        nn.init.xavier_uniform_(self.weight)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map [N, tokens, features] to [N, tokens, out_features]."""
+        return F.linear(tokens, self.weight, self.bias)

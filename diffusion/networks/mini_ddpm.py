@@ -116,7 +116,7 @@ class MiniDDPM(nn.Module):
     def __init__(self, config: NetworkConfig, data: DataConfig) -> None:
         super().__init__()
         widths, groups, patch = config.widths, config.groups, config.patch_size
-        _check_size(data.image_size, patch)
+        _check_size(data.image_size, patch, len(widths))
         features = 4 * widths[-1]
         self.patch_size = patch
         self.embedding = Embedding(features, config, data.num_classes)
@@ -158,9 +158,16 @@ def _grouped_conv(channels: int, out_channels: int, groups: Groups, stride: int 
     return nn.Conv2d(channels, out_channels, 3, stride, padding=1, groups=number)
 
 
-def _check_size(image_size: int, patch_size: int) -> None:
+def _check_size(image_size: int, patch_size: int, num_levels: int) -> None:
     if image_size % patch_size:
         raise InfeasibleRecipe(
             f"data.image_size is {image_size} with network.patch_size {patch_size}; "
             f"allowed: a multiple of {patch_size}"
+        )
+    # Halvings round up; a norm over the single pixel that they might leave would erase it.
+    smallest = patch_size * (2 ** (num_levels - 1) + 1)
+    if image_size < smallest:
+        raise InfeasibleRecipe(
+            f"data.image_size is {image_size}; mini_ddpm with {num_levels} widths and "
+            f"network.patch_size {patch_size} allows {smallest} pixels or more"
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,30 +12,38 @@ from hypothesis import strategies as st
 from diffusion.config import choices
 from diffusion.recipe import (
     Architecture,
+    BetaSchedule,
     CompressionConfig,
     DataConfig,
     EmaConfig,
     Formulation,
+    GroupedLayers,
     NetworkConfig,
     Optimizer,
     Precision,
+    PruneProfile,
     PruneRegion,
     Quantization,
     Recipe,
     SamplerName,
     SamplingConfig,
+    Schedule,
     Track,
     TrainingConfig,
+    TrainingQuantization,
 )
 
 RECIPE = Recipe(
     data=DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef"),
     network=NetworkConfig(architecture="mini_ddpm", widths=(8, 16, 32, 64)),
-    training=TrainingConfig(train_images=1_000),
+    training=TrainingConfig(train_images=1_000, ema_decay=0.995),
     compression=CompressionConfig(prune_method="l1", prune_ratio=0.5),
+    sampling=SamplingConfig(guidance=1.0),
 )
+DDPM_RECIPE = replace(RECIPE, network=NetworkConfig(architecture="ddpm", widths=(8,)))
 
-# Another valid value for each field, beside those of RECIPE.
+# Another valid value for each field, beside those of RECIPE or, for what the DDPM alone has,
+# DDPM_RECIPE.
 BACKBONE_CHANGES = {
     "data": {
         "name": "mnist",
@@ -47,11 +56,13 @@ BACKBONE_CHANGES = {
         "architecture": "ncsn",
         "widths": (8, 16, 32, 65),
         "groups": 2,
+        "grouped_layers": "bottleneck",
         "patch_size": 2,
         "embedding_scale": 1.0,
         "conditional": False,
     },
     "training": {
+        "formulation": "score_matching",
         "optimizer": "adamw",
         "learning_rate": 1e-3,
         "warmup_images": 0,
@@ -59,7 +70,12 @@ BACKBONE_CHANGES = {
         "precision": "bf16",
         "log_sigma_mean": -1.2,
         "log_sigma_std": 1.0,
+        "beta_schedule": "cosine",
         "label_dropout": 0.0,
+        "label_dropout_end_images": 1_000,
+        "ema_decay": 0.9,
+        "ema_copy_steps": 0,
+        "quantization": "linear8",
         "seed": 1,
     },
 }
@@ -70,15 +86,34 @@ OTHER_CHANGES = {
         "prune_method": "random",
         "prune_ratio": 0.4,
         "prune_region": "middle",
+        "prune_scope": "global",
+        "prune_profile": "central",
         "prune_seed": 1,
+        "filter_ratio": 0.1,
+        "finetune_images": 1_000,
+        "finetune_learning_rate": 1e-5,
         "quantization": "weights8",
     },
-    "sampling": {"sampler": "euler_maruyama", "steps": 17, "guidance": 1.0, "seed": 1},
+    "sampling": {
+        "sampler": "euler_maruyama",
+        "steps": 17,
+        "schedule": "uniform",
+        "guidance": 2.0,
+        "eta": 1.0,
+        "corrector_snr": 0.2,
+        "tolerance": 1e-3,
+        "seed": 1,
+    },
 }
 
 
 def rows(changes):
     return [(part, name, value) for part in changes for name, value in changes[part].items()]
+
+
+def recipe_with(part, name):
+    """Return the recipe whose field the tables change."""
+    return DDPM_RECIPE if (part, name) == ("network", "grouped_layers") else RECIPE
 
 
 def change(recipe, part, name, value):
@@ -107,6 +142,13 @@ def networks():
         st.builds(NetworkConfig, architecture=st.just("ncsn"), widths=widths(4, 4), **shared),
         st.builds(
             NetworkConfig,
+            architecture=st.just("ddpm"),
+            widths=widths(1, 1),
+            grouped_layers=st.sampled_from(choices(GroupedLayers)),
+            **shared,
+        ),
+        st.builds(
+            NetworkConfig,
             architecture=st.just("mini_ddpm"),
             widths=widths(1, 5),
             patch_size=st.sampled_from([1, 2]),
@@ -115,56 +157,83 @@ def networks():
     )
 
 
-def compressions():
-    quantizations = st.sampled_from(choices(Quantization))
-    return st.one_of(
-        st.builds(CompressionConfig, prune_seed=seeds(), quantization=quantizations),
-        st.builds(
-            CompressionConfig,
-            prune_method=st.sampled_from(["random", "l1"]),
-            prune_ratio=st.floats(0, 1, exclude_min=True, exclude_max=True),
-            prune_region=st.sampled_from(choices(PruneRegion)),
-            prune_seed=seeds(),
-            quantization=quantizations,
-        ),
+def trainings():
+    return st.builds(
+        TrainingConfig,
+        train_images=st.integers(1, 10**12),
+        formulation=st.sampled_from(choices(Formulation)),
+        optimizer=st.sampled_from(choices(Optimizer)),
+        learning_rate=positive_floats(),
+        warmup_images=st.integers(0, 10**9),
+        batch_size=st.integers(1, 10**6),
+        precision=st.sampled_from(choices(Precision)),
+        log_sigma_mean=st.floats(allow_nan=False, allow_infinity=False),
+        log_sigma_std=positive_floats(),
+        beta_schedule=st.sampled_from(choices(BetaSchedule)),
+        label_dropout=st.floats(0, 1),
+        label_dropout_end_images=st.integers(0, 10**12),
+        ema_decay=st.floats(0, 1, exclude_max=True),
+        ema_copy_steps=st.integers(0, 10**9),
+        quantization=st.sampled_from(choices(TrainingQuantization)),
+        seed=seeds(),
     )
 
 
-def recipes():
+def compressions():
+    shared = {
+        "prune_seed": seeds(),
+        "filter_ratio": st.floats(0, 1, exclude_max=True),
+        "finetune_images": st.integers(0, 10**12),
+        "finetune_learning_rate": positive_floats(),
+        "quantization": st.sampled_from(choices(Quantization)),
+    }
+    pruned = {
+        "prune_method": st.sampled_from(["random", "l1"]),
+        "prune_ratio": st.floats(0, 1, exclude_min=True, exclude_max=True),
+        "prune_region": st.sampled_from(choices(PruneRegion)),
+    }
+    profiles = st.sampled_from(choices(PruneProfile))
+    return st.one_of(
+        st.builds(CompressionConfig, **shared),
+        st.builds(CompressionConfig, prune_profile=profiles, **pruned, **shared),
+        st.builds(CompressionConfig, prune_scope=st.just("global"), **pruned, **shared),
+    )
+
+
+def samplings(guidances):
     return st.builds(
-        Recipe,
-        data=st.builds(
-            DataConfig,
-            name=st.text(),
-            image_size=st.integers(1, 512),
-            channels=st.sampled_from([1, 3]),
-            num_classes=st.integers(1, 1_000),
-            fingerprint=st.text(),
-        ),
-        network=networks(),
-        training=st.builds(
-            TrainingConfig,
-            train_images=st.integers(1, 10**12),
-            formulation=st.sampled_from(choices(Formulation)),
-            optimizer=st.sampled_from(choices(Optimizer)),
-            learning_rate=positive_floats(),
-            warmup_images=st.integers(0, 10**9),
-            batch_size=st.integers(1, 10**6),
-            precision=st.sampled_from(choices(Precision)),
-            log_sigma_mean=st.floats(allow_nan=False, allow_infinity=False),
-            log_sigma_std=positive_floats(),
-            label_dropout=st.floats(0, 1),
-            seed=seeds(),
-        ),
-        ema=st.builds(EmaConfig, st.sampled_from(choices(Track))),
-        compression=compressions(),
-        sampling=st.builds(
-            SamplingConfig,
-            sampler=st.sampled_from(choices(SamplerName)),
-            steps=st.integers(2, 10**6),
-            guidance=st.floats(0, 1e300),
-            seed=seeds(),
-        ),
+        SamplingConfig,
+        sampler=st.sampled_from(choices(SamplerName)),
+        steps=st.integers(2, 10**6),
+        schedule=st.sampled_from(choices(Schedule)),
+        guidance=guidances,
+        eta=st.floats(0, 1),
+        corrector_snr=positive_floats(),
+        tolerance=st.floats(0, 1, exclude_min=True, exclude_max=True),
+        seed=seeds(),
+    )
+
+
+@st.composite
+def recipes(draw):
+    data = st.builds(
+        DataConfig,
+        name=st.text(),
+        image_size=st.integers(1, 512),
+        channels=st.sampled_from([1, 3]),
+        num_classes=st.integers(1, 1_000),
+        fingerprint=st.text(),
+    )
+    network, training = draw(networks()), draw(trainings())
+    guidances = st.floats(0, 1e300) if network.conditional else st.just(1.0)
+    tracks = [x for x in choices(Track) if x != "exponential" or training.ema_decay > 0]
+    return Recipe(
+        data=draw(data),
+        network=network,
+        training=training,
+        ema=EmaConfig(draw(st.sampled_from(tracks))),
+        compression=draw(compressions()),
+        sampling=draw(samplings(guidances)),
     )
 
 
@@ -178,18 +247,17 @@ def test_recipe_survives_json(recipe):
 
 
 def test_json_that_writes_a_float_as_an_integer_is_the_same_recipe():
-    recipe = change(RECIPE, "sampling", "guidance", 1.0)
-    values = recipe.to_dict()
+    values = RECIPE.to_dict()
     values["sampling"]["guidance"] = 1
     again = Recipe.from_dict(values)
-    assert again.key == recipe.key
+    assert again.key == RECIPE.key
     assert type(again.sampling.guidance) is float
 
 
 def test_missing_parts_and_fields_take_their_defaults():
     values = RECIPE.to_dict()
     del values["ema"], values["compression"], values["sampling"], values["training"]["seed"]
-    expected = replace(RECIPE, compression=CompressionConfig())
+    expected = replace(RECIPE, compression=CompressionConfig(), sampling=SamplingConfig())
     assert Recipe.from_dict(values) == expected
 
 
@@ -205,8 +273,8 @@ def test_missing_parts_and_fields_take_their_defaults():
         ("data", "num_classes", 0, "at least 1"),
         ("data", "num_classes", None, "a whole number"),
         ("data", "fingerprint", None, "a text"),
-        ("network", "architecture", "unet", "ncsn, mini_ddpm"),
-        ("network", "architecture", ["ncsn"], "ncsn, mini_ddpm"),
+        ("network", "architecture", "unet", "ncsn, ddpm, mini_ddpm"),
+        ("network", "architecture", ["ncsn"], "ncsn, ddpm, mini_ddpm"),
         ("network", "widths", (), "one or more positive channel counts"),
         ("network", "widths", (8, 0), "one or more positive channel counts"),
         ("network", "widths", (8, -8), "one or more positive channel counts"),
@@ -218,13 +286,15 @@ def test_missing_parts_and_fields_take_their_defaults():
         ("network", "groups", 2.0, "max"),
         ("network", "groups", True, "max"),
         ("network", "groups", "min", "max"),
+        ("network", "grouped_layers", "middle", "all, bottleneck"),
+        ("network", "grouped_layers", "bottleneck", "all for mini_ddpm"),
         ("network", "patch_size", 3, "1 or 2"),
         ("network", "embedding_scale", 0.0, "above 0"),
         ("network", "embedding_scale", float("inf"), "a finite number"),
         ("network", "conditional", 1, "true or false"),
         ("training", "train_images", 0, "at least 1"),
         ("training", "train_images", 1e6, "a whole number"),
-        ("training", "formulation", "score_matching", "edm"),
+        ("training", "formulation", "ddpm", "edm, score_matching, noise_prediction"),
         ("training", "optimizer", "sgd", "adam, adamw, adam8bit, adamw8bit"),
         ("training", "learning_rate", 0.0, "above 0"),
         ("training", "learning_rate", -1e-3, "above 0"),
@@ -238,23 +308,50 @@ def test_missing_parts_and_fields_take_their_defaults():
         ("training", "log_sigma_std", 0.0, "above 0"),
         ("training", "label_dropout", -0.1, "from 0 to 1"),
         ("training", "label_dropout", 1.1, "from 0 to 1"),
+        ("training", "label_dropout", "shrinking", "a finite number"),
+        ("training", "label_dropout_end_images", -1, "0 or more"),
+        ("training", "label_dropout_end_images", 1e6, "a whole number"),
+        ("training", "beta_schedule", "quadratic", "linear, cosine"),
+        ("training", "ema_decay", 1.0, "from 0 to below 1"),
+        ("training", "ema_decay", -0.1, "from 0 to below 1"),
+        ("training", "ema_decay", float("nan"), "a finite number"),
+        ("training", "ema_copy_steps", -1, "0 or more"),
+        ("training", "ema_copy_steps", None, "a whole number"),
+        ("training", "quantization", "linear4", "linear4_frozen, linear4_straight_through"),
         ("training", "seed", -1, "from 0 to 2^63 - 1"),
         ("training", "seed", 2**63, "from 0 to 2^63 - 1"),
-        ("ema", "track", "longest", "none, short, mid, long"),
-        ("ema", "track", None, "none, short, mid, long"),
+        ("ema", "track", "longest", "none, short, mid, long, exponential"),
+        ("ema", "track", None, "none, short, mid, long, exponential"),
         ("compression", "prune_method", "l2", "none, random, l1"),
         ("compression", "prune_ratio", 1.0, "from 0 to below 1"),
         ("compression", "prune_ratio", -0.1, "from 0 to below 1"),
         ("compression", "prune_ratio", float("nan"), "a finite number"),
         ("compression", "prune_ratio", False, "a finite number"),
         ("compression", "prune_region", "edges", "all, middle, extremes"),
+        ("compression", "prune_scope", "all", "layer, global"),
+        ("compression", "prune_profile", "linear", "flat, central"),
+        ("compression", "filter_ratio", 1.0, "from 0 to below 1"),
+        ("compression", "filter_ratio", -0.1, "from 0 to below 1"),
+        ("compression", "filter_ratio", float("inf"), "a finite number"),
+        ("compression", "finetune_images", -1, "0 or more"),
+        ("compression", "finetune_images", 1e4, "a whole number"),
+        ("compression", "finetune_learning_rate", 0.0, "above 0"),
+        ("compression", "finetune_learning_rate", float("nan"), "a finite number"),
         ("compression", "prune_seed", -1, "from 0 to 2^63 - 1"),
         ("compression", "quantization", "int8", "none, linear8, linear4, weights8"),
-        ("sampling", "sampler", "heun", "dpm_solver_pp_2m, euler_maruyama"),
+        ("sampling", "sampler", "rk45", "dpm_solver_pp_2m, heun, ddim, probability_flow_ode, "),
+        ("sampling", "sampler", "euler", "ancestral, euler_maruyama, predictor_corrector"),
         ("sampling", "steps", 1, "at least 2"),
         ("sampling", "steps", 16.5, "a whole number"),
         ("sampling", "guidance", -0.5, "0 or more"),
         ("sampling", "guidance", float("nan"), "a finite number"),
+        ("sampling", "schedule", "linear", "karras, uniform, quadratic"),
+        ("sampling", "eta", -0.1, "from 0 to 1"),
+        ("sampling", "eta", 1.1, "from 0 to 1"),
+        ("sampling", "corrector_snr", 0.0, "above 0"),
+        ("sampling", "corrector_snr", float("inf"), "a finite number"),
+        ("sampling", "tolerance", 0.0, "above 0 and below 1"),
+        ("sampling", "tolerance", 1.0, "above 0 and below 1"),
         ("sampling", "seed", 2**63, "from 0 to 2^63 - 1"),
     ],
 )
@@ -272,16 +369,24 @@ def test_float_field_refuses_an_integer_that_no_float_holds():
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("architecture", "widths", "fields", "message"),
     [
-        ({"widths": (8, 16, 32)}, r"network.widths is \(8, 16, 32\); allowed: four"),
-        ({"widths": (8,) * 5}, r"network.widths is \(8, .*; allowed: four channel counts"),
-        ({"patch_size": 2}, "network.patch_size is 2; allowed: 1 for ncsn"),
+        ("ncsn", (8, 16, 32), {}, "widths is (8, 16, 32); allowed: four channel counts for ncsn"),
+        ("ncsn", (8,) * 5, {}, "widths is (8, 8, 8, 8, 8); allowed: four channel counts for ncsn"),
+        ("ddpm", (8, 16), {}, "widths is (8, 16); allowed: the base width alone for ddpm"),
+        ("ncsn", (8,) * 4, {"patch_size": 2}, "patch_size is 2; allowed: 1 for ncsn"),
+        ("ddpm", (8,), {"patch_size": 2}, "patch_size is 2; allowed: 1 for ddpm"),
+        (
+            "ncsn",
+            (8,) * 4,
+            {"grouped_layers": "bottleneck"},
+            "grouped_layers is 'bottleneck'; allowed: all for ncsn",
+        ),
     ],
 )
-def test_ncsn_refuses_what_only_the_mini_ddpm_takes(fields, message):
-    with pytest.raises(ValueError, match=message):
-        NetworkConfig(**{"architecture": "ncsn", "widths": (8, 16, 32, 64), **fields})
+def test_architecture_refuses_what_only_others_take(architecture, widths, fields, message):
+    with pytest.raises(ValueError, match=re.escape(f"network.{message}")):
+        NetworkConfig(architecture, widths, **fields)
 
 
 @pytest.mark.parametrize(
@@ -290,11 +395,48 @@ def test_ncsn_refuses_what_only_the_mini_ddpm_takes(fields, message):
         ({"prune_ratio": 0.5}, "prune_ratio is 0.5 with prune_method 'none'; allowed: 0 with"),
         ({"prune_method": "l1"}, "prune_ratio is 0.0 with prune_method 'l1'; allowed: 0 with"),
         ({"prune_region": "middle"}, "prune_region is 'middle'; allowed: all without pruning"),
+        ({"prune_scope": "global"}, "prune_scope is 'global'; allowed: layer without pruning"),
+        ({"prune_profile": "central"}, "prune_profile is 'central'; allowed: flat, but for prun"),
+        (
+            {
+                "prune_method": "l1",
+                "prune_ratio": 0.5,
+                "prune_scope": "global",
+                "prune_profile": "central",
+            },
+            "prune_profile is 'central'; allowed: flat, but for pruning by layer",
+        ),
     ],
 )
 def test_pruning_fields_must_agree(fields, message):
     with pytest.raises(ValueError, match=f"compression.{message}"):
         CompressionConfig(**fields)
+
+
+def test_filters_are_pruned_and_models_finetuned_without_other_pruning():
+    config = CompressionConfig(filter_ratio=0.1, finetune_images=1_000)
+    assert (config.prune_method, config.prune_ratio) == ("none", 0.0)
+    assert replace(RECIPE, compression=config).backbone_key == RECIPE.backbone_key
+
+
+def test_exponential_track_needs_a_decay():
+    chosen = change(RECIPE, "ema", "track", "exponential")
+    assert chosen.training.ema_decay > 0
+    message = r"ema\.track is 'exponential' with training\.ema_decay 0; allowed: a decay above 0"
+    with pytest.raises(ValueError, match=message):
+        change(chosen, "training", "ema_decay", 0.0)
+    for track in choices(Track)[:-1]:
+        recipe = change(change(chosen, "ema", "track", track), "training", "ema_decay", 0.0)
+        assert recipe.ema.track == track != "exponential"
+
+
+@pytest.mark.parametrize("guidance", [0.0, 0.5, 2.0])
+def test_unconditional_network_has_no_guidance(guidance):
+    assert change(RECIPE, "sampling", "guidance", guidance).sampling.guidance == guidance
+    unconditional = change(RECIPE, "network", "conditional", False)
+    message = rf"sampling\.guidance is {guidance:g} for a network without labels; allowed: 1"
+    with pytest.raises(ValueError, match=message):
+        change(unconditional, "sampling", "guidance", guidance)
 
 
 @pytest.mark.parametrize("part", [f.name for f in dataclasses.fields(Recipe)])
@@ -334,16 +476,18 @@ def test_tables_above_change_every_field():
         for part in dataclasses.fields(Recipe)
         for f in dataclasses.fields(getattr(RECIPE, part.name))
     }
-    assert choices(Formulation) == ("edm",)  # there is no other one to change it to
-    assert listed | {("training", "formulation")} == fields
-    assert set(choices(Architecture)) == {"mini_ddpm", "ncsn"}
+    assert listed == fields
+    for part, name, value in rows(BACKBONE_CHANGES) + rows(OTHER_CHANGES):
+        assert getattr(getattr(recipe_with(part, name), part), name) != value
+    assert set(choices(Architecture)) == {"ddpm", "mini_ddpm", "ncsn"}
 
 
 @pytest.mark.parametrize(("part", "name", "value"), rows(BACKBONE_CHANGES))
 def test_backbone_key_changes_with_what_training_depends_on(part, name, value):
-    changed = change(RECIPE, part, name, value)
-    assert changed.backbone_key != RECIPE.backbone_key
-    assert changed.key != RECIPE.key
+    recipe = recipe_with(part, name)
+    changed = change(recipe, part, name, value)
+    assert changed.backbone_key != recipe.backbone_key
+    assert changed.key != recipe.key
 
 
 @pytest.mark.parametrize(("part", "name", "value"), rows(OTHER_CHANGES))
@@ -355,13 +499,20 @@ def test_backbone_key_ignores_the_rest_but_the_key_does_not(part, name, value):
 
 def test_all_changes_give_different_keys():
     changes = rows(BACKBONE_CHANGES) + rows(OTHER_CHANGES)
-    keys = {change(RECIPE, *row).key for row in changes} | {RECIPE.key}
-    assert len(keys) == len(changes) + 1
+    keys = {change(recipe_with(part, name), part, name, x).key for part, name, x in changes}
+    assert len(keys | {RECIPE.key, DDPM_RECIPE.key}) == len(changes) + 2
 
 
 @pytest.mark.parametrize(
     ("part", "name"),
-    [("training", "log_sigma_mean"), ("training", "label_dropout"), ("sampling", "guidance")],
+    [
+        ("training", "log_sigma_mean"),
+        ("training", "label_dropout"),
+        ("training", "ema_decay"),
+        ("compression", "filter_ratio"),
+        ("sampling", "guidance"),
+        ("sampling", "eta"),
+    ],
 )
 def test_equal_recipes_have_equal_keys(part, name):
     plus, minus = (change(RECIPE, part, name, zero) for zero in (0.0, -0.0))
@@ -371,10 +522,11 @@ def test_equal_recipes_have_equal_keys(part, name):
 
 @pytest.mark.parametrize(("part", "name", "value"), rows(BACKBONE_CHANGES) + rows(OTHER_CHANGES))
 def test_recipe_is_frozen(part, name, value):
-    before = getattr(RECIPE, part)
+    recipe = recipe_with(part, name)
+    before = getattr(recipe, part)
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(before, name, value)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(RECIPE, part, replace(before, **{name: value}))
-    assert getattr(RECIPE, part) is before
-    assert hash(RECIPE) == hash(replace(RECIPE))
+        setattr(recipe, part, replace(before, **{name: value}))
+    assert getattr(recipe, part) is before
+    assert hash(recipe) == hash(replace(recipe))
