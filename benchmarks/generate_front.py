@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from diffusion import model as model_module
 from diffusion.compress.package import read_package
-from diffusion.process import Denoise, guide
+from diffusion.guidance import Denoise, guide
 
 IMAGES, RATIO_IMAGES, REPEATS = 1_000, 200, 3
 

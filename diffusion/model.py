@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from diffusion.data import to_uint8
 from diffusion.errors import MetricUndefined
-from diffusion.process import build_denoiser, guide
+from diffusion.guidance import guide
+from diffusion.process import build_denoiser
 from diffusion.recipe import Recipe
-from diffusion.samplers import SAMPLERS, karras_sigmas
+from diffusion.samplers import build_sampler
+from diffusion.schedules import noise_levels
 
 GENERATE_BATCH_SIZE = 100
 
@@ -33,7 +35,7 @@ class DiffusionModel:
         self.device = torch.device(device)
         self._denoiser = build_denoiser(self.network, recipe)
 
-    def with_sampling(self, **changes: int | float | None) -> "DiffusionModel":
+    def with_sampling(self, **changes: int | float | str | None) -> "DiffusionModel":
         """Return the same model with other sampling fields; None keeps the recipe's."""
         given = {name: value for name, value in changes.items() if value is not None}
         sampling = dataclasses.replace(self.recipe.sampling, **given)  # type: ignore[arg-type]
@@ -76,7 +78,7 @@ class DiffusionModel:
         shape = (len(labels), data.channels, data.image_size, data.image_size)
         noise = torch.randn(shape, generator=start)
         generator = torch.Generator(self.device).manual_seed(sampling.seed + 1)
-        sampler, sigmas = SAMPLERS[sampling.sampler], karras_sigmas(sampling.steps)
+        sampler, sigmas = build_sampler(sampling), noise_levels(sampling, self._denoiser)
         for part, part_labels in zip(
             noise.split(batch_size), labels.split(batch_size), strict=True
         ):
@@ -85,4 +87,4 @@ class DiffusionModel:
             images = sampler(denoise, part.to(self.device), sigmas, generator)
             if not bool(images.isfinite().all()):
                 raise MetricUndefined("the model draws images that are not finite")
-            yield to_uint8(images).cpu()
+            yield to_uint8(self._denoiser.to_unit_range(images)).cpu()

@@ -100,7 +100,7 @@ def test_other_sampling_leaves_the_original_alone(model):
     [
         ({"steps": 1}, "sampling.steps is 1; allowed: at least 2"),
         ({"guidance": -1.0}, "sampling.guidance is -1.0; allowed: 0 or more"),
-        ({"sampler": "ddim"}, "sampling.sampler is 'ddim'; allowed: dpm_solver_pp_2m"),
+        ({"sampler": "plms"}, "sampling.sampler is 'plms'; allowed: dpm_solver_pp_2m, heun"),
     ],
 )
 def test_bad_sampling_is_refused(model, changes, message):
