@@ -1,6 +1,9 @@
 """Feature extractors: what images are compared by, and how a data set gets its own."""
 
 import logging
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -9,11 +12,12 @@ from torch import Tensor
 
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
-from diffusion.score.digits import DIGITS_SHA256, load_digit_classifier
+from diffusion.score.classifier import ImageClassifier, load_classifier
+from diffusion.score.digits import DIGITS_SHA256, DigitClassifier, load_digit_classifier
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 500
+BATCH_PIXELS = 500 * 28 * 28  # Larger images go through a network in smaller batches.
 DIGIT_SETS = ("mnist5k", "mnist")
 
 
@@ -31,51 +35,109 @@ class FeatureExtractor(Protocol):
     def features(self, images: Tensor) -> np.ndarray:
         """Extract the features of [N, C, H, W] uint8 images."""
 
-    def label_agreement(self, images: Tensor, labels: Tensor) -> float | None:
-        """Return the share of images recognised as their [N] label; None where undefined."""
+    def guess_labels(self, images: Tensor) -> Tensor | None:
+        """Return [N] int64, the class each image looks like; None without a classifier."""
 
 
-class DigitExtractor:
+class _NetworkExtractor:
+    """A classifier's hidden layer as features, and its guesses where they mean something."""
+
+    def __init__(self, classifier: DigitClassifier | ImageClassifier, knows_labels: bool) -> None:
+        self.dimension = classifier.num_features
+        self._classifier = classifier
+        self._knows_labels = knows_labels
+
+    def features(self, images: Tensor) -> np.ndarray:
+        return _in_batches(self._classifier.features, images).double().numpy()
+
+    def guess_labels(self, images: Tensor) -> Tensor | None:
+        if not self._knows_labels:
+            return None
+        return _in_batches(self._classifier, images).argmax(dim=1)
+
+
+class DigitExtractor(_NetworkExtractor):
     """The shipped digit classifier's 84 features, for 28x28 grey images."""
 
     name = "digits"
-    dimension = 84
     sha256 = DIGITS_SHA256
 
     def __init__(self, knows_labels: bool) -> None:
-        self._classifier = load_digit_classifier()
-        self._knows_labels = knows_labels
-
-    @torch.inference_mode()
-    def features(self, images: Tensor) -> np.ndarray:
-        batches = [self._classifier.features(batch) for batch in images.split(BATCH_SIZE)]
-        return torch.cat(batches).double().numpy()
-
-    @torch.inference_mode()
-    def label_agreement(self, images: Tensor, labels: Tensor) -> float | None:
-        if not self._knows_labels:
-            return None
-        guesses = [self._classifier(batch).argmax(dim=1) for batch in images.split(BATCH_SIZE)]
-        return float((torch.cat(guesses) == labels).double().mean())
+        super().__init__(load_digit_classifier(), knows_labels)
 
 
-def build_extractor(data: DataConfig) -> FeatureExtractor:
-    """Return the extractor that scores a data set.
+class ClassifierExtractor(_NetworkExtractor):
+    """The features of a classifier that was trained on the data's own labels.
+
+    Args:
+        path: of the classifier's file.
+        class_names: of the data to score; labels are guessed only where the classifier's classes
+            have the same.
 
     Raises:
-        MetricUndefined: none is built in for images of this form.
+        ValueError: the file is missing, damaged, not a classifier's or of another version.
     """
+
+    def __init__(self, path: Path, class_names: Sequence[str] = ()) -> None:
+        classifier, self.trained_on, self.sha256 = load_classifier(path)
+        self.name = f"classifier:{self.trained_on.data.name}"
+        super().__init__(classifier, tuple(class_names) == self.trained_on.class_names)
+
+
+def build_extractor(
+    data: DataConfig, path: Path | None = None, class_names: Sequence[str] = ()
+) -> FeatureExtractor:
+    """Return the extractor that scores a data set.
+
+    Args:
+        data: what is scored.
+        path: a classifier's file, to be used instead of the built-in extractor.
+        class_names: of the data; without them a classifier guesses no labels.
+
+    Raises:
+        MetricUndefined: the file's classifier is for other images, or no file is given and none
+            is built in for images of this form.
+        ValueError: the file is missing, damaged, not a classifier's or of another version.
+    """
+    if path is not None:
+        return _classifier_extractor(data, path, class_names)
     if (data.channels, data.image_size) != (1, 28):
-        kind = "grey" if data.channels == 1 else "colour"
         raise MetricUndefined(
-            f"dataset {data.name!r} has {kind} images of {data.image_size} pixels; the built-in "
-            "extractor scores grey images of 28 pixels only (mnist5k, mnist, fashion-mnist, "
-            "folder:PATH of such)"
+            f"dataset {data.name!r} has {_form(data)}; the built-in extractor scores grey images "
+            "of 28 pixels only (mnist5k, mnist, fashion-mnist, folder:PATH of such). Train one: "
+            f"python -m study.train_extractor --dataset {shlex.quote(data.name)} --out FILE; "
+            "then give it with --extractor FILE"
         )
     if data.name not in DIGIT_SETS:
         logger.warning(
             "dataset %r is scored by features made for digits: its FID compares within a run "
-            "only, and label agreement is left out",
+            "only, and label agreement is left out; python -m study.train_extractor makes one "
+            "of its own",
             data.name,
         )
     return DigitExtractor(knows_labels=data.name in DIGIT_SETS)
+
+
+def _classifier_extractor(
+    data: DataConfig, path: Path, class_names: Sequence[str]
+) -> ClassifierExtractor:
+    extractor = ClassifierExtractor(path, class_names)
+    known = extractor.trained_on.data
+    if (data.channels, data.image_size) != (known.channels, known.image_size):
+        raise MetricUndefined(
+            f"dataset {data.name!r} has {_form(data)}; extractor {path} is for {_form(known)} "
+            f"(trained on {known.name!r})"
+        )
+    return extractor
+
+
+def _form(data: DataConfig) -> str:
+    return f"{'grey' if data.channels == 1 else 'colour'} images of {data.image_size} pixels"
+
+
+@torch.inference_mode()
+def _in_batches(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Apply a network to [N, C, H, W] images, as many at once as memory holds with ease."""
+    height, width = images.shape[2:]
+    batch_size = max(1, BATCH_PIXELS // (height * width))
+    return torch.cat([network(batch) for batch in images.split(batch_size)])
