@@ -1,7 +1,8 @@
 """Averages of the weights, kept side by side during training and chosen afterwards.
 
 Power-function averages (Karras et al. 2024, section 3): their length grows with training, so one
-track, named by its width relative to the training, fits a trajectory of any length.
+track, named by its width relative to the training, fits a trajectory of any length. Beside them,
+where a training asks for it, stands the exponential average of older work.
 """
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 RELATIVE_LENGTHS = {"short": 0.05, "mid": 0.10, "long": 0.20}
+EXPONENTIAL = "exponential"
 
 
 def power_exponent(relative_length: float) -> float:
@@ -30,19 +32,35 @@ class EmaTracks:
         tracks: for each name, the averaged parameters by name.
     """
 
-    def __init__(self, network: nn.Module) -> None:
-        self._parameters = dict(network.named_parameters())
+    def __init__(self, network: nn.Module, decay: float = 0.0, copy_steps: int = 0) -> None:
+        """Start every track at the network's weights.
+
+        Args:
+            network: its parameters that learn are averaged; they must be floats.
+            decay: of the track `exponential`; 0 keeps no such track.
+            copy_steps: that track copies the weights for so many steps first.
+        """
+        self._parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
         self._exponents = {name: power_exponent(s) for name, s in RELATIVE_LENGTHS.items()}
+        self._decay, self._copy_steps = decay, copy_steps
+        names = [*RELATIVE_LENGTHS, *([EXPONENTIAL] if decay else [])]
         self.tracks: dict[str, dict[str, Tensor]] = {
             track: {name: p.detach().clone() for name, p in self._parameters.items()}
-            for track in RELATIVE_LENGTHS
+            for track in names
         }
 
     @torch.no_grad()
     def update(self, train_images: int, batch_size: int) -> None:
         """Take in the weights after a batch; `train_images` counts the images so far."""
         current: list[Tensor] = list(self._parameters.values())
-        for name, exponent in self._exponents.items():
-            # beta of equation 4 there, with time counted in images.
-            keep = max(1 - batch_size / train_images, 0.0) ** (exponent + 1)
-            torch._foreach_lerp_(list(self.tracks[name].values()), current, 1 - keep)
+        for name, track in self.tracks.items():
+            keep = self._keep(name, train_images, batch_size)
+            torch._foreach_lerp_(list(track.values()), current, 1 - keep)
+
+    def _keep(self, name: str, train_images: int, batch_size: int) -> float:
+        """Return the share of a track that stays."""
+        if name == EXPONENTIAL:
+            copies = train_images <= self._copy_steps * batch_size
+            return 0.0 if copies else self._decay
+        # beta of equation 4 there, with time counted in images.
+        return max(1 - batch_size / train_images, 0.0) ** (self._exponents[name] + 1)

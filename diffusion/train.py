@@ -1,18 +1,22 @@
-"""Training a backbone: one trajectory of weights, handed out as snapshots at growing lengths."""
+"""Training: a backbone's trajectory, as snapshots at growing lengths, and fine-tuning."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import torch
 from torch import Tensor, nn
 
+from diffusion.compress.prune import pruned_masks
 from diffusion.data import to_unit_range
 from diffusion.ema import EmaTracks
 from diffusion.errors import TrainingDiverged
 from diffusion.networks import build_network
 from diffusion.process import build_denoiser
+from diffusion.quantized_training import float_state, quantize_linears
 from diffusion.recipe import Recipe, TrainingConfig
 
 FIRST_SNAPSHOT_IMAGES = 16_000
@@ -69,41 +73,97 @@ def train(
     Raises:
         TrainingDiverged: the loss became NaN or exploded; names the step.
     """
-    config, data = recipe.training, recipe.data
+    config = recipe.training
     start = time.perf_counter()
-    network = build_network(recipe.network, data, config.seed).to(device)
+    network = build_network(recipe.network, recipe.data, config.seed)
+    quantize_linears(network, config.quantization)
+    network = network.to(device)
+    averages = EmaTracks(network, config.ema_decay, config.ema_copy_steps)
+    points = snapshot_points(config.train_images)
+    steps = _descend(network, recipe, config, images, labels)
+    for step, seen, mean_loss in _watch(steps, points, on_progress):
+        averages.update(seen, config.batch_size)
+        while points and seen >= points[0]:
+            _check_weights(network, step)
+            seconds = time.perf_counter() - start
+            yield Snapshot(points.pop(0), _copy_tracks(network, averages), seconds, mean_loss)
+
+
+def fine_tune(
+    network: nn.Module,
+    recipe: Recipe,
+    images: Tensor,
+    labels: Tensor,
+    on_progress: Progress = lambda train_images: None,
+) -> None:
+    """Train a compressed network on, in place; its pruned weights stay zero.
+
+    Args:
+        network: the recipe's, pruned, on the device to train on.
+        recipe: its compression says how long and at what learning rate.
+        images: [N, C, H, W] uint8 training images.
+        labels: [N] int64.
+        on_progress: told the images seen, now and then.
+
+    Raises:
+        TrainingDiverged: the loss became NaN or exploded; names the step.
+    """
+    compression = recipe.compression
+    config = dataclasses.replace(
+        recipe.training,
+        train_images=compression.finetune_images,
+        learning_rate=compression.finetune_learning_rate,
+        warmup_images=0,
+        label_dropout_end_images=0,
+        seed=(recipe.training.seed + 1) % 2**63,  # other noise than the training's
+    )
+    masks = pruned_masks(network)
+    steps = _descend(network, recipe, config, images, labels)
+    for _ in _watch(steps, [config.train_images], on_progress):
+        with torch.no_grad():
+            for values, pruned in masks:
+                values.masked_fill_(pruned, 0)
+    _check_weights(network, math.ceil(config.train_images / config.batch_size))
+
+
+def _descend(
+    network: nn.Module, recipe: Recipe, config: TrainingConfig, images: Tensor, labels: Tensor
+) -> Iterator[tuple[int, int, Tensor]]:
+    """Take steps of gradient descent; yield the step, the images seen and the loss."""
+    device = next(network.parameters()).device
     denoiser = build_denoiser(network, recipe).train()
     optimizer = _build_optimizer(network, config)
-    averages = EmaTracks(network)
     generator = torch.Generator(device).manual_seed(config.seed)
-    batches = _batches(images, labels, config, data.num_classes, device)
-    points = snapshot_points(config.train_images)
-    losses: list[Tensor] = []
-
+    batches = _batches(images, labels, config, recipe.data.num_classes, device)
     for step in range(1, math.ceil(config.train_images / config.batch_size) + 1):
         # Learning rate: linear warm-up, then constant.
         seen = step * config.batch_size
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * min(seen / max(config.warmup_images, 1), 1.0)
-
-        # One step of gradient descent.
-        batch, batch_labels = next(batches)
-        loss = denoiser.loss(batch, batch_labels, generator)
+        # Before the loss: bitsandbytes' 8-bit layers quantize anew only where no gradient is left.
         optimizer.zero_grad(set_to_none=True)
+        loss = denoiser.loss(*next(batches), generator)
         loss.backward()
         optimizer.step()
-        averages.update(seen, config.batch_size)
+        yield step, seen, loss.detach()
 
-        # Look at the loss, tell the progress, hand out a snapshot.
-        losses.append(loss.detach())
-        if len(losses) == CHECK_STEPS or seen >= points[0]:
+
+def _watch(
+    steps: Iterator[tuple[int, int, Tensor]], points: Sequence[int], on_progress: Progress
+) -> Iterator[tuple[int, int, float]]:
+    """Pass steps on with the latest mean loss; look at the losses and tell the progress.
+
+    That is done every CHECK_STEPS steps, and where the first of `points` is reached.
+    """
+    losses: list[Tensor] = []
+    mean_loss = math.nan
+    for step, seen, loss in steps:
+        losses.append(loss)
+        if len(losses) == CHECK_STEPS or (points and seen >= points[0]):
             mean_loss = _checked_mean(losses, step)
             losses.clear()
             on_progress(seen)
-        while points and seen >= points[0]:
-            _check_weights(network, step)
-            seconds = time.perf_counter() - start
-            yield Snapshot(points.pop(0), _copy_tracks(network, averages), seconds, mean_loss)
+        yield step, seen, mean_loss
 
 
 def _batches(
@@ -116,17 +176,20 @@ def _batches(
     """Yield batches for ever: each epoch a new order, labels hidden at the asked rate."""
     generator = torch.Generator().manual_seed(config.seed)
     order = torch.empty(0, dtype=torch.int64)
-    while True:
+    for step in count():
         while len(order) < config.batch_size:
             order = torch.cat([order, torch.randperm(len(images), generator=generator)])
         chosen, order = order[: config.batch_size], order[config.batch_size :]
-        hide = torch.rand(config.batch_size, generator=generator) < config.label_dropout
+        hidden_share = config.label_dropout
+        if end := config.label_dropout_end_images:
+            hidden_share *= max(1 - step * config.batch_size / end, 0.0)
+        hide = torch.rand(config.batch_size, generator=generator) < hidden_share
         batch_labels = labels[chosen].masked_fill(hide, hidden_label)
         yield to_unit_range(images[chosen].to(device)), batch_labels.to(device)
 
 
 def _build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
+    parameters = [p for p in network.parameters() if p.requires_grad]
     if config.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
     if config.optimizer == "adamw":
@@ -147,12 +210,12 @@ def _checked_mean(losses: Sequence[Tensor], step: int) -> float:
 
 def _check_weights(network: nn.Module, step: int) -> None:
     """The last step's loss says nothing of the weights that it led to."""
-    if not all(bool(p.isfinite().all()) for p in network.parameters()):
+    if not all(bool(values.isfinite().all()) for values in float_state(network).values()):
         raise TrainingDiverged(f"training diverged at step {step}: weights are not finite")
 
 
 def _copy_tracks(network: nn.Module, averages: EmaTracks) -> dict[str, dict[str, Tensor]]:
-    plain = network.state_dict()  # the averages lack its buffers, which never change
+    plain = float_state(network)  # the averages lack what never changes
     return {
         track: {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format)

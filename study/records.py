@@ -48,6 +48,14 @@ SCORE_COLUMNS = (
     "train_images",
     "train_seconds",
 )
+# New columns are added at the end.
+LATER_SCORE_COLUMNS = (
+    "label_agreement",
+    "fid_noise",
+    "label_balance",
+    "ssim",
+    "train_ms_per_epoch",
+)
 
 
 @dataclass(frozen=True)
@@ -114,8 +122,6 @@ def as_row(record: TrialRecord, package_path: str | None = None) -> dict[str, An
         **{name: record.scores.get(name) for name in SCORE_COLUMNS},
         "backbone_key": recipe.backbone_key,
         "package_path": package_path,
-        # New columns are added at the end.
         "widths": "-".join(map(str, recipe.network.widths)),
-        "label_agreement": record.scores.get("label_agreement"),
-        "fid_noise": record.scores.get("fid_noise"),
+        **{name: record.scores.get(name) for name in LATER_SCORE_COLUMNS},
     }

@@ -1,6 +1,6 @@
 """One trial: from a recipe to the scores of the very file that ships. Runs without Ray.
 
-backbone -> EMA track -> prune -> quantize and package -> reload -> generate -> score
+backbone -> EMA track -> prune -> fine-tune -> quantize and package -> reload -> generate -> score
 """
 
 import functools
@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diffusion.compress.package import (
     PACKAGE_NAME,
@@ -28,7 +28,8 @@ from diffusion.networks import count_macs, count_parameters
 from diffusion.recipe import Recipe
 from diffusion.score.extractor import build_extractor
 from diffusion.score.quality import References, score_images, score_labels
-from study.backbones import BackboneStore, write_json
+from diffusion.train import fine_tune
+from study.backbones import Backbone, BackboneStore, write_json
 from study.pictures import save_grid
 from study.records import Scores
 
@@ -45,6 +46,7 @@ class Context:
     Attributes:
         trial_dir: gets recipe.json, model.pdm, samples.png and scores.json.
         store_dir: of the backbones, shared by all trials.
+        extractor: file of the features that score; None for the built-in ones.
         threads: torch's threads; recorded, since they may change the last digits.
     """
 
@@ -53,6 +55,7 @@ class Context:
     trial_dir: Path
     store_dir: Path
     fid_num_images: int
+    extractor: Path | None = None
     device: str = "cpu"
     threads: int = 1
     on_progress: StageProgress = lambda stage, share: None
@@ -67,18 +70,17 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
     """
     torch.set_num_threads(context.threads)
     device = torch.device(context.device)
-    dataset, references = _load_references(context.dataset, context.data_dir)
+    dataset, references = _load_references(context.dataset, context.data_dir, context.extractor)
     if dataset.config() != recipe.data:
         raise DataUnavailable(f"dataset {context.dataset!r} differs from the one of the recipe")
     context.trial_dir.mkdir(parents=True, exist_ok=True)
     write_json(context.trial_dir / "recipe.json", recipe.to_dict())
 
-    def on_train(images: int) -> None:
-        context.on_progress("train", images / recipe.training.train_images)
-
-    backbone = BackboneStore(context.store_dir).obtain(recipe, dataset, device, on_train)
+    backbone = _obtain_backbone(recipe, context, dataset, device)
     network = backbone.network()
     prune(network, recipe.compression)
+    if recipe.compression.finetune_images:
+        _fine_tune(network, recipe, context, dataset, device)
     package_path = context.trial_dir / PACKAGE_NAME
     size_bytes = write_package(package_path, recipe, network)
 
@@ -90,16 +92,18 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
     )
     generate_seconds = time.perf_counter() - start
     parameters, nonzero_parameters = count_parameters(model.network)
+    epochs = recipe.training.train_images / len(dataset.train_images)
     scores: Scores = {
         "size_bytes": size_bytes,
         "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network),
         "parameters": parameters,
         "nonzero_parameters": nonzero_parameters,
         "macs": count_macs(model.network, recipe.data),
-        **score_images(images, labels, references),
+        **score_images(images, labels if recipe.network.conditional else None, references),
         "latency_ms": 1000 * generate_seconds / len(labels),
         "train_images": recipe.training.train_images,
         "train_seconds": backbone.train_seconds,
+        "train_ms_per_epoch": 1000 * backbone.train_seconds / epochs,
         "generate_seconds": generate_seconds,
         **_conditions(context),
     }
@@ -110,10 +114,37 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
     return scores
 
 
+def _obtain_backbone(
+    recipe: Recipe, context: Context, dataset: ImageDataset, device: torch.device
+) -> Backbone:
+    def on_progress(images: int) -> None:
+        context.on_progress("train", images / recipe.training.train_images)
+
+    return BackboneStore(context.store_dir).obtain(recipe, dataset, device, on_progress)
+
+
+def _fine_tune(
+    network: nn.Module,
+    recipe: Recipe,
+    context: Context,
+    dataset: ImageDataset,
+    device: torch.device,
+) -> None:
+    def on_progress(images: int) -> None:
+        context.on_progress("fine-tune", images / recipe.compression.finetune_images)
+
+    network.to(device)
+    fine_tune(network, recipe, dataset.train_images, dataset.train_labels, on_progress)
+    network.cpu()
+
+
 @functools.lru_cache(maxsize=1)
-def _load_references(name: str, data_dir: Path | None) -> tuple[ImageDataset, References]:
+def _load_references(
+    name: str, data_dir: Path | None, extractor: Path | None
+) -> tuple[ImageDataset, References]:
     dataset = load_dataset(name, data_dir)
-    return dataset, References.of(dataset, build_extractor(dataset.config()))
+    features = build_extractor(dataset.config(), extractor, dataset.class_names)
+    return dataset, References.of(dataset, features)
 
 
 def _pick_samples(images: Tensor, labels: Tensor) -> Tensor:
