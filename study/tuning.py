@@ -109,9 +109,12 @@ class StudySearcher(Searcher):
         super().__init__()
         self._dispatcher = dispatcher
         self._numbers: dict[str, int] = {}
+        self._most_at_once = 1
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's config, None while nothing may start, or FINISHED."""
+        if len(self._numbers) >= self._most_at_once:
+            return None
         assignment = self._dispatcher.next()
         if assignment is None:
             return Searcher.FINISHED if self._dispatcher.ended else None
@@ -147,7 +150,8 @@ class StudySearcher(Searcher):
         return {}
 
     def set_max_concurrency(self, max_concurrent: int) -> bool:
-        """Keep Tune from wrapping the limit around a retried trial, which it would lose."""
+        """Take on the limit: Tune's own, wrapped around us, would lose a retried trial."""
+        self._most_at_once = max_concurrent
         return True
 
 
