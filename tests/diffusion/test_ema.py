@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -92,3 +93,39 @@ def test_tracks_are_apart_from_the_weights_and_from_each_other(track):
     assert others == [1.0, 1.0]
     assert network.weight.item() == 9.0
     assert not averages.tracks[track]["weight"].requires_grad
+
+
+def exponential(path, decay, copy_steps, steps=20):
+    """Follow a weight along `path(step)` and return its exponential average."""
+    network = weight(0.0)
+    averages = EmaTracks(network, decay, copy_steps)
+    for step in range(1, steps + 1):
+        nn.init.constant_(network.weight, path(step))
+        averages.update(step * 16, 16)
+    return averages.tracks["exponential"]["weight"].item()
+
+
+def test_exponential_average_copies_first_and_decays_then():
+    assert exponential(lambda step: step, decay=0.9, copy_steps=20) == 20
+    # From a copy of 0 after 5 steps, 15 steps at 1 leave 0.9^15 of the difference.
+    jump = exponential(lambda step: float(step > 5), decay=0.9, copy_steps=5)
+    assert jump == pytest.approx(1 - 0.9**15)
+
+
+def test_exponential_average_of_a_ramp_lags_by_its_closed_form():
+    # With a_0 = 0 the lag behind the ramp is d (1 - d^n) / (1 - d).
+    lag = 20 - exponential(lambda step: step, decay=0.5, copy_steps=0)
+    assert lag == pytest.approx(0.5 * (1 - 0.5**20) / 0.5, rel=1e-5)
+
+
+def test_exponential_average_is_kept_only_with_a_decay():
+    assert set(EmaTracks(weight(0.0)).tracks) == set(RELATIVE_LENGTHS)
+    assert set(EmaTracks(weight(0.0), 0.9).tracks) == {*RELATIVE_LENGTHS, "exponential"}
+
+
+def test_only_what_learns_is_averaged():
+    network = weight(1.0)
+    network.register_parameter("frozen", nn.Parameter(torch.ones(2), requires_grad=False))
+    averages = EmaTracks(network, 0.9)
+    averages.update(16, 16)
+    assert all(set(track) == {"weight"} for track in averages.tracks.values())

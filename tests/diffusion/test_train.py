@@ -11,8 +11,9 @@ from diffusion import train as train_module
 from diffusion.config import choices
 from diffusion.data import to_uint8
 from diffusion.errors import TrainingDiverged
+from diffusion.networks import build_network
 from diffusion.process import EdmDenoiser
-from diffusion.recipe import NetworkConfig, Optimizer
+from diffusion.recipe import Formulation, NetworkConfig, Optimizer, Recipe, TrainingConfig
 from diffusion.train import snapshot_points, train
 
 CPU = torch.device("cpu")
@@ -290,3 +291,46 @@ def test_images_stay_as_they_are(tiny_recipe, tiny_dataset):
     list(train(tiny_recipe, images, labels, CPU))
     assert torch.equal(images, tiny_dataset.train_images)
     assert torch.equal(labels, tiny_dataset.train_labels)
+
+
+@pytest.mark.parametrize("end", [0, 640])
+def test_the_share_of_hidden_labels_may_shrink_to_none(
+    tiny_recipe, tiny_dataset, monkeypatch, end
+):
+    recorder = Recorder(monkeypatch)
+    fields = {"train_images": 1_280, "label_dropout": 1.0, "label_dropout_end_images": end}
+    run(tiny_recipe, tiny_dataset, **fields)
+    hidden = tiny_recipe.data.num_classes
+    shares = [float((labels == hidden).double().mean()) for labels in recorder.labels]
+    if end == 0:
+        assert shares == [1.0] * 80
+    else:
+        assert shares[0] == 1.0
+        # 40 batches of 16, whose share falls linearly from 1 to 0: half on average.
+        assert sum(shares[:40]) / 40 == pytest.approx(0.5, abs=0.06)
+        assert sum(shares[:20]) > sum(shares[20:40]) + 5
+        assert shares[40:] == [0.0] * 40
+
+
+@pytest.mark.parametrize("formulation", choices(Formulation))
+@pytest.mark.parametrize(
+    "network",
+    [
+        NetworkConfig("ncsn", (4, 8, 8, 16)),
+        NetworkConfig("ddpm", (4,), groups=2, grouped_layers="bottleneck"),
+        NetworkConfig("mini_ddpm", (8, 16), patch_size=2),
+    ],
+    ids=lambda network: network.architecture,
+)
+def test_every_formulation_trains_every_architecture(mnist5k, network, formulation):
+    training = TrainingConfig(train_images=48, formulation=formulation, ema_decay=0.9)
+    recipe = Recipe(mnist5k.config(), network, training)
+    images, labels = mnist5k.train_images[:64], mnist5k.train_labels[:64]
+    (snapshot,) = train(recipe, images, labels, CPU)
+    assert snapshot.loss < 10
+    assert set(snapshot.tracks) == {*TRACKS, "exponential"}
+    moved = [
+        not torch.equal(values, snapshot.tracks["exponential"][name])
+        for name, values in build_network(network, recipe.data).state_dict().items()
+    ]
+    assert sum(moved) > 0.8 * len(moved)

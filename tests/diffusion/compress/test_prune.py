@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from diffusion.compress.prune import prune, region_layers
+from diffusion.compress.prune import prune, pruned_masks, region_layers
 from diffusion.networks import build_network
 from diffusion.recipe import CompressionConfig, DataConfig, NetworkConfig
 
@@ -181,3 +181,95 @@ def test_memory_layout_does_not_change_what_is_pruned():
             prune(network, CompressionConfig(method, 0.5))
         for ours, theirs in zip(plain.parameters(), last.parameters(), strict=True):
             assert torch.equal(ours, theirs)
+
+
+def prunable_tensors(network, region="all"):
+    return [
+        values
+        for layer in region_layers(network, region)
+        for part, values in layer.named_parameters()
+        if is_prunable(layer, part)
+    ]
+
+
+@ALL
+@pytest.mark.parametrize("region", REGIONS)
+def test_global_pruning_takes_the_smallest_of_all(name, region):
+    before, after = build(name), build(name)
+    prune(after, CompressionConfig("l1", 0.3, region, prune_scope="global"))
+    old = torch.cat([values.abs().flatten() for values in prunable_tensors(before, region)])
+    new = torch.cat([values.flatten() for values in prunable_tensors(after, region)])
+    assert zeros(new) == round(0.3 * len(new))
+    assert old[new == 0].max() <= old[new != 0].min()
+    assert sum(map(zeros, after.parameters())) == zeros(new), "and nothing else"
+
+
+def test_global_random_pruning_spreads_over_the_tensors():
+    network = build("ncsn")
+    prune(network, CompressionConfig("random", 0.5, prune_scope="global"))
+    tensors = prunable_tensors(network)
+    counts = [zeros(values) / values.numel() for values in tensors if values.numel() > 2_000]
+    assert counts == pytest.approx([0.5] * len(counts), abs=0.05)
+    assert len(set(counts)) > 1, "not the same share in each"
+
+
+@ALL
+def test_central_pruning_grows_towards_the_centre(name):
+    network = build(name)
+    prune(network, CompressionConfig("l1", 0.6, prune_profile="central"))
+    layers = region_layers(network, "all")
+    shares = [zeros(layer.weight) / layer.weight.numel() for layer in layers]
+    middle, count = (len(layers) - 1) // 2, len(layers)
+    near = [min(i + 1, count - i) / min(middle + 1, count - middle) for i in range(count)]
+    for share, nearness, layer in zip(shares, near, layers, strict=True):
+        assert share == pytest.approx(0.6 * nearness, abs=0.51 / layer.weight.numel())
+    assert max(shares) == pytest.approx(0.6, abs=0.01)
+
+
+def naive_filters(layer):
+    """Return a convolution's filters one by one, each a view of its weights."""
+    if isinstance(layer, nn.Conv2d):
+        return list(layer.weight)
+    channels = layer.in_channels // layer.groups
+    filters = layer.out_channels // layer.groups
+    return [
+        layer.weight[group * channels : (group + 1) * channels, number]
+        for group in range(layer.groups)
+        for number in range(filters)
+    ]
+
+
+@ALL
+def test_filter_pruning_takes_the_weakest_filters_of_every_convolution(name):
+    before, after = build(name), build(name)
+    prune(after, CompressionConfig(filter_ratio=0.25))
+    found = 0
+    for old, new in zip(region_layers(before, "all"), region_layers(after, "all"), strict=True):
+        if isinstance(new, nn.Linear) or new is after.out:
+            assert zeros(new.weight) == 0
+            continue
+        norms = torch.stack([part.abs().sum() for part in naive_filters(old)])
+        gone = torch.tensor([not part.any() for part in naive_filters(new)])
+        assert gone.sum() == round(0.25 * len(gone))
+        assert norms[gone].max() <= norms[~gone].min()
+        assert zeros(new.weight) == sum(naive_filters(new)[i].numel() for i in gone.nonzero())
+        if new.bias is not None:
+            assert torch.equal(new.bias == 0, gone)
+        found += int(gone.sum())
+    assert found > 0
+
+
+def test_filters_go_first_and_single_weights_then():
+    network = build("mini_ddpm")
+    prune(network, CompressionConfig("l1", 0.3, filter_ratio=0.1))
+    for layer in region_layers(network, "all"):
+        # Zeroed filters are the smallest weights, so they are among the 30 %.
+        assert zeros(layer.weight) == round(0.3 * layer.weight.numel())
+
+
+def test_masks_are_where_pruned_tensors_are_zero():
+    network = build("mini_ddpm")
+    prune(network, CompressionConfig("l1", 0.3, filter_ratio=0.1))
+    masks = pruned_masks(network)
+    assert sum(int(mask.sum()) for _, mask in masks) == sum(map(zeros, network.parameters()))
+    assert {id(values) for values, _ in masks} >= {id(v) for v in prunable_tensors(network)}
