@@ -1,17 +1,27 @@
 """Search spaces by name: which recipes a study may try."""
 
-from search_spaces import mnist, quick
-from search_spaces.space import SearchSpace
+from collections.abc import Callable
 
-SPACES = {space.name: space for space in (quick.SPACE, mnist.SPACE)}
+from search_spaces import mnist, quick, system_a, system_b
+from search_spaces.space import SearchSpace, SpaceOptions
+
+SPACES: dict[str, Callable[[SpaceOptions], SearchSpace]] = {
+    "quick": quick.SPACE.with_options,
+    "mnist": mnist.SPACE.with_options,
+    "system-a-ncsn": system_a.ncsn,
+    "system-a-ddpm": system_a.ddpm,
+    "system-a-samplers": system_a.samplers,
+    "system-a-colour": system_a.colour,
+    "system-b-mini": system_b.mini,
+}
 
 
-def load_space(name: str) -> SearchSpace:
+def load_space(name: str, options: SpaceOptions | None = None) -> SearchSpace:
     """Return a search space.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is none of that name, or it does not have the options.
     """
     if name not in SPACES:
         raise ValueError(f"space is {name!r}; allowed: {', '.join(SPACES)}")
-    return SPACES[name]
+    return SPACES[name](options or SpaceOptions())

@@ -2,8 +2,10 @@
 
 python -m study.generate RUN/front/01-17 -n 64 --label 7 --out grid.png
 python -m study.generate RUN/front/01-17 -n 1000 --out digits.npz --seed 1 --guidance 2
+python -m study.generate RUN/front/01-17 --sampler heun --steps 10 --out grid.png
 """
 
+import argparse
 import math
 import re
 import time
@@ -14,6 +16,9 @@ import torch
 from rich.progress import Progress
 
 from diffusion.compress.package import PACKAGE_NAME, read_package
+from diffusion.config import choices
+from diffusion.model import DiffusionModel
+from diffusion.recipe import SamplerName, Schedule
 from study import cli
 from study.pictures import save_grid
 
@@ -29,7 +34,9 @@ def build_parser() -> cli.Parser:
     add("--label", type=cli.whole, help="class of all images (default: every class in turn)")
     add("--out", type=Path, required=True, help="PNG of a grid, or .npz of images and labels")
     add("--seed", type=cli.seed, help="of the noise (default: the recipe's)")
-    add("--steps", type=cli.positive_int, help="network calls an image (default: the recipe's)")
+    add("--steps", type=cli.positive_int, help="noise levels walked (default: the recipe's)")
+    add("--sampler", choices=choices(SamplerName), help="(default: the recipe's)")
+    add("--schedule", choices=choices(Schedule), help="of noise levels (default: the recipe's)")
     add("--guidance", type=cli.share, help="1 is plain, more is stricter (default: the recipe's)")
     add("--device", default="cpu", help="cpu or cuda (default cpu)")
     return parser
@@ -43,19 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
         raise ValueError(f"--out is {str(out)!r}; allowed: a name that ends in .png or .npz")
     if not out.parent.is_dir():
         raise ValueError(f"--out is {str(out)!r}, but {out.parent} is no folder")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", given.device):
-        raise ValueError(f"--device is {given.device!r}; allowed: cpu, cuda or cuda:N")
-    if given.device != "cpu" and not torch.cuda.is_available():
-        raise ValueError(f"--device is {given.device!r}, but there is no GPU; allowed: cpu")
-    path = given.model / PACKAGE_NAME if given.model.is_dir() else given.model
-    model = read_package(path, given.device).with_sampling(
-        seed=given.seed, steps=given.steps, guidance=given.guidance
-    )
+    model = _load_model(given)
     count, num_classes = given.num_images, model.recipe.data.num_classes
     if count > MOST_IMAGES:
         raise ValueError(f"-n is {count}; allowed: up to {MOST_IMAGES:,} a call")
     if given.label is not None and given.label >= num_classes:
         raise ValueError(f"--label is {given.label}; allowed: 0 to {num_classes - 1}")
+    if given.label is not None and not model.recipe.network.conditional:
+        raise ValueError(f"--label is {given.label}, but the model was trained without labels")
     labels = torch.arange(count) % num_classes
     if given.label is not None:
         labels = torch.full((count,), given.label)
@@ -71,6 +73,22 @@ def main(arguments: list[str] | None = None) -> int:
         save_grid(images, _columns(count, num_classes, given.label is None), out)
     print(f"{count} images in {time.perf_counter() - start:.1f} s: {out}")
     return 0
+
+
+def _load_model(given: argparse.Namespace) -> DiffusionModel:
+    """Read the model, on the device and with the sampling that were asked for."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", given.device):
+        raise ValueError(f"--device is {given.device!r}; allowed: cpu, cuda or cuda:N")
+    if given.device != "cpu" and not torch.cuda.is_available():
+        raise ValueError(f"--device is {given.device!r}, but there is no GPU; allowed: cpu")
+    path = given.model / PACKAGE_NAME if given.model.is_dir() else given.model
+    return read_package(path, given.device).with_sampling(
+        seed=given.seed,
+        sampler=given.sampler,
+        steps=given.steps,
+        schedule=given.schedule,
+        guidance=given.guidance,
+    )
 
 
 def _columns(count: int, num_classes: int, by_class: bool) -> int:

@@ -66,7 +66,7 @@ def _run(run_dir: Path, settings: RunSettings, resources: Resources, evaluate: E
     finished = sum(record.finished for record in storage.records())
     _introduce(console, run_dir, settings, finished)
     data = DataConfig.from_dict(settings.data)
-    proposer = Proposer(load_space(settings.space), data, storage, settings.seed)
+    proposer = Proposer(settings.load_space(), data, storage, settings.seed)
     budget = settings.time_budget_seconds
     view = LiveView(console, settings.trials, storage.records(), budget)
     deadline = None if budget is None else start + budget
@@ -89,6 +89,7 @@ def _context(run_dir: Path, settings: RunSettings) -> Context:
     return Context(
         dataset=settings.dataset,
         data_dir=None if settings.data_dir is None else Path(settings.data_dir),
+        extractor=None if settings.extractor is None else Path(settings.extractor),
         trial_dir=run_dir / "trials",
         store_dir=run_dir / "backbones",
         fid_num_images=settings.fid_num_images,

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from diffusion.recipe import DataConfig
+from search_spaces import load_space
+from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
 from study.backbones import write_json
 from study.records import check_objectives
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SETTINGS_NAME = "run.json"
 JOURNAL_NAME = "study.journal"
 VERSIONS = ("paretodiff", "torch", "ray", "optuna", "bitsandbytes", "numpy")
@@ -28,12 +30,17 @@ class RunSettings:
     """What defines a run.
 
     Attributes:
+        train_images, formulation, rows: what differs from the space as it is.
         data: the data as recipes name it, with its fingerprint.
+        extractor: file of the features that score; None for the built-in ones.
         trials: finished trials asked for.
         time_budget_seconds: after it no trial starts; None for no limit.
     """
 
     space: str
+    train_images: int | None
+    formulation: RowFormulation
+    rows: tuple[str, ...]
     dataset: str
     data: dict[str, Any]
     objectives: tuple[str, ...]
@@ -42,11 +49,18 @@ class RunSettings:
     time_budget_seconds: float | None
     fid_num_images: int
     data_dir: str | None
+    extractor: str | None
+    extractor_sha256: str
     cpus_per_trial: float
     gpus_per_trial: float
     concurrent_trials: int
     threads: int
     device: str
+
+    def load_space(self) -> SearchSpace:
+        """Return the run's search space."""
+        options = SpaceOptions(self.train_images, self.formulation, self.rows)
+        return load_space(self.space, options)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings with the versions they were made with."""
@@ -80,7 +94,11 @@ class RunSettings:
         given = {name: values[name] for name in names}
         try:
             DataConfig.from_dict(given["data"])
-            return cls(**{**given, "objectives": check_objectives(tuple(given["objectives"]))})
+            given["objectives"] = check_objectives(tuple(given["objectives"]))
+            given["rows"] = tuple(given["rows"])
+            settings = cls(**given)
+            settings.load_space()
+            return settings
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path} is not as we write it: {error}") from error
 

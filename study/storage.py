@@ -6,6 +6,8 @@ FAIL with a reason, PRUNED with its constraint violated for what cannot be built
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,21 @@ class StudyStorage:
         trial_id = self.frozen_trials()[number]._trial_id
         for name, value in attrs.items():
             self._study._storage.set_trial_user_attr(trial_id, name, value)
+
+
+def read_records(path: Path, objectives: tuple[str, ...]) -> list[TrialRecord]:
+    """Return the trials of a journal that another process may be writing.
+
+    Raises:
+        ValueError: the file is missing or no journal of ours.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        try:
+            shutil.copyfile(path, copy)
+        except OSError as error:
+            raise ValueError(f"journal {path} cannot be read: {error}") from error
+        return StudyStorage(copy, objectives).records()
 
 
 def cut_torn_line(path: Path) -> None:

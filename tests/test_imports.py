@@ -14,12 +14,17 @@ FORBIDDEN = {
 # The only files on Ray, and the only ones on Optuna's storage.
 ON_RAY = {"tuning.py"}
 ON_OPTUNA_STORAGE = {"storage.py"}
+SLOW = {"bitsandbytes", "torchvision"}
 
 
-def imported(path: Path) -> set[str]:
-    """Return the dotted names of all modules that a file imports, wherever in it."""
+def imported(path: Path, *, at_once: bool = False) -> set[str]:
+    """Return the dotted names of all modules that a file imports, wherever in it.
+
+    With `at_once` those alone that importing the file imports, not what its functions do.
+    """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    module = ast.parse(path.read_text())
+    for node in module.body if at_once else ast.walk(module):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -34,6 +39,13 @@ def test_a_package_imports_nothing_above_it(package: str) -> None:
     for path in files:
         roots = {name.split(".")[0] for name in imported(path)}
         assert not roots & FORBIDDEN[package], path
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_what_takes_seconds_to_import_is_imported_where_it_is_used(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        roots = {name.split(".")[0] for name in imported(path, at_once=True)}
+        assert not roots & SLOW, path
 
 
 def test_ray_and_the_storage_each_stay_in_one_place() -> None:

@@ -9,10 +9,11 @@ import pytest
 from diffusion.networks import build_network, count_parameters
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import SPACES, load_space
-from search_spaces.space import SearchSpace
+from search_spaces.space import SearchSpace, SpaceOptions
 
 DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
-ALL_SPACES = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES.keys())
+ALL_SPACES = pytest.mark.parametrize("space", [load_space(name) for name in SPACES], ids=SPACES)
+DRAWN_SPACES = pytest.mark.parametrize("name", ["quick", "mnist"])
 
 
 def levels(distribution: Any) -> set[Any]:
@@ -22,7 +23,7 @@ def levels(distribution: Any) -> set[Any]:
     return {round(distribution.low + i * distribution.step, 6) for i in range(steps + 1)}
 
 
-def drawn(space: SearchSpace, trials: int) -> list[tuple[optuna.trial.FrozenTrial, Recipe]]:
+def drawn(space: SearchSpace, trials: int) -> list[tuple[optuna.Trial, Recipe]]:
     """Ask a study for the covering design and then for random draws."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
@@ -33,8 +34,7 @@ def drawn(space: SearchSpace, trials: int) -> list[tuple[optuna.trial.FrozenTria
     pairs = []
     for _ in range(trials):
         trial = study.ask()
-        recipe = space.suggest(trial, DATA)
-        pairs.append((study.trials[trial.number], recipe))
+        pairs.append((trial, space.suggest(trial, DATA)))
     return pairs
 
 
@@ -54,25 +54,29 @@ def test_covering_holds_every_level_of_every_knob(space: SearchSpace) -> None:
 
 @ALL_SPACES
 def test_covering_rows_are_complete_and_build(space: SearchSpace) -> None:
-    for row, (trial, recipe) in zip(
-        space.covering, drawn(space, len(space.covering)), strict=True
-    ):
+    pairs = drawn(space, len(space.covering))
+    for row, (trial, _) in zip(space.covering, pairs, strict=True):
         assert trial.params == pytest.approx(dict(row)), "a knob was left to chance"
-        build_network(recipe.network, recipe.data)
+    for network in {recipe.network for _, recipe in pairs}:
+        build_network(network, DATA)
 
 
 @ALL_SPACES
-def test_covering_starts_with_distinct_backbones_and_no_recipe_twice(space: SearchSpace) -> None:
-    recipes = [recipe for _, recipe in drawn(space, len(space.covering))]
-    backbones = [recipe.backbone_key for recipe in recipes]
+def test_no_recipe_is_in_a_covering_design_twice(space: SearchSpace) -> None:
+    keys = [recipe.key for _, recipe in drawn(space, len(space.covering))]
+    assert len(set(keys)) == len(keys)
+
+
+@DRAWN_SPACES
+def test_covering_starts_with_distinct_backbones(name: str) -> None:
+    space = load_space(name)
+    backbones = [recipe.backbone_key for _, recipe in drawn(space, len(space.covering))]
     count = len(set(backbones))
     assert len(set(backbones[:count])) == count
-    assert len({recipe.key for recipe in recipes}) == len(recipes)
 
 
 def test_quick_networks_stay_under_the_stated_size() -> None:
-    space = SPACES["quick"]
-    recipes = [recipe for _, recipe in drawn(space, 200)]
+    recipes = [recipe for _, recipe in drawn(load_space("quick"), 200)]
     networks = {recipe.network for recipe in recipes}
     sizes = [count_parameters(build_network(network, DATA))[0] for network in networks]
     assert max(sizes) < 1_200_000
@@ -80,6 +84,53 @@ def test_quick_networks_stay_under_the_stated_size() -> None:
     assert {n.groups for n in networks} == {1, 2, 4}
 
 
+@pytest.mark.parametrize("name", SPACES)
+def test_a_space_is_known_by_its_own_name(name: str) -> None:
+    assert load_space(name).name == name
+
+
 def test_an_unknown_space_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"space is 'nope'; allowed: quick, mnist"):
         load_space("nope")
+
+
+@DRAWN_SPACES
+def test_another_training_length_changes_nothing_else(name: str) -> None:
+    pairs = zip(
+        drawn(load_space(name), 40),
+        drawn(load_space(name, SpaceOptions(train_images=777)), 40),
+        strict=True,
+    )
+    for (trial, recipe), (short_trial, short) in pairs:
+        assert short_trial.params == trial.params
+        assert short == recipe.with_changes({"training.train_images": 777})
+
+
+@DRAWN_SPACES
+@pytest.mark.parametrize(
+    "options", [SpaceOptions(formulation="published"), SpaceOptions(rows=("base",))]
+)
+def test_options_of_rows_are_refused_where_there_are_none(
+    name: str, options: SpaceOptions
+) -> None:
+    with pytest.raises(ValueError, match=rf"space '{name}' has no named rows; --formulation and"):
+        load_space(name, options)
+
+
+@DRAWN_SPACES
+def test_a_space_without_rows_names_none(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"'base' in space '{name}'; allowed: none, the space"):
+        load_space(name).row("base")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"train_images": 0}, "train_images is 0; allowed: 1 or more"),
+        ({"train_images": -5}, "train_images is -5; allowed: 1 or more"),
+        ({"formulation": "score_matching"}, "'score_matching'; allowed: edm or published"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SpaceOptions(**values)

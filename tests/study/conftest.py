@@ -17,6 +17,8 @@ from diffusion.recipe import (
     SamplingConfig,
     TrainingConfig,
 )
+from diffusion.score.digits import DIGITS_SHA256
+from study.cli import USAGE_STATUS, run_command
 from study.settings import RunSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -43,6 +45,9 @@ def settings(digit_recipe: Recipe) -> RunSettings:
     """The settings of a small run on the embedded digits."""
     return RunSettings(
         space="quick",
+        train_images=None,
+        formulation="edm",
+        rows=(),
         dataset="mnist5k",
         data=dict(vars(digit_recipe.data)),
         objectives=("fid", "size_bytes"),
@@ -51,12 +56,30 @@ def settings(digit_recipe: Recipe) -> RunSettings:
         time_budget_seconds=1.5,
         fid_num_images=500,
         data_dir=None,
+        extractor=None,
+        extractor_sha256=DIGITS_SHA256,
         cpus_per_trial=0.5,
         gpus_per_trial=0.0,
         concurrent_trials=2,
         threads=1,
         device="cpu",
     )
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[Callable[[], int]], str]:
+    """Run a command that must end with the status of bad input, and return its one line."""
+
+    def run(command: Callable[[], int]) -> str:
+        with pytest.raises(SystemExit) as exit_info:
+            run_command(command)
+        assert exit_info.value.code == USAGE_STATUS
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        (line,) = captured.err.splitlines()
+        return line
+
+    return run
 
 
 @pytest.fixture

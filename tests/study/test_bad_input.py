@@ -5,15 +5,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from study.cli import USAGE_STATUS, run_command
 from study.generate import main as generate
 from study.search import main as search
-from study.settings import RunSettings
+from study.settings import FORMAT_VERSION, RunSettings
+
+Refused = Callable[[Callable[[], int]], str]
 
 CASES = [
     (["--space", "nope"], "space is 'nope'; allowed: quick, mnist"),
@@ -31,20 +33,15 @@ CASES = [
     (["--gpus-per-trial", "1000"], "--gpus-per-trial is 1000; allowed: up to the"),
     (["--gpus-per-trial", "nan"], "'nan'; allowed: a number, 0 or more"),
     (["--name", "../up"], "--name is '../up'; allowed: letters"),
+    (["--train-images", "0"], "'0'; allowed: a whole number, 1 or more"),
+    (["--formulation", "published"], "space 'quick' has no named rows; --formulation and --row"),
+    (["--row", "base"], "space 'quick' has no named rows; --formulation and --row go with"),
+    (["--formulation", "score_matching"], "invalid choice: 'score_matching'"),
+    (["--space", "system-a-ncsn", "--row", "rand 20"], "row is 'rand 20' in space 'system-a-nc"),
+    (["--extractor", "/no/such"], "/no/such"),
     (["--resume", "/no/such/run"], "/no/such/run is no run of a study"),
     (["--frobnicate"], "unrecognized arguments: --frobnicate"),
 ]
-
-
-def refused(command: object, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run a command that must end with status 2 and return its one line."""
-    with pytest.raises(SystemExit) as exit_info:
-        run_command(command)  # type: ignore[arg-type]
-    assert exit_info.value.code == USAGE_STATUS
-    captured = capsys.readouterr()
-    lines = captured.err.splitlines()
-    assert len(lines) == 1, captured.err
-    return lines[0]
 
 
 @pytest.mark.parametrize(("arguments", "message"), CASES)
@@ -52,45 +49,43 @@ def test_search_refuses_in_one_line_and_writes_nothing(
     arguments: list[str],
     message: str,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    refused: Refused,
 ) -> None:
     out = [] if "--resume" in arguments else ["--out", str(tmp_path)]
-    line = refused(lambda: search([*arguments, *out]), capsys)
+    line = refused(lambda: search([*arguments, *out]))
     assert message in line
     assert list(tmp_path.iterdir()) == []
 
 
-def test_search_refuses_a_name_that_is_taken(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_search_refuses_a_name_that_is_taken(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "mine").mkdir()
-    line = refused(lambda: search(["--out", str(tmp_path), "--name", "mine"]), capsys)
+    line = refused(lambda: search(["--out", str(tmp_path), "--name", "mine"]))
     assert f"--name is 'mine', but {tmp_path / 'mine'} exists; use --resume" in line
     assert list((tmp_path / "mine").iterdir()) == []
 
 
-def test_search_refuses_a_file_as_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_search_refuses_a_file_as_out(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "file").write_text("")
-    line = refused(lambda: search(["--out", str(tmp_path / "file")]), capsys)
+    line = refused(lambda: search(["--out", str(tmp_path / "file")]))
     assert "a file; allowed: a folder" in line
 
 
 def test_search_refuses_a_folder_it_cannot_write_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Root may write anywhere, so the system's answer is replaced, not the check.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    line = refused(lambda: search(["--out", str(tmp_path / "new")]), capsys)
+    line = refused(lambda: search(["--out", str(tmp_path / "new")]))
     assert "cannot be written to" in line
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 2}'])
 def test_resume_refuses_a_folder_that_is_not_ours(
-    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: str, tmp_path: Path, refused: Refused
 ) -> None:
     (tmp_path / "run.json").write_text(content)
-    line = refused(lambda: search(["--resume", str(tmp_path)]), capsys)
+    line = refused(lambda: search(["--resume", str(tmp_path)]))
     assert str(tmp_path) in line
 
 
@@ -109,11 +104,11 @@ def test_resume_refuses_data_that_is_gone_or_changed_before_any_trial(
     message: str,
     settings: RunSettings,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    refused: Refused,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("PARETODIFF_DATA", raising=False)
-    values = dataclasses.asdict(settings) | {"format": 1}
+    values = dataclasses.asdict(settings) | {"format": FORMAT_VERSION}
     for name, value in change.items():
         part, _, field = name.partition(".")
         if field:
@@ -121,19 +116,19 @@ def test_resume_refuses_data_that_is_gone_or_changed_before_any_trial(
         else:
             values[part] = value
     (tmp_path / "run.json").write_text(json.dumps(values))
-    line = refused(lambda: search(["--resume", str(tmp_path)]), capsys)
+    line = refused(lambda: search(["--resume", str(tmp_path)]))
     assert message in line
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a package", b"PK\x03\x04" + bytes(100)])
 def test_generate_refuses_a_corrupt_package(
-    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, tmp_path: Path, refused: Refused
 ) -> None:
     package = tmp_path / "model.pdm"
     package.write_bytes(content)
     out = tmp_path / "grid.png"
-    line = refused(lambda: generate([str(package), "--out", str(out)]), capsys)
+    line = refused(lambda: generate([str(package), "--out", str(out)]))
     assert f"package {package}" in line
     assert not out.exists()
 
@@ -143,9 +138,9 @@ def test_generate_refuses_a_corrupt_package(
     [("grid.jpg", "ends in .png or .npz"), ("no/such/grid.png", "is no folder")],
 )
 def test_generate_refuses_an_unusable_out(
-    out: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    out: str, message: str, tmp_path: Path, refused: Refused
 ) -> None:
-    line = refused(lambda: generate([str(tmp_path), "--out", str(tmp_path / out)]), capsys)
+    line = refused(lambda: generate([str(tmp_path), "--out", str(tmp_path / out)]))
     assert message in line
 
 

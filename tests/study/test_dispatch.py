@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from diffusion.recipe import DataConfig, Recipe
-from search_spaces import SPACES
+from search_spaces import load_space
 from study.dispatch import Assignment, Dispatcher
 from study.records import Scores
 from study.sampler import Proposer
@@ -35,7 +35,7 @@ def dispatcher(
 ) -> Dispatcher:
     storage = StudyStorage(folder / "study.journal", ("fid", "size_bytes"))
     return Dispatcher(
-        Proposer(SPACES["quick"], DATA, storage, seed=0), trials, deadline, log or Log()
+        Proposer(load_space("quick"), DATA, storage, seed=0), trials, deadline, log or Log()
     )
 
 

@@ -7,14 +7,14 @@ import optuna
 import pytest
 
 from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
-from search_spaces import SPACES
+from search_spaces import load_space
 from search_spaces.space import SearchSpace
 from study.sampler import MOST_REFUSALS, Proposer, draw_seed
 from study.storage import StudyStorage
 
 OBJECTIVES = ("fid", "size_bytes")
 DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
-QUICK = SPACES["quick"]
+QUICK = load_space("quick")
 
 
 def proposer(folder: Path, space: SearchSpace = QUICK, seed: int = 0) -> Proposer:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,7 +18,7 @@ from diffusion.score.extractor import build_extractor
 from diffusion.score.quality import References, score_images, score_labels
 from study.front import front_rows
 from study.generate import main as generate
-from study.records import SCORE_COLUMNS, TrialRecord
+from study.records import LATER_SCORE_COLUMNS, SCORE_COLUMNS, TrialRecord
 from study.trial import Context, evaluate
 
 
@@ -82,7 +83,7 @@ def test_pruned_weights_are_zero_in_the_file_and_counted(finished: Any) -> None:
 def test_a_trial_row_has_every_column(finished: Any, digit_recipe: Recipe) -> None:
     _, scores, _ = finished
     (row,) = front_rows([TrialRecord(0, "complete", digit_recipe, scores)], ("fid", "size_bytes"))
-    assert all(row[name] is not None for name in SCORE_COLUMNS)
+    assert all(row[name] is not None for name in SCORE_COLUMNS + LATER_SCORE_COLUMNS)
     assert row["package_path"] == "front/01-0/model.pdm"
 
 
@@ -101,6 +102,50 @@ def test_less_bytes_a_weight_is_a_smaller_file_from_one_training(
     assert none > 3 * weights8
 
 
+def test_fine_tuning_changes_weights_but_not_what_was_pruned(
+    finished: Any, digit_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, scores, _ = finished
+    monkeypatch.setattr("study.backbones.train", None)  # the backbone is there
+    tuned = digit_recipe.with_changes(
+        {"compression.finetune_images": 64, "compression.finetune_learning_rate": 1e-2}
+    )
+    told: list[tuple[str, float]] = []
+    found = evaluate(tuned, context(run, 9, lambda stage, share: told.append((stage, share))))
+    assert ("fine-tune", 1.0) in told
+    assert found["fid"] != scores["fid"]
+    assert found["train_seconds"] == scores["train_seconds"]
+    states = [
+        read_package(run / "trials" / number / "model.pdm").network.state_dict()
+        for number in ("0", "9")
+    ]
+    name = "bottleneck1.conv1.weight"
+    before, after = (state[name] for state in states)
+    assert (before == 0).sum() > 0.29 * before.numel()
+    assert (after[before == 0] == 0).all()
+    assert (after != before).any()
+
+
+def test_a_model_without_labels_is_scored_without_agreement(
+    digit_recipe: Recipe, tmp_path: Path
+) -> None:
+    plain = digit_recipe.with_changes({"network.conditional": False, "sampling.guidance": 1})
+    found = evaluate(plain, context(tmp_path, 0))
+    assert found["label_agreement"] is None
+    assert 0 <= found["label_balance"] <= 1
+    assert -1 <= found["ssim"] <= 1
+    folder = str(tmp_path / "trials" / "0")
+    with pytest.raises(ValueError, match="--label is 3, but the model was trained without labels"):
+        generate([folder, "--label", "3", "--out", str(tmp_path / "g.png")])
+
+
+def test_an_epoch_is_one_pass_over_the_training_images(finished: Any) -> None:
+    _, scores, _ = finished
+    assert scores["train_ms_per_epoch"] == pytest.approx(
+        1000 * scores["train_seconds"] * 4_000 / 64
+    )
+
+
 def test_a_recipe_of_other_data_is_refused(digit_recipe: Recipe, tmp_path: Path) -> None:
     other = replace(digit_recipe, data=replace(digit_recipe.data, fingerprint="0" * 16))
     with pytest.raises(DataUnavailable, match="differs from the one of the recipe"):
@@ -108,8 +153,6 @@ def test_a_recipe_of_other_data_is_refused(digit_recipe: Recipe, tmp_path: Path)
 
 
 def test_generate_draws_a_grid_and_an_archive(finished: Any, tmp_path: Path) -> None:
-    import numpy as np
-
     run, _, _ = finished
     folder = str(run / "trials" / "0")
     assert generate([folder, "-n", "12", "--label", "7", "--out", str(tmp_path / "g.png")]) == 0
@@ -127,6 +170,25 @@ def test_generate_draws_a_grid_and_an_archive(finished: Any, tmp_path: Path) -> 
     assert labels.tolist() == [*range(10), *range(10)]
     assert (images == archives[1][0]).all()
     assert (images != archives[2][0]).any()
+
+
+def test_generate_takes_another_sampler_and_schedule(finished: Any, tmp_path: Path) -> None:
+    folder, images = str(finished[0] / "trials" / "0"), []
+    for number, options in enumerate(
+        (
+            [],
+            ["--sampler", "dpm_solver_pp_2m", "--schedule", "karras"],
+            ["--sampler", "heun"],
+            ["--sampler", "heun", "--schedule", "uniform"],
+        )
+    ):
+        out = tmp_path / f"{number}.npz"
+        generate([folder, "-n", "10", *options, "--out", str(out)])
+        with np.load(out, allow_pickle=False) as archive:
+            images.append(archive["images"])
+    assert (images[0] == images[1]).all(), "these are the recipe's"
+    assert (images[2] != images[0]).any()
+    assert (images[3] != images[2]).any()
 
 
 @pytest.mark.parametrize("label", ["10", "99999999999999999999"])

@@ -1,0 +1,140 @@
+"""Print what a recipe's model is, before a second of training, as JSON.
+
+python -m study.describe system-a-ncsn/rand-30-middle
+python -m study.describe "system-a-ddpm/2 groups" --set network.groups=4 --set data.image_size=56
+python -m study.describe quick/0                        a row of a space's covering design
+python -m study.describe RUN/trials/3/recipe.json --set compression.quantization=linear4
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from diffusion.compress.package import PACKAGE_NAME, gzip_state_dict_bytes, write_package
+from diffusion.compress.prune import prune
+from diffusion.networks import build_network, count_macs, count_parameters
+from diffusion.recipe import DataConfig, Recipe
+from search_spaces import load_space
+from search_spaces.space import SpaceOptions
+from study import cli
+
+# What named rows are made for; --set data.image_size=32 and the like change it.
+DEFAULT_DATA = DataConfig("mnist", image_size=28, channels=1, num_classes=10, fingerprint="")
+FILL_STD = 0.02
+
+
+def describe(recipe: Recipe) -> dict[str, int]:
+    """Return a recipe's size and cost, measured on its network, pruned but not trained.
+
+    Raises:
+        InfeasibleRecipe: the network cannot be built.
+    """
+    network = build_network(recipe.network, recipe.data, recipe.training.seed)
+    _fill_zeros(network)
+    prune(network, recipe.compression)
+    parameters, nonzero_parameters = count_parameters(network)
+    with tempfile.TemporaryDirectory() as folder:
+        size_bytes = write_package(Path(folder) / PACKAGE_NAME, recipe, network)
+    return {
+        "parameters": parameters,
+        "nonzero_parameters": nonzero_parameters,
+        "macs": count_macs(network, recipe.data),
+        "size_bytes": size_bytes,
+        "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network),
+    }
+
+
+def find_recipe(name: str, options: SpaceOptions) -> Recipe:
+    """Return the recipe that SPACE/ROW or a JSON file names.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name.endswith(".json"):
+        return _read_recipe(Path(name))
+    space_name, slash, row = name.partition("/")
+    if not slash:
+        raise ValueError(f"recipe is {name!r}; allowed: SPACE/ROW, or a file ending in .json")
+    space = load_space(space_name, options)
+    if space.rows:
+        return space.recipe(space.row(row).knobs, DEFAULT_DATA)
+    if not row.isdecimal() or int(row) >= len(space.covering):
+        raise ValueError(
+            f"row is {row!r}; allowed for space {space_name!r}: 0 to {len(space.covering) - 1}, "
+            "of its covering design"
+        )
+    return space.recipe(space.covering[int(row)], DEFAULT_DATA)
+
+
+def build_parser() -> cli.Parser:
+    """Describe the command line."""
+    parser = cli.Parser(prog="python -m study.describe", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("recipe", help="SPACE/ROW, or a recipe's JSON file")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="another value of a field, like network.groups=4; again for more",
+    )
+    add(
+        "--formulation",
+        choices=("edm", "published"),
+        help="how the rows of the system-... spaces are trained (default edm)",
+    )
+    add("--recipe-out", type=Path, metavar="FILE", help="also write the resolved recipe there")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    given = build_parser().parse_args(arguments)
+    if given.formulation is not None and given.recipe.endswith(".json"):
+        raise ValueError(
+            f"--formulation is {given.formulation} with {given.recipe}; allowed: with the rows of "
+            "a space, or --set training.formulation=..."
+        )
+    recipe = find_recipe(given.recipe, SpaceOptions(formulation=given.formulation or "edm"))
+    recipe = recipe.with_changes(dict(_parse_change(text) for text in given.set))
+    description = describe(recipe)
+    if given.recipe_out is not None:
+        given.recipe_out.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+    print(json.dumps(description, indent=2))
+    return 0
+
+
+@torch.no_grad()
+def _fill_zeros(network: nn.Module) -> None:
+    """Make up for training, which leaves no zeros: an initialised network has whole tensors."""
+    generator = torch.Generator().manual_seed(0)
+    for values in network.parameters():
+        fill = FILL_STD * torch.randn(values.shape, generator=generator)
+        values.copy_(torch.where(values == 0, fill, values))
+
+
+def _read_recipe(path: Path) -> Recipe:
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"recipe {path} cannot be read: {error}") from error
+    return Recipe.from_dict(values)
+
+
+def _parse_change(text: str) -> tuple[str, Any]:
+    """Read FIELD=VALUE; a value that is no JSON is a text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set is {text!r}; allowed: FIELD=VALUE, like network.groups=4")
+    try:
+        return name, json.loads(value)
+    except (json.JSONDecodeError, RecursionError):
+        return name, value
+
+
+if __name__ == "__main__":
+    cli.run_command(main)

@@ -1,0 +1,224 @@
+"""The search's options: what a new run is made of, and what a resumed one keeps."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from diffusion.data import ImageDataset
+from diffusion.recipe import DataConfig
+from diffusion.score.digits import DIGITS_SHA256
+from study.options import KEPT, build_parser, new_settings, resumed_settings
+from study.search import main as search
+from study.settings import FORMAT_VERSION, RunSettings, save_settings
+
+Refused = Callable[[Callable[[], int]], str]
+RESOURCES = {
+    "cpus_per_trial": 1.0,
+    "gpus_per_trial": 0.0,
+    "concurrent_trials": 2,
+    "threads": 1,
+    "device": "cpu",
+}
+
+
+def new(*arguments: str) -> RunSettings:
+    """Return the settings of a new run with these options."""
+    given = build_parser("").parse_args(arguments)
+    return RunSettings(**{**new_settings(given), **RESOURCES})
+
+
+def resumed(run: RunSettings, *arguments: str) -> RunSettings:
+    """Return the settings of a run that is resumed with these options."""
+    given = build_parser("").parse_args(["--resume", "run", *arguments])
+    return RunSettings(**{**RESOURCES, **resumed_settings(given, run)})
+
+
+@pytest.fixture(autouse=True)
+def one_dataset(mnist5k: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the digits once for all tests."""
+    monkeypatch.setattr("study.options.load_dataset", lambda *given, download: mnist5k)
+
+
+@pytest.fixture
+def extractors(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
+    """Build no extractor, but keep the files that one was asked for of."""
+    asked: list[Path | None] = []
+
+    def build_extractor(data: DataConfig, path: Path | None, class_names: object) -> object:
+        asked.append(path)
+        return SimpleNamespace(sha256=DIGITS_SHA256)
+
+    monkeypatch.setattr("study.options.build_extractor", build_extractor)
+    return asked
+
+
+def test_a_run_is_the_space_as_it_is_unless_told() -> None:
+    settings = new()
+    assert (settings.train_images, settings.formulation, settings.rows) == (None, "edm", ())
+    assert (settings.space, settings.trials, settings.extractor) == ("quick", 24, None)
+
+
+def test_a_row_may_be_given_again_for_more() -> None:
+    settings = new("--space", "system-a-ncsn", "--row", "L1 30", "--row", "base", "--row", "l1-30")
+    assert settings.rows == ("L1 30", "base", "l1-30")
+    assert settings.trials == 2, "the same row twice is one"
+    names = [knobs["row"] for knobs in settings.load_space().covering]
+    assert names == ["base", "L1 30"], "in the published order"
+
+
+@pytest.mark.parametrize(("space", "rows"), [("system-a-ddpm", 21), ("system-b-mini", 4)])
+def test_without_rows_all_are_tried(space: str, rows: int) -> None:
+    assert new("--space", space).trials == rows
+
+
+@pytest.mark.parametrize("space", ["quick", "mnist", "system-a-ncsn"])
+def test_train_images_reach_every_recipe(space: str) -> None:
+    settings = new("--space", space, "--train-images", "777")
+    resolved, data = settings.load_space(), DataConfig.from_dict(settings.data)
+    lengths = {resolved.recipe(row, data).training.train_images for row in resolved.covering}
+    assert lengths == {777}
+
+
+def test_the_full_published_budget_is_one_option() -> None:
+    settings = new("--space", "system-a-ncsn", "--formulation", "published")
+    space, data = settings.load_space(), DataConfig.from_dict(settings.data)
+    recipes = [space.recipe(row, data) for row in space.covering]
+    assert {recipe.training.train_images for recipe in recipes} == {3_000_000}
+    assert {recipe.training.formulation for recipe in recipes} == {"score_matching"}
+
+
+def test_an_extractor_is_kept_as_a_whole_path(
+    extractors: list[Path | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    whole = str(tmp_path / "digits.safetensors")
+    assert new("--extractor", "digits.safetensors").extractor == whole
+    assert new("--extractor", "~/digits.safetensors").extractor == whole
+    assert extractors == [Path(whole)] * 2
+
+
+@pytest.fixture
+def table_run(settings: RunSettings, tmp_path: Path) -> RunSettings:
+    """A run over two rows with everything that an option can change."""
+    return replace(
+        settings,
+        space="system-a-ncsn",
+        train_images=500,
+        formulation="published",
+        rows=("base", "L1 30"),
+        extractor=str(tmp_path / "digits.safetensors"),
+    )
+
+
+@pytest.mark.usefixtures("extractors")
+def test_a_resumed_run_keeps_what_makes_its_study(table_run: RunSettings, tmp_path: Path) -> None:
+    same = ["--space", "system-a-ncsn", "--train-images", "500", "--formulation", "published"]
+    same += ["--row", "base", "--row", "L1 30", "--extractor", str(table_run.extractor)]
+    for arguments in ([], same):
+        again = resumed(table_run, *arguments)
+        for name in KEPT:
+            assert getattr(again, name) == getattr(table_run, name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--space", "system-a-ddpm"], "space is 'system-a-ddpm', but the run has 'system-a-n"),
+        (["--train-images", "501"], "train_images is 501, but the run has 500; allowed: the same"),
+        (["--formulation", "edm"], "formulation is 'edm', but the run has 'published'; allowed:"),
+        (["--row", "base"], r"rows is ('base',), but the run has ('base', 'L1 30'); allowed: the"),
+        (["--extractor", "/other"], "extractor is '/other', but the run has '"),
+        (["--objective", "macs"], "objectives is ('macs',), but the run has ('fid', 'size_bytes'"),
+        (["--seed", "4"], "seed is 4, but the run has 3; allowed: the same"),
+    ],
+)
+def test_a_resume_that_would_make_another_study_is_refused(
+    arguments: list[str],
+    message: str,
+    table_run: RunSettings,
+    tmp_path: Path,
+    refused: Refused,
+) -> None:
+    save_settings(tmp_path, table_run)
+    assert message in refused(lambda: search(["--resume", str(tmp_path), *arguments]))
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--train-images", "501"],
+            "train_images is 501, but the run has None; allowed: the same",
+        ),
+        (["--row", "base"], "rows is ('base',), but the run has (); allowed: the same"),
+        (["--formulation", "published"], "'published', but the run has 'edm'; allowed: the same"),
+        (["--extractor", "/other"], "extractor is '/other', but the run has None; allowed: the"),
+    ],
+)
+def test_a_resume_may_not_add_what_the_run_began_without(
+    arguments: list[str], message: str, settings: RunSettings
+) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011, the text is looked at below
+        resumed(settings, *arguments)
+    assert message in str(error.value)
+
+
+def test_a_resume_without_its_extractor_is_refused_before_any_trial(
+    table_run: RunSettings, tmp_path: Path, refused: Refused
+) -> None:
+    save_settings(tmp_path, table_run)
+    line = refused(lambda: search(["--resume", str(tmp_path)]))
+    assert str(table_run.extractor) in line
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.usefixtures("extractors")
+def test_a_resume_on_other_features_is_refused(table_run: RunSettings) -> None:
+    run = replace(table_run, extractor_sha256="0" * 64)
+    message = rf"has SHA-256 {DIGITS_SHA256[:16]}, but the run has 0{{16}}; allowed: the features"
+    with pytest.raises(ValueError, match=message):
+        resumed(run)
+
+
+def test_a_run_of_an_older_format_is_refused(
+    settings: RunSettings, tmp_path: Path, refused: Refused
+) -> None:
+    values = dataclasses.asdict(settings) | {"format": FORMAT_VERSION - 1}
+    (tmp_path / "run.json").write_text(json.dumps(values))
+    line = refused(lambda: search(["--resume", str(tmp_path)]))
+    assert f"{tmp_path / 'run.json'} has format 1; allowed: 2" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": "nope"}, "space is 'nope'; allowed: quick, mnist"),
+        ({"formulation": "score_matching"}, "formulation is 'score_matching'; allowed: edm or"),
+        ({"formulation": "published"}, "space 'quick' has no named rows"),
+        ({"rows": ["base"]}, "space 'quick' has no named rows"),
+        ({"space": "system-a-ncsn", "rows": ["rand 20"]}, "row is 'rand 20' in space"),
+        ({"rows": 3}, "is not as we write it"),
+        ({"train_images": 0}, "train_images is 0; allowed: 1 or more"),
+    ],
+)
+def test_settings_that_name_nothing_are_refused(
+    change: dict[str, Any], message: str, settings: RunSettings, tmp_path: Path
+) -> None:
+    values = dataclasses.asdict(settings) | {"format": FORMAT_VERSION} | change
+    (tmp_path / "run.json").write_text(json.dumps(values))
+    with pytest.raises(ValueError, match="is not as we write it") as error:
+        RunSettings.load(tmp_path)
+    assert message in str(error.value)
+
+
+def test_a_table_s_settings_round_trip(table_run: RunSettings, tmp_path: Path) -> None:
+    save_settings(tmp_path, table_run)
+    assert RunSettings.load(tmp_path) == table_run
