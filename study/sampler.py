@@ -53,7 +53,8 @@ class Proposer:
             trial = self._start(reuse=attempt < MOST_REFUSALS // 2)
             try:
                 recipe = self._space.suggest(trial, self._data)
-                build_network(recipe.network, recipe.data)
+                if recipe.key not in self._known:
+                    build_network(recipe.network, recipe.data)
             except ValueError as error:  # InfeasibleRecipe, or a field out of bounds
                 self.storage.refuse(trial, str(error))
                 continue
