@@ -1,16 +1,36 @@
-"""The README points at what exists, and shows options that the commands have."""
+"""The README and the pages beside it point at what exists, and show what the commands have."""
 
+import itertools
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from search_spaces import load_space
+from search_spaces.space import SpaceOptions
+from study.describe import build_parser as describe_parser
+from study.describe import find_recipe
 from study.generate import build_parser as generate_parser
 from study.options import build_parser as search_parser
+from study.tables import build_parser as tables_parser
+from study.train_extractor import build_parser as train_extractor_parser
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "cluster.md"]
-COMMANDS = {"search": search_parser(""), "generate": generate_parser()}
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = {
+    "search": search_parser(""),
+    "generate": generate_parser(),
+    "describe": describe_parser(),
+    "tables": tables_parser(),
+    "train_extractor": train_extractor_parser(),
+}
+
+
+def commands(page: Path) -> list[tuple[str, str]]:
+    """Return the commands that a page shows, each with its arguments."""
+    return re.findall(r"python -m study\.(\w+)([^\n`#]*)", page.read_text())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -22,9 +42,26 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_use_options_that_exist(page: Path) -> None:
-    lines = re.findall(r"python -m study\.(\w+)([^\n`#]*)", page.read_text())
-    assert lines
-    for command, rest in lines:
+    unknown = []
+    for command, rest in commands(page):
         known = COMMANDS[command].format_help()
-        for option in re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest):
-            assert option in known, f"{command} {option}"
+        options = re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)
+        unknown += [f"{command} {option}" for option in options if option not in known]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_spaces_and_rows_that_are_named_exist(page: Path) -> None:
+    for command, rest in commands(page):
+        words = shlex.split(rest)
+        pairs = list(itertools.pairwise(words))
+        given = dict(pairs)
+        if "--space" in given:
+            rows = tuple(b for a, b in pairs if a == "--row")
+            assert load_space(given["--space"], SpaceOptions(rows=rows)).trials > 0
+        if command == "describe" and not words[0].endswith(".json"):
+            assert find_recipe(words[0], SpaceOptions()).network.widths
+
+
+def test_the_readme_shows_every_command() -> None:
+    assert {command for command, _ in commands(README)} == set(COMMANDS)
