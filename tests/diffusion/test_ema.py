@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from diffusion.ema import RELATIVE_LENGTHS, EmaTracks, power_exponent
+from diffusion.ema import EXPONENTIAL, RELATIVE_LENGTHS, EmaTracks, power_exponent
 
 STEPS = 4_000
 ALL = pytest.mark.parametrize("track", RELATIVE_LENGTHS)
@@ -95,37 +95,81 @@ def test_tracks_are_apart_from_the_weights_and_from_each_other(track):
     assert not averages.tracks[track]["weight"].requires_grad
 
 
-def exponential(path, decay, copy_steps, steps=20):
-    """Follow a weight along `path(step)` and return its exponential average."""
-    network = weight(0.0)
+def exponential(path, steps, decay, copy_steps, batch_size=1):
+    """Return the exponential average of the weights path(1), path(2) ... path(steps)."""
+    network = weight()
     averages = EmaTracks(network, decay, copy_steps)
     for step in range(1, steps + 1):
         nn.init.constant_(network.weight, path(step))
-        averages.update(step * 16, 16)
-    return averages.tracks["exponential"]["weight"].item()
+        averages.update(step * batch_size, batch_size)
+    return averages.tracks[EXPONENTIAL]["weight"].item()
 
 
-def test_exponential_average_copies_first_and_decays_then():
-    assert exponential(lambda step: step, decay=0.9, copy_steps=20) == 20
-    # From a copy of 0 after 5 steps, 15 steps at 1 leave 0.9^15 of the difference.
-    jump = exponential(lambda step: float(step > 5), decay=0.9, copy_steps=5)
-    assert jump == pytest.approx(1 - 0.9**15)
+def test_exponential_track_is_kept_where_it_has_a_decay():
+    assert EmaTracks(weight()).tracks.keys() == RELATIVE_LENGTHS.keys()
+    assert EmaTracks(weight(), copy_steps=5).tracks.keys() == RELATIVE_LENGTHS.keys()
+    assert EmaTracks(weight(), 0.5).tracks.keys() == {*RELATIVE_LENGTHS, EXPONENTIAL}
 
 
-def test_exponential_average_of_a_ramp_lags_by_its_closed_form():
-    # With a_0 = 0 the lag behind the ramp is d (1 - d^n) / (1 - d).
-    lag = 20 - exponential(lambda step: step, decay=0.5, copy_steps=0)
-    assert lag == pytest.approx(0.5 * (1 - 0.5**20) / 0.5, rel=1e-5)
+@pytest.mark.parametrize("copy_steps", [0, 1, 7, 100])
+def test_exponential_average_of_constant_weights_is_what_the_start_has_lost(copy_steps):
+    # The start, at zero, is forgotten by the first copy or else by d^n.
+    average = exponential(lambda step: 3.25, 20, 0.9, copy_steps)
+    expected = 3.25 if copy_steps else 3.25 * (1 - 0.9**20)
+    assert average == pytest.approx(expected, rel=1e-12)
 
 
-def test_exponential_average_is_kept_only_with_a_decay():
-    assert set(EmaTracks(weight(0.0)).tracks) == set(RELATIVE_LENGTHS)
-    assert set(EmaTracks(weight(0.0), 0.9).tracks) == {*RELATIVE_LENGTHS, "exponential"}
+@given(
+    decay=st.floats(0.01, 0.999),
+    copy_steps=st.integers(0, 30),
+    more_steps=st.integers(0, 30),
+    batch_size=st.sampled_from([1, 3, 16]),
+)
+@settings(max_examples=60, deadline=None)
+def test_exponential_average_of_a_ramp_lags_as_its_closed_form_does(
+    decay, copy_steps, more_steps, batch_size
+):
+    # From w_c = c on, the average of w_n = n lags by L (1 - d^(n - c)) with L = d / (1 - d).
+    steps = copy_steps + more_steps
+    average = exponential(float, steps, decay, copy_steps, batch_size)
+    lag = decay / (1 - decay) * (1 - decay**more_steps)
+    assert average == pytest.approx(steps - lag, rel=1e-9, abs=1e-9)
 
 
-def test_only_what_learns_is_averaged():
-    network = weight(1.0)
-    network.register_parameter("frozen", nn.Parameter(torch.ones(2), requires_grad=False))
+@pytest.mark.parametrize("copy_steps", [1, 4])
+def test_exponential_track_copies_up_to_its_step_and_decays_after(copy_steps):
+    values = [5.0, -1.0, 2.0, 8.0, 100.0, 7.0]
+
+    def value(step):
+        return values[step - 1]
+
+    for steps in range(1, copy_steps + 1):
+        assert exponential(value, steps, 0.75, copy_steps) == values[steps - 1]
+    first = exponential(value, copy_steps + 1, 0.75, copy_steps)
+    assert first == 0.75 * values[copy_steps - 1] + 0.25 * values[copy_steps]
+
+
+def test_other_tracks_do_not_depend_on_the_exponential_one():
+    def tracks(*options):
+        network = weight()
+        averages = EmaTracks(network, *options)
+        for step in range(1, 20):
+            nn.init.constant_(network.weight, math.sin(step))
+            averages.update(16 * step, 16)
+        return {name: averages.tracks[name]["weight"].item() for name in RELATIVE_LENGTHS}
+
+    assert tracks() == tracks(0.9, 5)
+
+
+def test_only_parameters_that_learn_are_averaged():
+    # Frozen codes are integers, of which there is no average.
+    network = nn.Linear(2, 3)
+    network.weight = nn.Parameter(torch.ones(3, 2, dtype=torch.uint8), requires_grad=False)
+    network.register_buffer("frequencies", torch.ones(4))
     averages = EmaTracks(network, 0.9)
+    nn.init.constant_(network.bias, 2.0)
     averages.update(16, 16)
-    assert all(set(track) == {"weight"} for track in averages.tracks.values())
+    for name, track in averages.tracks.items():
+        assert track.keys() == {"bias"}, name
+        assert track["bias"].dtype == torch.float32
+    assert torch.equal(averages.tracks["mid"]["bias"], network.bias)

@@ -5,10 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from diffusion.compress.prune import prune, pruned_masks
+from diffusion import train as train_module
+from diffusion.compress.package import read_package, write_package
+from diffusion.compress.prune import prune, pruned_masks, region_layers
 from diffusion.errors import TrainingDiverged
+from diffusion.model import DiffusionModel
+from diffusion.networks import build_network
+from diffusion.process import build_denoiser
 from diffusion.recipe import CompressionConfig
-from diffusion.train import fine_tune
+from diffusion.train import fine_tune, train
 
 PRUNED = CompressionConfig(
     "l1", 0.3, filter_ratio=0.1, finetune_images=160, finetune_learning_rate=1e-3
@@ -53,13 +58,83 @@ def test_fine_tuning_repeats_and_its_seed_is_not_the_trainings(
     assert not torch.equal(states[0], states[2])
 
 
-def test_length_and_progress_are_the_compressions(tiny_network, tiny_recipe, tiny_dataset):
-    seen = []
-    tuned(tiny_network, tiny_recipe, tiny_dataset, on_progress=seen.append)
-    assert seen[-1] == 160
+@pytest.mark.parametrize(("images", "steps"), [(1, 1), (16, 1), (17, 2), (160, 10)])
+def test_length_and_learning_rate_are_the_compressions(
+    tiny_network, tiny_recipe, tiny_dataset, monkeypatch, images, steps
+):
+    rates, seen = [], []
+    build = train_module._build_optimizer
+
+    def spied(network, config):
+        optimizer = build(network, config)
+        optimizer.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
+        return optimizer
+
+    monkeypatch.setattr(train_module, "_build_optimizer", spied)
+    assert tiny_recipe.training.warmup_images > 0
+    config = replace(PRUNED, finetune_images=images, finetune_learning_rate=3e-5)
+    tuned(tiny_network, tiny_recipe, tiny_dataset, config, seen.append)
+    assert rates == [3e-5] * steps, "from the first step on: the network is warm"
+    assert seen[-1] == 16 * steps
 
 
 def test_a_bad_learning_rate_is_named(tiny_network, tiny_recipe, tiny_dataset):
     wild = replace(PRUNED, finetune_learning_rate=1e6)
     with pytest.raises(TrainingDiverged, match="training diverged at step"):
         tuned(tiny_network, tiny_recipe, tiny_dataset, wild)
+
+
+def mean_loss(network, recipe, dataset):
+    """Average the loss over ten draws of noise, always the same ones."""
+    generator = torch.Generator().manual_seed(5)
+    images = dataset.train_images / 127.5 - 1
+    denoiser = build_denoiser(network, recipe)
+    with torch.no_grad():
+        losses = [denoiser.loss(images, dataset.train_labels, generator) for _ in range(10)]
+    return torch.stack(losses).mean().item()
+
+
+@pytest.fixture(scope="module")
+def flat_dataset(tiny_dataset):
+    """The tiny data with images of one grey level for each label, which are soon learned."""
+    levels = torch.tensor([40, 120, 200], dtype=torch.uint8)[tiny_dataset.train_labels]
+    images = levels[:, None, None, None].expand(-1, 1, 8, 8).contiguous()
+    return replace(tiny_dataset, train_images=images)
+
+
+def test_system_b_prunes_filters_and_weights_and_fine_tunes(tmp_path, tiny_recipe, flat_dataset):
+    training = replace(
+        tiny_recipe.training, train_images=1_600, learning_rate=1e-2, warmup_images=0
+    )
+    compression = CompressionConfig(
+        "l1", 0.3, filter_ratio=0.1, finetune_images=640, finetune_learning_rate=1e-3
+    )
+    recipe = replace(tiny_recipe, training=training, compression=compression)
+    images, labels = flat_dataset.train_images, flat_dataset.train_labels
+    (snapshot,) = train(recipe, images, labels, torch.device("cpu"))
+    network = build_network(recipe.network, recipe.data)
+    network.load_state_dict(snapshot.tracks["mid"])
+    losses = [mean_loss(network, recipe, flat_dataset)]
+    prune(network, compression)
+    masks = [mask for _, mask in pruned_masks(network)]
+    losses.append(mean_loss(network, recipe, flat_dataset))
+    fine_tune(network, recipe, images, labels)
+    losses.append(mean_loss(network, recipe, flat_dataset))
+    write_package(tmp_path / "model.pdm", recipe, network)
+    model = read_package(tmp_path / "model.pdm")
+
+    trained, pruned, tuned = losses
+    assert trained < tuned < pruned, "fine-tuning wins back some of what pruning has cost"
+    assert [mask.tolist() for _, mask in pruned_masks(model.network)] == [
+        m.tolist() for m in masks
+    ]
+    for layer in region_layers(model.network, "all"):
+        assert int((layer.weight == 0).sum()) >= round(0.3 * layer.weight.numel())
+        if layer.weight.ndim == 4 and layer is not model.network.out:
+            whole = layer.weight.transpose(0, 1) if layer.transposed else layer.weight
+            gone = (whole.flatten(1) == 0).all(dim=1)
+            assert int(gone.sum()) >= round(0.1 * len(gone))
+    drawn = [
+        each.generate(torch.arange(6) % 3) for each in (model, DiffusionModel(recipe, network))
+    ]
+    assert torch.equal(*drawn)

@@ -6,18 +6,21 @@ from torch import nn
 
 from diffusion.compress.prune import prune, pruned_masks, region_layers
 from diffusion.networks import build_network
+from diffusion.networks.layers import PackedProjection
 from diffusion.recipe import CompressionConfig, DataConfig, NetworkConfig
 
 DIGITS = DataConfig("digits", 28, 1, 10, "")
 NETWORKS = {
     "ncsn": NetworkConfig("ncsn", (8, 16, 32, 64)),
     "ncsn-grouped": NetworkConfig("ncsn", (8, 16, 32, 64), groups=8),
+    "ddpm": NetworkConfig("ddpm", (4,), groups=2, grouped_layers="bottleneck"),
     "mini_ddpm": NetworkConfig("mini_ddpm", (8, 16)),
     "mini_ddpm-depthwise": NetworkConfig("mini_ddpm", (8, 16), groups="max", patch_size=2),
     "mini_ddpm-deep": NetworkConfig("mini_ddpm", (8, 16, 16), conditional=False),
 }
 ALL = pytest.mark.parametrize("name", NETWORKS)
 REGIONS = ("all", "middle", "extremes")
+SPARED = nn.GroupNorm | nn.LayerNorm | PackedProjection
 
 
 def build(name, seed=0):
@@ -82,14 +85,19 @@ def test_l1_ignores_signs():
     assert network[0].weight.tolist() == [[-3.0, 0.0, 2.0, 0.0]]
 
 
-def test_random_pruning_repeats_with_its_seed():
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_random_pruning_repeats_with_its_seed(scope):
+    def state(seed):
+        network = build("mini_ddpm")
+        prune(network, CompressionConfig("random", 0.5, prune_seed=seed, prune_scope=scope))
+        return network.state_dict()
+
     torch.manual_seed(4)
-    state = torch.get_rng_state()
-    first = pruned("mini_ddpm", "random", 0.5, seed=3)
-    assert torch.equal(torch.get_rng_state(), state)
+    random_state = torch.get_rng_state()
+    first = state(3)
+    assert torch.equal(torch.get_rng_state(), random_state)
     torch.manual_seed(5)
-    again, other = (pruned("mini_ddpm", "random", 0.5, seed=seed) for seed in (3, 4))
-    first, again, other = (n.state_dict() for n in (first, again, other))
+    again, other = state(3), state(4)
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert any(not torch.equal(first[key], other[key]) for key in first)
 
@@ -104,13 +112,13 @@ def test_random_pruning_takes_large_and_small_weights_alike():
 
 @ALL
 @pytest.mark.parametrize("method", ["random", "l1"])
-def test_only_embedding_norms_and_convolution_biases_are_spared(name, method):
+def test_only_embedding_norms_packed_projections_and_convolution_biases_are_spared(name, method):
     network = pruned(name, method, 0.5)
     spared = {key for key, values in network.named_parameters() if not zeros(values)}
     modules = dict(network.named_modules())
     for key, _ in network.named_parameters():
         module, part = modules[key.rpartition(".")[0]], key.rpartition(".")[2]
-        is_spared = key.startswith("embedding.") or isinstance(module, nn.GroupNorm)
+        is_spared = key.startswith("embedding.") or isinstance(module, SPARED)
         is_spared |= isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and part == "bias"
         assert is_spared == (key in spared)
     assert any(key.startswith("embedding.") for key in spared)
@@ -174,13 +182,24 @@ def test_pruned_network_runs(name, region):
     assert not torch.equal(after, before)
 
 
-def test_memory_layout_does_not_change_what_is_pruned():
-    plain, last = build("mini_ddpm"), build("mini_ddpm").to(memory_format=torch.channels_last)
-    for method in ("random", "l1"):
-        for network in (plain, last):
-            prune(network, CompressionConfig(method, 0.5))
-        for ours, theirs in zip(plain.parameters(), last.parameters(), strict=True):
-            assert torch.equal(ours, theirs)
+@pytest.mark.parametrize("name", ["mini_ddpm", "ncsn-grouped"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        CompressionConfig("random", 0.5),
+        CompressionConfig("l1", 0.5),
+        CompressionConfig("random", 0.5, prune_scope="global"),
+        CompressionConfig("l1", 0.5, prune_scope="global"),
+        CompressionConfig(filter_ratio=0.5),
+    ],
+    ids=["random", "l1", "global-random", "global-l1", "filters"],
+)
+def test_memory_layout_does_not_change_what_is_pruned(name, config):
+    plain, last = build(name), build(name).to(memory_format=torch.channels_last)
+    for network in (plain, last):
+        prune(network, config)
+    for ours, theirs in zip(plain.parameters(), last.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def prunable_tensors(network, region="all"):
@@ -213,17 +232,41 @@ def test_global_random_pruning_spreads_over_the_tensors():
     assert len(set(counts)) > 1, "not the same share in each"
 
 
-@ALL
-def test_central_pruning_grows_towards_the_centre(name):
+def central_shares(name, ratio, region="all"):
+    """Prune centrally; return the share of zeros in each layer's weight, and the weights."""
     network = build(name)
-    prune(network, CompressionConfig("l1", 0.6, prune_profile="central"))
+    prune(network, CompressionConfig("l1", ratio, region, prune_profile="central"))
+    weights = [layer.weight for layer in region_layers(network, region)]
+    return [zeros(weight) / weight.numel() for weight in weights], weights
+
+
+@ALL
+@pytest.mark.parametrize("region", REGIONS)
+def test_central_pruning_rises_to_its_ratio_at_the_centre_and_falls(name, region):
+    shares, weights = central_shares(name, 0.6, region)
+    count = len(shares)
+    half = (count + 1) // 2
+    for number, (share, weight) in enumerate(zip(shares, weights, strict=True)):
+        # From the first layer, which keeps the most, even steps to the centre and down again.
+        expected = 0.6 * min(number + 1, count - number) / half
+        assert share == pytest.approx(expected, abs=0.501 / weight.numel())
+
+
+def test_central_pruning_takes_biases_of_linear_layers_alike():
+    network = build("ncsn")
+    prune(network, CompressionConfig("random", 0.5, prune_profile="central"))
     layers = region_layers(network, "all")
-    shares = [zeros(layer.weight) / layer.weight.numel() for layer in layers]
-    middle, count = (len(layers) - 1) // 2, len(layers)
-    near = [min(i + 1, count - i) / min(middle + 1, count - middle) for i in range(count)]
-    for share, nearness, layer in zip(shares, near, layers, strict=True):
-        assert share == pytest.approx(0.6 * nearness, abs=0.51 / layer.weight.numel())
-    assert max(shares) == pytest.approx(0.6, abs=0.01)
+    dense = [(i, layer) for i, layer in enumerate(layers) if isinstance(layer, nn.Linear)]
+    for number, layer in dense:
+        ratio = 0.5 * min(number + 1, len(layers) - number) / ((len(layers) + 1) // 2)
+        assert zeros(layer.bias) == round(ratio * layer.bias.numel())
+
+
+@ALL
+def test_a_ratio_below_every_tensors_half_weight_prunes_nothing(name):
+    largest = max(values.numel() for values in build(name).parameters())
+    _, weights = central_shares(name, 0.49 / largest)
+    assert not any(map(zeros, weights))
 
 
 def naive_filters(layer):
@@ -259,17 +302,71 @@ def test_filter_pruning_takes_the_weakest_filters_of_every_convolution(name):
     assert found > 0
 
 
-def test_filters_go_first_and_single_weights_then():
+@pytest.mark.parametrize("region", REGIONS)
+def test_filters_are_pruned_in_their_region_alone(region):
     network = build("mini_ddpm")
-    prune(network, CompressionConfig("l1", 0.3, filter_ratio=0.1))
+    prune(network, CompressionConfig(filter_ratio=0.25))
+    everywhere = {id(layer) for layer in region_layers(network, "all") if zeros(layer.weight)}
+    assert len(everywhere) > 5
+    network = build("mini_ddpm")
+    config = CompressionConfig("l1", 1e-6, region, filter_ratio=0.25)  # 1e-6 rounds to nothing
+    prune(network, config)
+    inside = {id(layer) for layer in region_layers(network, region)}
     for layer in region_layers(network, "all"):
-        # Zeroed filters are the smallest weights, so they are among the 30 %.
-        assert zeros(layer.weight) == round(0.3 * layer.weight.numel())
+        is_pruned = isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer is not network.out
+        assert bool(zeros(layer.weight)) == (is_pruned and id(layer) in inside)
 
 
-def test_masks_are_where_pruned_tensors_are_zero():
-    network = build("mini_ddpm")
+@ALL
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_single_weights_go_after_filters_and_count_them(name, scope):
+    filters, both = build(name), build(name)
+    prune(filters, CompressionConfig(filter_ratio=0.1))
+    prune(both, CompressionConfig("l1", 0.3, filter_ratio=0.1, prune_scope=scope))
+    # Zeroed filters are the smallest weights, so they are among the 30 %.
+    for first, then in zip(filters.parameters(), both.parameters(), strict=True):
+        assert not then[first == 0].any()
+    tensors = prunable_tensors(both)
+    if scope == "global":
+        assert sum(map(zeros, tensors)) == round(0.3 * sum(v.numel() for v in tensors))
+    else:
+        first = prunable_tensors(filters)
+        for values, before in zip(tensors, first, strict=True):
+            assert zeros(values) == max(round(0.3 * values.numel()), zeros(before))
+
+
+def test_random_weights_go_beside_filters():
+    filters, both = build("ncsn"), build("ncsn")
+    prune(filters, CompressionConfig(filter_ratio=0.25))
+    prune(both, CompressionConfig("random", 0.4, filter_ratio=0.25))
+    before, after = (n.encoder[3].conv.weight for n in (filters, both))
+    assert not after[before == 0].any()
+    # 18,432 weights, drawn apart from the filters.
+    assert zeros(after) / after.numel() == pytest.approx(1 - 0.75 * 0.6, abs=0.02)
+
+
+@ALL
+def test_masks_are_where_pruned_tensors_are_zero(name):
+    network = build(name)
     prune(network, CompressionConfig("l1", 0.3, filter_ratio=0.1))
     masks = pruned_masks(network)
     assert sum(int(mask.sum()) for _, mask in masks) == sum(map(zeros, network.parameters()))
-    assert {id(values) for values, _ in masks} >= {id(v) for v in prunable_tensors(network)}
+    masked = {id(values) for values, _ in masks}
+    assert masked >= {id(values) for values in prunable_tensors(network)}
+    for key, values in network.named_parameters():
+        module = network.get_submodule(key.rpartition(".")[0])
+        is_spared = key.startswith("embedding.") or isinstance(module, SPARED)
+        assert is_spared == (id(values) not in masked)
+
+
+def test_masks_keep_their_places_when_weights_move():
+    network = build("mini_ddpm")
+    prune(network, CompressionConfig("l1", 0.3))
+    masks = pruned_masks(network)
+    found = [mask.clone() for _, mask in masks]
+    with torch.no_grad():
+        for values, _ in masks:
+            values.add_(1)
+    for mask, (values, pruned) in zip(found, masks, strict=True):
+        assert torch.equal(pruned, mask)
+        assert values.requires_grad

@@ -98,6 +98,17 @@ def test_pruned_weights_stay_exactly_zero(quantization):
     assert (again[values.abs() > 0.2] != 0).all()
 
 
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("nested", [False, True])
+def test_4bit_values_quantize_to_themselves(length, nested):
+    # Also where the scales were rounded too, as those of layers that are trained frozen.
+    packed, state = bnb.quantize_4bit(
+        0.02 * normal(length), quant_type="nf4", compress_statistics=nested
+    )
+    values = bnb.dequantize_4bit(packed, state).flatten()
+    assert torch.equal(quantized(values, "linear4").dequantize().flatten(), values)
+
+
 @QUANTIZED
 def test_all_zeros_stay_zeros(quantization):
     assert torch.equal(quantized(torch.zeros(300), quantization).dequantize(), torch.zeros(1, 300))
