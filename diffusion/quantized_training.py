@@ -81,6 +81,8 @@ def _quantized(layer: nn.Linear, quantization: TrainingQuantization) -> nn.Modul
             compute_dtype=torch.float32,
             quant_type=QUANT_TYPE,
         )
+        # Else evaluating on some CPUs rearranges the codes, which then cannot be unpacked here.
+        twin.support_avx512bf16_for_cpu = False
         twin.weight = bnb.Params4bit(layer.weight.data, requires_grad=False, quant_type=QUANT_TYPE)
         twin = twin.to("cpu")  # moving is what packs the weight
     twin.bias = layer.bias

@@ -198,6 +198,20 @@ def test_gradients_are_those_of_the_float_layer(quantization, shape, precision):
         assert distance(quantized[0].weight.grad, plain[0].weight.grad) < 0.02
 
 
+@QUANTIZED
+def test_evaluating_does_not_change_the_state(quantization):
+    network = nn.Sequential(nn.Linear(64, 64))
+    quantize_linears(network, quantization)
+    features = normal(4, 64)
+    with torch.no_grad():
+        trained = network(features)
+        state = {name: value.clone() for name, value in float_state(network).items()}
+        assert distance(network.eval()(features), trained) < 0.02
+    for name, value in float_state(network).items():
+        assert torch.equal(value, state[name])
+    assert distance(F.linear(features, state["0.weight"], state["0.bias"]), trained) < 0.2
+
+
 def test_straight_through_layer_computes_with_the_4_bits_that_the_file_would_hold():
     plain = nn.Sequential(nn.Linear(100, 7))
     stored = quantize_weights(plain, "linear4")["0.weight"].dequantize()
