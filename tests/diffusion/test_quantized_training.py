@@ -198,7 +198,7 @@ def test_gradients_are_those_of_the_float_layer(quantization, shape, precision):
         assert distance(quantized[0].weight.grad, plain[0].weight.grad) < 0.02
 
 
-@QUANTIZED
+@pytest.mark.parametrize("quantization", ["linear4_frozen", "linear4_straight_through"])
 def test_evaluating_does_not_change_the_state(quantization):
     network = nn.Sequential(nn.Linear(64, 64))
     quantize_linears(network, quantization)
