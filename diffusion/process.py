@@ -6,6 +6,7 @@ thing scaled: its x_t is x / sqrt(1 + sigma^2).
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ EXPLODING_FIRST_TIME = 1e-3  # Where its samplers stop; training goes down to 1e
 NOISE_LEVELS = 1_000  # Of the variance-preserving process.
 
 
-class Denoiser(nn.Module):
+class Denoiser(nn.Module, ABC):
     """A raw network made a denoiser; each formulation is a subclass.
 
     Attributes:
@@ -38,6 +39,7 @@ class Denoiser(nn.Module):
         self.network = network
         self.training_config = training
 
+    @abstractmethod
     def forward(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
         """Estimate the clean images.
 
@@ -49,8 +51,8 @@ class Denoiser(nn.Module):
         Returns:
             [N, C, H, W] float32.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Draw noise and return the weighted squared error, about 1 untrained.
 
@@ -59,11 +61,10 @@ class Denoiser(nn.Module):
             labels: [N] int64.
             generator: draws noise levels and noise, on the images' device.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def sigma_at(self, times: Tensor) -> Tensor:
         """Map the formulation's own time, in [first_time, 1], to noise levels; float64."""
-        raise NotImplementedError
 
     def to_unit_range(self, images: Tensor) -> Tensor:
         """Map images from the range that the network works in to [-1, 1]."""
