@@ -16,11 +16,8 @@ from diffusion.recipe import (
     SamplingConfig,
     TrainingConfig,
 )
-from search_spaces.space import Row, SearchSpace, SpaceOptions, fixed_list
+from search_spaces.space import ROWS_FID_NUM_IMAGES, Row, SearchSpace, SpaceOptions, fixed_list
 
-PUBLISHED_TRAIN_IMAGES = 3_000_000  # 50 epochs of MNIST's 60,000.
-EDM_TRAIN_IMAGES = 300_000
-FID_NUM_IMAGES = 1_000
 EMA_DECAY, EMA_COPY_STEPS = 0.995, 2_000
 BATCH_SIZE, QUANTIZED_BATCH_SIZE = 32, 40
 FID_NOTE = (
@@ -199,7 +196,7 @@ def ncsn_base(data: DataConfig, options: SpaceOptions) -> Recipe:
             data=data,
             network=NetworkConfig("ncsn", (32, 64, 128, 256), conditional=False),
             training=TrainingConfig(
-                train_images=options.train_images or PUBLISHED_TRAIN_IMAGES,
+                train_images=options.rows_train_images,
                 formulation="score_matching",
                 learning_rate=1e-4,
                 warmup_images=0,
@@ -212,9 +209,7 @@ def ncsn_base(data: DataConfig, options: SpaceOptions) -> Recipe:
     return Recipe(
         data=data,
         network=NetworkConfig("ncsn", (32, 64, 128, 256), embedding_scale=1.0, conditional=False),
-        training=TrainingConfig(
-            train_images=options.train_images or EDM_TRAIN_IMAGES, batch_size=BATCH_SIZE
-        ),
+        training=TrainingConfig(train_images=options.rows_train_images, batch_size=BATCH_SIZE),
         ema=EmaConfig("mid"),
         sampling=SamplingConfig(steps=20, guidance=1.0),
     )
@@ -223,12 +218,11 @@ def ncsn_base(data: DataConfig, options: SpaceOptions) -> Recipe:
 def ddpm_base(data: DataConfig, options: SpaceOptions, width: int = 56) -> Recipe:
     """Return the recipe that the rows of the DDPM change."""
     published = options.formulation == "published"
-    budget = PUBLISHED_TRAIN_IMAGES if published else EDM_TRAIN_IMAGES
     return Recipe(
         data=data,
         network=NetworkConfig("ddpm", (width,), grouped_layers="bottleneck"),
         training=TrainingConfig(
-            train_images=options.train_images or budget,
+            train_images=options.rows_train_images,
             formulation="noise_prediction" if published else "edm",
             optimizer="adamw",
             learning_rate=3e-4,
@@ -251,19 +245,23 @@ def colour_base(data: DataConfig, options: SpaceOptions) -> Recipe:
 
 def ncsn(options: SpaceOptions) -> SearchSpace:
     """Return the NCSN's table."""
-    return fixed_list("system-a-ncsn", NCSN_ROWS, ncsn_base, options, FID_NUM_IMAGES, FID_NOTE)
+    return fixed_list(
+        "system-a-ncsn", NCSN_ROWS, ncsn_base, options, ROWS_FID_NUM_IMAGES, FID_NOTE
+    )
 
 
 def ddpm(options: SpaceOptions) -> SearchSpace:
     """Return the DDPM's table."""
-    return fixed_list("system-a-ddpm", DDPM_ROWS, ddpm_base, options, FID_NUM_IMAGES, FID_NOTE)
+    return fixed_list(
+        "system-a-ddpm", DDPM_ROWS, ddpm_base, options, ROWS_FID_NUM_IMAGES, FID_NOTE
+    )
 
 
 def samplers(options: SpaceOptions) -> SearchSpace:
     """Return the samplers of one trained NCSN."""
-    return fixed_list("system-a-samplers", SAMPLER_ROWS, ncsn_base, options, FID_NUM_IMAGES)
+    return fixed_list("system-a-samplers", SAMPLER_ROWS, ncsn_base, options, ROWS_FID_NUM_IMAGES)
 
 
 def colour(options: SpaceOptions) -> SearchSpace:
     """Return the recipes carried over to colour."""
-    return fixed_list("system-a-colour", COLOUR_ROWS, colour_base, options, FID_NUM_IMAGES)
+    return fixed_list("system-a-colour", COLOUR_ROWS, colour_base, options, ROWS_FID_NUM_IMAGES)

@@ -15,12 +15,9 @@ from diffusion.recipe import (
     SamplingConfig,
     TrainingConfig,
 )
-from search_spaces.space import Row, SearchSpace, SpaceOptions, fixed_list
+from search_spaces.space import ROWS_FID_NUM_IMAGES, Row, SearchSpace, SpaceOptions, fixed_list
 
-PUBLISHED_TRAIN_IMAGES = 3_000_000  # 50 epochs of MNIST's 60,000.
-EDM_TRAIN_IMAGES = 300_000
 PUBLISHED_EPOCHS = 50
-FID_NUM_IMAGES = 1_000
 FID_NOTE = (
     "The published FIDs are by the features of another classifier, of a number of images that "
     "was not published: they compare with none of ours."
@@ -79,7 +76,7 @@ def mini_base(data: DataConfig, options: SpaceOptions) -> Recipe:
     if published:
         # Optimizer and batch size were not published.
         training = TrainingConfig(
-            train_images=_train_images(options),
+            train_images=options.rows_train_images,
             formulation="noise_prediction",
             learning_rate=1e-3,
             batch_size=64,
@@ -87,7 +84,7 @@ def mini_base(data: DataConfig, options: SpaceOptions) -> Recipe:
         )
         sampling = SamplingConfig("ancestral", 999, "uniform", guidance=1.0)
     else:
-        training = TrainingConfig(train_images=_train_images(options), batch_size=32)
+        training = TrainingConfig(train_images=options.rows_train_images, batch_size=32)
         sampling = SamplingConfig(steps=20, guidance=1.0)
     return Recipe(
         data=data,
@@ -102,10 +99,5 @@ def mini_base(data: DataConfig, options: SpaceOptions) -> Recipe:
 
 def mini(options: SpaceOptions) -> SearchSpace:
     """Return the mini DDPM's table."""
-    table = rows(_train_images(options))
-    return fixed_list("system-b-mini", table, mini_base, options, FID_NUM_IMAGES, FID_NOTE)
-
-
-def _train_images(options: SpaceOptions) -> int:
-    published = options.formulation == "published"
-    return options.train_images or (PUBLISHED_TRAIN_IMAGES if published else EDM_TRAIN_IMAGES)
+    table = rows(options.rows_train_images)
+    return fixed_list("system-b-mini", table, mini_base, options, ROWS_FID_NUM_IMAGES, FID_NOTE)
