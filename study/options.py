@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion.data import DATA_DIR_VARIABLE, DATASET_NAMES, load_dataset
-from diffusion.score.extractor import build_extractor
+from diffusion.score.extractor import INCEPTION, ExtractorChoice, build_extractor
 from search_spaces import SPACES, load_space
 from search_spaces.space import SpaceOptions
 from study import cli
@@ -17,7 +17,7 @@ DEFAULT_SPACE, DEFAULT_DATASET = "quick", "mnist5k"
 # What makes a run the study that it is; a resume keeps them.
 KEPT = (
     *("space", "train_images", "formulation", "rows", "dataset", "data"),
-    *("extractor", "extractor_sha256"),
+    *("extractor", "inception_weights", "extractor_sha256"),
     *("objectives", "seed", "fid_num_images"),
 )
 
@@ -40,7 +40,15 @@ def build_parser(description: str) -> cli.Parser:
     )
     add("--data-dir", type=Path, help="folder of downloaded data sets (default $PARETODIFF_DATA)")
     add("--download", action="store_true", help="fetch a missing data set into --data-dir")
-    add("--extractor", type=Path, help="features to score by, of python -m study.train_extractor")
+    add(
+        "--extractor",
+        metavar=f"{INCEPTION}|FILE",
+        help="features to score by: the FID's Inception network (pip install "
+        "'paretodiff[inception]'), or a file of python -m study.train_extractor (default: built "
+        "in, for digits)",
+    )
+    add("--inception-weights", type=Path, metavar="FILE", help="(default: downloaded once)")
+    add("--inception-sha256", metavar="HEX", help="of other weights than the published ones")
     add(
         "--objective",
         action="append",
@@ -56,6 +64,7 @@ def build_parser(description: str) -> cli.Parser:
     add("--address", help="join this Ray cluster, like auto (default: this machine alone)")
     add("--out", type=Path, help="folder of runs (default runs)")
     add("--name", help="name of the run (default: the space's, numbered)")
+    add("--no-verify", action="store_true", help="do not score the front again at the end")
     add("--resume", type=Path, metavar="RUN", help="go on with this run's folder")
     add("--dry-run", action="store_true", help="print the resolved study and stop")
     return parser
@@ -70,7 +79,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
     data = dataset.config()
     extractor = _extractor(given)
-    features = build_extractor(data, extractor, dataset.class_names)
+    sha256 = build_extractor(data, extractor, dataset.class_names).sha256
     return {
         "space": space.name,
         "train_images": options.train_images,
@@ -84,8 +93,8 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "time_budget_seconds": given.time_budget,
         "fid_num_images": space.fid_num_images,
         "data_dir": None if data_dir is None else str(data_dir),
-        "extractor": None if extractor is None else str(extractor),
-        "extractor_sha256": features.sha256,
+        **_extractor_settings(extractor),
+        "extractor_sha256": sha256,
         "concurrent_trials": given.concurrent_trials,
         "cpus_per_trial": given.cpus_per_trial,
         "gpus_per_trial": given.gpus_per_trial,
@@ -103,11 +112,11 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
             f"dataset {resumed.dataset!r} has fingerprint {data['fingerprint']}, but the run has "
             f"{resumed.data.get('fingerprint')}; allowed: the data that the run began with"
         )
-    extractor = None if resumed.extractor is None else Path(resumed.extractor)
+    extractor = resumed.extractor_choice()
     sha256 = build_extractor(dataset.config(), extractor, dataset.class_names).sha256
     if sha256 != resumed.extractor_sha256:
         raise ValueError(
-            f"extractor {extractor or 'built in'} has SHA-256 {sha256[:16]}, but the run has "
+            f"the built-in extractor has SHA-256 {sha256[:16]}, but the run has "
             f"{resumed.extractor_sha256[:16]}; allowed: the features that the run began with"
         )
     gpus = resumed.gpus_per_trial if given.gpus_per_trial is None else given.gpus_per_trial
@@ -127,8 +136,28 @@ def _data_dir(given: argparse.Namespace) -> Path | None:
     return Path(root).expanduser().resolve() if root else None
 
 
-def _extractor(given: argparse.Namespace) -> Path | None:
-    return None if given.extractor is None else given.extractor.expanduser().resolve()
+def _extractor(given: argparse.Namespace) -> ExtractorChoice | None:
+    """Return the extractor asked for, its files as whole paths; None for the built-in one."""
+    weights, sha256 = given.inception_weights, given.inception_sha256
+    if given.extractor == INCEPTION:
+        weights = None if weights is None else weights.expanduser().resolve()
+        return ExtractorChoice(INCEPTION, weights, None if sha256 is None else sha256.lower())
+    for option, value in (("--inception-weights", weights), ("--inception-sha256", sha256)):
+        if value is not None:
+            raise ValueError(f"{option} is {str(value)!r}; allowed: with --extractor {INCEPTION}")
+    if given.extractor is None:
+        return None
+    return ExtractorChoice(str(Path(given.extractor).expanduser().resolve()))
+
+
+def _extractor_settings(extractor: ExtractorChoice | None) -> dict[str, str | None]:
+    if extractor is None:
+        return {"extractor": None, "inception_weights": None}
+    weights = extractor.weights
+    return {
+        "extractor": extractor.source,
+        "inception_weights": None if weights is None else str(weights),
+    }
 
 
 def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
@@ -143,7 +172,8 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         "formulation": given.formulation,
         "rows": None if given.row is None else tuple(given.row),
         "dataset": given.dataset,
-        "extractor": None if extractor is None else str(extractor),
+        **_extractor_settings(extractor),
+        "extractor_sha256": None if extractor is None else extractor.sha256,
         "objectives": None if given.objective is None else tuple(given.objective),
         "seed": given.seed,
     }

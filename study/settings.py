@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from diffusion.recipe import DataConfig
+from diffusion.score.extractor import ExtractorChoice
 from search_spaces import load_space
 from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
 from study.backbones import write_json
 from study.records import check_objectives
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SETTINGS_NAME = "run.json"
 JOURNAL_NAME = "study.journal"
 VERSIONS = ("paretodiff", "torch", "ray", "optuna", "bitsandbytes", "numpy")
@@ -32,7 +33,8 @@ class RunSettings:
     Attributes:
         train_images, formulation, rows: what differs from the space as it is.
         data: the data as recipes name it, with its fingerprint.
-        extractor: file of the features that score; None for the built-in ones.
+        extractor: "inception" or a classifier's file, to score by; None for the built-in one.
+        inception_weights: their file; None for the published ones.
         trials: finished trials asked for.
         time_budget_seconds: after it no trial starts; None for no limit.
     """
@@ -50,6 +52,7 @@ class RunSettings:
     fid_num_images: int
     data_dir: str | None
     extractor: str | None
+    inception_weights: str | None
     extractor_sha256: str
     cpus_per_trial: float
     gpus_per_trial: float
@@ -61,6 +64,13 @@ class RunSettings:
         """Return the run's search space."""
         options = SpaceOptions(self.train_images, self.formulation, self.rows)
         return load_space(self.space, options)
+
+    def extractor_choice(self) -> ExtractorChoice | None:
+        """Return what scores, with the hash it began with; None for the built-in extractor."""
+        if self.extractor is None:
+            return None
+        weights = None if self.inception_weights is None else Path(self.inception_weights)
+        return ExtractorChoice(self.extractor, weights, self.extractor_sha256)
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings with the versions they were made with."""
@@ -98,6 +108,7 @@ class RunSettings:
             given["rows"] = tuple(given["rows"])
             settings = cls(**given)
             settings.load_space()
+            settings.extractor_choice()
             return settings
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path} is not as we write it: {error}") from error

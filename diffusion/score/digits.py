@@ -37,14 +37,14 @@ class DigitClassifier(nn.Module):
             images: [N, 1, 28, 28] uint8.
 
         Returns:
-            [N, 84] float32, none negative.
+            [N, 84] in the weights' precision, none negative.
 
         Raises:
             ValueError: the images have another shape or type.
         """
         _check_images(images)
         # In [0, 1] the zeros that pad the first layer are background.
-        x = images.to(torch.float32).div_(255.0)
+        x = images.to(self.output.weight.dtype).div_(255.0)
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
         x = F.relu(self.hidden1(x.flatten(start_dim=1)))
@@ -52,7 +52,7 @@ class DigitClassifier(nn.Module):
         return features
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits of the ten digits, [N, 10] float32, of [N, 1, 28, 28] uint8 images."""
+        """Return the logits of the ten digits, [N, 10], of [N, 1, 28, 28] uint8 images."""
         logits: Tensor = self.output(self.features(images))
         return logits
 

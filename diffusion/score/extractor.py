@@ -1,8 +1,10 @@
 """Feature extractors: what images are compared by, and how a data set gets its own."""
 
 import logging
+import re
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,23 +16,57 @@ from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score.classifier import ImageClassifier, load_classifier
 from diffusion.score.digits import DIGITS_SHA256, DigitClassifier, load_digit_classifier
+from diffusion.score.inception import InceptionExtractor
 
 logger = logging.getLogger(__name__)
 
-BATCH_PIXELS = 500 * 28 * 28  # Larger images go through a network in smaller batches.
+# Larger images go through a network in smaller batches; larger batches are no faster, and in
+# float64 slower.
+BATCH_PIXELS = 100 * 28 * 28
 DIGIT_SETS = ("mnist5k", "mnist")
+INCEPTION = "inception"
+
+
+@dataclass(frozen=True)
+class ExtractorChoice:
+    """An extractor to be used instead of the built-in one.
+
+    Attributes:
+        source: "inception", or the path of a classifier's file.
+        weights: file of the Inception weights; None for the published ones, downloaded once.
+        sha256: that the weights must have; None for the published Inception, or any classifier.
+    """
+
+    source: str = INCEPTION
+    weights: Path | None = None
+    sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.weights is not None and self.source != INCEPTION:
+            raise ValueError(
+                f"weights is {str(self.weights)!r} with extractor {self.source!r}; allowed: with "
+                f"{INCEPTION!r} only"
+            )
+        if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"sha256 is {self.sha256!r}; allowed: 64 hexadecimal digits")
 
 
 class FeatureExtractor(Protocol):
     """Turns uint8 [N, C, H, W] images into [N, dimension] float64 features.
 
+    Two scores compare only when sha256, layer and preprocessing are the same.
+
     Attributes:
-        sha256: of the weights; two scores compare only when it is the same.
+        sha256: of the weights.
+        layer: of the network, whose activations are the features.
+        preprocessing: of the bytes before the network, and the precision of both.
     """
 
     name: str
     dimension: int
     sha256: str
+    layer: str
+    preprocessing: str
 
     def features(self, images: Tensor) -> np.ndarray:
         """Extract the features of [N, C, H, W] uint8 images."""
@@ -57,13 +93,18 @@ class _NetworkExtractor:
 
 
 class DigitExtractor(_NetworkExtractor):
-    """The shipped digit classifier's 84 features, for 28x28 grey images."""
+    """The shipped digit classifier's 84 features, for 28x28 grey images.
+
+    In float64, so that the same images have the same FID to 1e-9 in whatever batches.
+    """
 
     name = "digits"
     sha256 = DIGITS_SHA256
+    layer = "hidden2"
+    preprocessing = "bytes / 255, float64"
 
     def __init__(self, knows_labels: bool) -> None:
-        super().__init__(load_digit_classifier(), knows_labels)
+        super().__init__(load_digit_classifier().double(), knows_labels)
 
 
 class ClassifierExtractor(_NetworkExtractor):
@@ -73,40 +114,53 @@ class ClassifierExtractor(_NetworkExtractor):
         path: of the classifier's file.
         class_names: of the data to score; labels are guessed only where the classifier's classes
             have the same.
+        sha256: that the file must have; None for any.
 
     Raises:
-        ValueError: the file is missing, damaged, not a classifier's or of another version.
+        ValueError: the file is missing, damaged, not a classifier's, of another version or not
+            the one that is meant.
     """
 
-    def __init__(self, path: Path, class_names: Sequence[str] = ()) -> None:
+    layer = "hidden"
+    preprocessing = "bytes / 127.5 - 1, float32"
+
+    def __init__(
+        self, path: Path, class_names: Sequence[str] = (), sha256: str | None = None
+    ) -> None:
         classifier, self.trained_on, self.sha256 = load_classifier(path)
+        if sha256 not in (None, self.sha256):
+            raise ValueError(
+                f"extractor {path} has SHA-256 {self.sha256}; allowed: {sha256}, as asked for"
+            )
         self.name = f"classifier:{self.trained_on.data.name}"
         super().__init__(classifier, tuple(class_names) == self.trained_on.class_names)
 
 
 def build_extractor(
-    data: DataConfig, path: Path | None = None, class_names: Sequence[str] = ()
+    data: DataConfig, choice: ExtractorChoice | None = None, class_names: Sequence[str] = ()
 ) -> FeatureExtractor:
     """Return the extractor that scores a data set.
 
     Args:
         data: what is scored.
-        path: a classifier's file, to be used instead of the built-in extractor.
+        choice: what to use instead of the built-in extractor.
         class_names: of the data; without them a classifier guesses no labels.
 
     Raises:
-        MetricUndefined: the file's classifier is for other images, or no file is given and none
-            is built in for images of this form.
-        ValueError: the file is missing, damaged, not a classifier's or of another version.
+        MetricUndefined: the chosen classifier is for other images, or none is chosen and none
+            is built in for images of this form, or torch-fidelity is not installed.
+        ValueError: the weights are missing, damaged, of another kind or not those that are meant.
     """
-    if path is not None:
-        return _classifier_extractor(data, path, class_names)
+    if choice is not None and choice.source == INCEPTION:
+        return InceptionExtractor(choice.weights, choice.sha256)
+    if choice is not None:
+        return _classifier_extractor(data, choice, class_names)
     if (data.channels, data.image_size) != (1, 28):
         raise MetricUndefined(
             f"dataset {data.name!r} has {_form(data)}; the built-in extractor scores grey images "
             "of 28 pixels only (mnist5k, mnist, fashion-mnist, folder:PATH of such). Train one: "
             f"python -m study.train_extractor --dataset {shlex.quote(data.name)} --out FILE; "
-            "then give it with --extractor FILE"
+            "then give it with --extractor FILE, or use --extractor inception"
         )
     if data.name not in DIGIT_SETS:
         logger.warning(
@@ -119,14 +173,14 @@ def build_extractor(
 
 
 def _classifier_extractor(
-    data: DataConfig, path: Path, class_names: Sequence[str]
+    data: DataConfig, choice: ExtractorChoice, class_names: Sequence[str]
 ) -> ClassifierExtractor:
-    extractor = ClassifierExtractor(path, class_names)
+    extractor = ClassifierExtractor(Path(choice.source), class_names, choice.sha256)
     known = extractor.trained_on.data
     if (data.channels, data.image_size) != (known.channels, known.image_size):
         raise MetricUndefined(
-            f"dataset {data.name!r} has {_form(data)}; extractor {path} is for {_form(known)} "
-            f"(trained on {known.name!r})"
+            f"dataset {data.name!r} has {_form(data)}; extractor {choice.source} is for "
+            f"{_form(known)} (trained on {known.name!r})"
         )
     return extractor
 

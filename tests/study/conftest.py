@@ -57,6 +57,7 @@ def settings(digit_recipe: Recipe) -> RunSettings:
         fid_num_images=500,
         data_dir=None,
         extractor=None,
+        inception_weights=None,
         extractor_sha256=DIGITS_SHA256,
         cpus_per_trial=0.5,
         gpus_per_trial=0.0,

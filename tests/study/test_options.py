@@ -13,6 +13,7 @@ import pytest
 from diffusion.data import ImageDataset
 from diffusion.recipe import DataConfig
 from diffusion.score.digits import DIGITS_SHA256
+from diffusion.score.extractor import ExtractorChoice
 from study.options import KEPT, build_parser, new_settings, resumed_settings
 from study.search import main as search
 from study.settings import FORMAT_VERSION, RunSettings, save_settings
@@ -46,12 +47,14 @@ def one_dataset(mnist5k: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def extractors(monkeypatch: pytest.MonkeyPatch) -> list[Path | None]:
-    """Build no extractor, but keep the files that one was asked for of."""
-    asked: list[Path | None] = []
+def extractors(monkeypatch: pytest.MonkeyPatch) -> list[ExtractorChoice | None]:
+    """Build no extractor, but keep what was asked for."""
+    asked: list[ExtractorChoice | None] = []
 
-    def build_extractor(data: DataConfig, path: Path | None, class_names: object) -> object:
-        asked.append(path)
+    def build_extractor(
+        data: DataConfig, choice: ExtractorChoice | None, class_names: object
+    ) -> object:
+        asked.append(choice)
         return SimpleNamespace(sha256=DIGITS_SHA256)
 
     monkeypatch.setattr("study.options.build_extractor", build_extractor)
@@ -94,14 +97,90 @@ def test_the_full_published_budget_is_one_option() -> None:
 
 
 def test_an_extractor_is_kept_as_a_whole_path(
-    extractors: list[Path | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    extractors: list[ExtractorChoice | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     whole = str(tmp_path / "digits.safetensors")
     assert new("--extractor", "digits.safetensors").extractor == whole
     assert new("--extractor", "~/digits.safetensors").extractor == whole
-    assert extractors == [Path(whole)] * 2
+    assert extractors == [ExtractorChoice(whole)] * 2
+
+
+@pytest.mark.usefixtures("extractors")
+def test_a_file_named_like_a_word_can_be_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert new("--extractor", "./inception").extractor == str(tmp_path / "inception")
+    assert new("--extractor", "inception").extractor == "inception"
+
+
+def test_inception_is_kept_with_its_weights_and_their_hash(
+    extractors: list[ExtractorChoice | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    published = new("--extractor", "inception")
+    assert (published.inception_weights, published.extractor_sha256) == (None, DIGITS_SHA256)
+    others = ["--inception-weights", "w.pth", "--inception-sha256", "AB" * 32]
+    own = new("--extractor", "inception", *others)
+    assert own.inception_weights == str(tmp_path / "w.pth")
+    assert extractors == [
+        ExtractorChoice("inception"),
+        ExtractorChoice("inception", tmp_path / "w.pth", "ab" * 32),
+    ]
+    # A worker, and a resume, must find the weights that the run began with.
+    assert own.extractor_choice() == replace(extractors[1], sha256=DIGITS_SHA256)
+    assert resumed(own) == own
+    assert resumed(own, "--extractor", "inception") == own
+    assert extractors[2:] == [own.extractor_choice()] * 2
+    assert new().extractor_choice() is None
+
+
+BAD_EXTRACTORS = [
+    (["--inception-weights", "w.pth"], "--inception-weights is 'w.pth'; allowed: with --extrac"),
+    (
+        ["--extractor", "digits.safetensors", "--inception-weights", "w.pth"],
+        "--inception-weights is 'w.pth'; allowed: with --extractor inception",
+    ),
+    (["--inception-sha256", "0" * 64], "--inception-sha256 is '000"),
+    (
+        ["--extractor", "digits.safetensors", "--inception-sha256", "0" * 64],
+        "allowed: with --extractor inception",
+    ),
+    (
+        ["--extractor", "inception", "--inception-sha256", "6726825d"],
+        "sha256 is '6726825d'; allowed: 64 hexadecimal digits",
+    ),
+    (["--extractor", "inception", "--inception-sha256", ""], "sha256 is ''; allowed: 64 hex"),
+    (["--extractor", "inception", "--inception-sha256", "xy" * 32], "allowed: 64 hexadecimal"),
+    (["--extractor", "inception", "--inception-weights", "/no/w.pth"], "weights /no/w.pth cannot"),
+    (["--extractor", "Inception"], "Inception cannot be read"),
+    (["--extractor", ""], "cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_EXTRACTORS)
+def test_extractors_that_mean_nothing_are_refused(
+    arguments: list[str], message: str, tmp_path: Path, refused: Refused
+) -> None:
+    assert message in refused(lambda: search(["--out", str(tmp_path / "runs"), *arguments]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_inception_weights_than_asked_for_are_refused(
+    tmp_path: Path, refused: Refused
+) -> None:
+    (tmp_path / "w.pth").write_bytes(b"")
+    weights = ["--extractor", "inception", "--inception-weights", str(tmp_path / "w.pth")]
+    found = "have SHA-256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    for sha256, allowed in (
+        ([], "6726825d0af5f729"),
+        (["--inception-sha256", "0" * 64], "0" * 64),
+    ):
+        line = refused(lambda sha256=sha256: search([*weights, *sha256]))
+        assert found in line
+        assert f"allowed: {allowed}" in line
 
 
 @pytest.fixture
@@ -135,6 +214,7 @@ def test_a_resumed_run_keeps_what_makes_its_study(table_run: RunSettings, tmp_pa
         (["--formulation", "edm"], "formulation is 'edm', but the run has 'published'; allowed:"),
         (["--row", "base"], r"rows is ('base',), but the run has ('base', 'L1 30'); allowed: the"),
         (["--extractor", "/other"], "extractor is '/other', but the run has '"),
+        (["--extractor", "inception"], "extractor is 'inception', but the run has '"),
         (["--objective", "macs"], "objectives is ('macs',), but the run has ('fid', 'size_bytes'"),
         (["--seed", "4"], "seed is 4, but the run has 3; allowed: the same"),
     ],
@@ -180,12 +260,45 @@ def test_a_resume_without_its_extractor_is_refused_before_any_trial(
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
-@pytest.mark.usefixtures("extractors")
-def test_a_resume_on_other_features_is_refused(table_run: RunSettings) -> None:
-    run = replace(table_run, extractor_sha256="0" * 64)
+def test_a_resume_on_other_built_in_features_is_refused(settings: RunSettings) -> None:
+    run = replace(settings, extractor_sha256="0" * 64)
     message = rf"has SHA-256 {DIGITS_SHA256[:16]}, but the run has 0{{16}}; allowed: the features"
     with pytest.raises(ValueError, match=message):
         resumed(run)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--inception-weights", "/w.pth"], "inception_weights is '/w.pth', but the run has None"),
+        (["--inception-sha256", "1" * 64], "extractor_sha256 is '1111"),
+    ],
+)
+def test_a_resume_on_other_inception_weights_is_refused(
+    arguments: list[str], message: str, settings: RunSettings
+) -> None:
+    run = replace(settings, extractor="inception", extractor_sha256="0" * 64)
+    with pytest.raises(ValueError, match=r"but the run has .*; allowed: the same") as error:
+        resumed(run, "--extractor", "inception", *arguments)
+    assert message in str(error.value)
+
+
+def test_a_resume_finds_out_that_the_weights_were_replaced(
+    settings: RunSettings, tmp_path: Path, refused: Refused
+) -> None:
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"replaced")
+    run = replace(
+        settings,
+        extractor="inception",
+        inception_weights=str(weights),
+        extractor_sha256="0" * 64,
+    )
+    (tmp_path / "run").mkdir()
+    save_settings(tmp_path / "run", run)
+    line = refused(lambda: search(["--resume", str(tmp_path / "run")]))
+    assert f"weights {weights} have SHA-256 " in line
+    assert line.endswith(f"; allowed: {'0' * 64}")
 
 
 def test_a_run_of_an_older_format_is_refused(
@@ -194,7 +307,7 @@ def test_a_run_of_an_older_format_is_refused(
     values = dataclasses.asdict(settings) | {"format": FORMAT_VERSION - 1}
     (tmp_path / "run.json").write_text(json.dumps(values))
     line = refused(lambda: search(["--resume", str(tmp_path)]))
-    assert f"{tmp_path / 'run.json'} has format 1; allowed: 2" in line
+    assert f"{tmp_path / 'run.json'} has format 2; allowed: 3" in line
 
 
 @pytest.mark.parametrize(
@@ -206,6 +319,11 @@ def test_a_run_of_an_older_format_is_refused(
         ({"rows": ["base"]}, "space 'quick' has no named rows"),
         ({"space": "system-a-ncsn", "rows": ["rand 20"]}, "row is 'rand 20' in space"),
         ({"rows": 3}, "is not as we write it"),
+        (
+            {"extractor": "inception", "extractor_sha256": "12"},
+            "sha256 is '12'; allowed: 64 hexadecimal digits",
+        ),
+        ({"extractor": "/e", "inception_weights": "/w"}, "weights is '/w' with extractor '/e'"),
         ({"train_images": 0}, "train_images is 0; allowed: 1 or more"),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from diffusion.score.extractor import ExtractorChoice
 from study.settings import RunSettings, exclusive, new_run_dir, save_settings
 
 
@@ -16,6 +17,21 @@ def test_settings_round_trip_with_the_versions_that_made_them(
     assert RunSettings.load(tmp_path) == settings
     written = json.loads((tmp_path / "run.json").read_text())
     assert {"paretodiff", "torch", "ray", "optuna"} <= set(written["versions"])
+
+
+def test_the_extractor_of_a_run_comes_back_with_its_hash(
+    tmp_path: Path, settings: RunSettings
+) -> None:
+    weights, sha256 = tmp_path / "weights.pth", "0" * 64
+    run = dataclasses.replace(
+        settings,
+        extractor="inception",
+        inception_weights=str(weights),
+        extractor_sha256=sha256,
+    )
+    save_settings(tmp_path, run)
+    choice = RunSettings.load(tmp_path).extractor_choice()
+    assert choice == ExtractorChoice("inception", weights, sha256)
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RunSettings)])

@@ -14,7 +14,7 @@ from diffusion.data import load_dataset
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score.classifier import load_classifier
-from diffusion.score.extractor import build_extractor
+from diffusion.score.extractor import ExtractorChoice, build_extractor
 from study.cli import INTERRUPTED_STATUS, USAGE_STATUS, run_command
 from study.train_extractor import build_parser, main
 
@@ -62,7 +62,7 @@ def test_command_writes_the_extractor_of_a_folder_and_prints_its_accuracy_and_ha
     assert f"accuracy {config.accuracy:.2%} of {held_out} held-out images\n" in printed
     assert f"SHA-256 {sha256}\n" in printed
     assert list(tmp_path.iterdir()) == [out]
-    extractor = build_extractor(dataset.config(), out, dataset.class_names)
+    extractor = build_extractor(dataset.config(), ExtractorChoice(str(out)), dataset.class_names)
     assert extractor.name == f"classifier:{pictures}"
     assert extractor.guess_labels(dataset.held_out_images) is not None
 

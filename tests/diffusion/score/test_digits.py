@@ -65,6 +65,16 @@ def test_an_image_has_the_same_features_in_any_batch(classifier, mnist5k):
     assert classifier.features(images[:0]).shape == (0, 84)
 
 
+def test_features_come_in_the_precision_of_the_weights(classifier, mnist5k):
+    images = mnist5k.held_out_images[:20]
+    double = load_digit_classifier().double()
+    features = double.features(images)
+    assert features.dtype == double(images).dtype == torch.float64
+    single = classifier.features(images)
+    assert not torch.equal(features, single.double()), "computed, not converted at the end"
+    torch.testing.assert_close(features, single.double(), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(4, 3, 28, 28), (4, 1, 32, 32), (1, 28, 28), (4, 784)])
 def test_images_of_another_shape_are_refused(classifier, shape):
     with pytest.raises(ValueError, match=r"allowed: \[N, 1, 28, 28\] torch.uint8") as error:

@@ -1,6 +1,8 @@
 """Extractors: which one scores which data, and what a trained one makes of images."""
 
 import dataclasses
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from diffusion.recipe import DataConfig
 from diffusion.score import extractor as module
 from diffusion.score.classifier import save_classifier
 from diffusion.score.digits import DIGITS_SHA256
-from diffusion.score.extractor import ClassifierExtractor, build_extractor
+from diffusion.score.extractor import ClassifierExtractor, ExtractorChoice, build_extractor
+from diffusion.score.frechet import FrechetReference, GaussianStatistics
 from diffusion.score.quality import References, score_images
 from diffusion.score.train_classifier import train_classifier
 
@@ -47,13 +50,14 @@ def written(dataset, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def extractor(written, dataset):
-    return build_extractor(dataset.config(), written[0], dataset.class_names)
+    return build_extractor(dataset.config(), ExtractorChoice(str(written[0])), dataset.class_names)
 
 
 def test_a_given_file_is_the_extractor(extractor, written, dataset):
     assert isinstance(extractor, ClassifierExtractor)
     assert extractor.name == "classifier:shades"
     assert extractor.sha256 == written[1]
+    assert (extractor.layer, extractor.preprocessing) == ("hidden", "bytes / 127.5 - 1, float32")
     features = extractor.features(dataset.held_out_images)
     assert features.shape == (200, extractor.dimension)
     assert features.dtype == np.float64
@@ -68,7 +72,7 @@ def test_a_trained_extractor_guesses_the_labels(extractor, dataset):
 
 @pytest.mark.parametrize("names", [(), ("light", "dark"), ("dark", "bright"), ("dark",)])
 def test_labels_of_other_classes_are_not_guessed(names, written, dataset):
-    other = build_extractor(dataset.config(), written[0], names)
+    other = build_extractor(dataset.config(), ExtractorChoice(str(written[0])), names)
     assert other.guess_labels(dataset.held_out_images) is None
     assert other.features(dataset.held_out_images[:4]).shape == (4, other.dimension)
 
@@ -106,7 +110,7 @@ def test_worse_images_score_worse(extractor, dataset):
 def test_a_file_for_other_images_is_refused(channels, size, form, written):
     data = DataConfig("folder:/mine", size, channels, 2, "")
     with pytest.raises(MetricUndefined, match=f"dataset 'folder:/mine' has {form};") as error:
-        build_extractor(data, written[0], CLASS_NAMES)
+        build_extractor(data, ExtractorChoice(str(written[0])), CLASS_NAMES)
     message = f"extractor {written[0]} is for colour images of 16 pixels (trained on 'shades')"
     assert message in str(error.value)
 
@@ -114,7 +118,33 @@ def test_a_file_for_other_images_is_refused(channels, size, form, written):
 def test_a_file_that_is_no_extractor_is_refused(dataset, tmp_path):
     path = tmp_path / "missing.safetensors"
     with pytest.raises(ValueError, match=r"missing.safetensors cannot be read: .*No such file"):
-        build_extractor(dataset.config(), path)
+        build_extractor(dataset.config(), ExtractorChoice(str(path)))
+
+
+def test_a_file_with_another_hash_than_asked_for_is_refused(written, dataset):
+    path, sha256 = written
+    build_extractor(dataset.config(), ExtractorChoice(str(path), sha256=sha256))
+    with pytest.raises(ValueError, match=f"has SHA-256 {sha256}; allowed: {'0' * 64}, as asked"):
+        build_extractor(dataset.config(), ExtractorChoice(str(path), sha256="0" * 64))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("/mine", Path("w.pth")), "weights is 'w.pth' with extractor '/mine'; allowed: with 'in"),
+        (("inception", None, "12ab"), "sha256 is '12ab'; allowed: 64 hexadecimal digits"),
+        (("inception", None, "A" * 64), f"sha256 is '{'A' * 64}'; allowed: 64 hexadecimal"),
+    ],
+)
+def test_a_choice_that_means_nothing_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        ExtractorChoice(*values)
+
+
+def test_a_choice_can_be_sent_and_looked_up():
+    choice = ExtractorChoice("inception", Path("/w.pth"), "0" * 64)
+    assert pickle.loads(pickle.dumps(choice)) == choice
+    assert len({choice, pickle.loads(pickle.dumps(choice)), ExtractorChoice()}) == 2
 
 
 def test_a_given_file_goes_before_the_built_in_extractor(tmp_path, caplog):
@@ -126,12 +156,60 @@ def test_a_given_file_goes_before_the_built_in_extractor(tmp_path, caplog):
     save_classifier(*train_classifier(dataset, epochs=1), path)
     for name in ("shades", "mnist5k"):
         data = dataclasses.replace(dataset.config(), name=name)
-        assert build_extractor(data, path).name == "classifier:shades"
+        assert build_extractor(data, ExtractorChoice(str(path))).name == "classifier:shades"
     assert caplog.text == ""
 
 
 def test_digits_need_no_file(mnist5k):
     extractor = build_extractor(mnist5k.config())
+    assert (extractor.layer, extractor.preprocessing) == ("hidden2", "bytes / 255, float64")
     assert (extractor.name, extractor.dimension, extractor.sha256) == ("digits", 84, DIGITS_SHA256)
     guesses = extractor.guess_labels(mnist5k.held_out_images[:100])
     assert (guesses == mnist5k.held_out_labels[:100]).double().mean() > 0.95
+
+
+@pytest.fixture(scope="module")
+def digits(mnist5k):
+    """The built-in extractor, 600 digits, their features, and a reference of other digits."""
+    extractor = build_extractor(mnist5k.config())
+    images = mnist5k.held_out_images[:600]
+    others = extractor.features(mnist5k.train_images[:1500])
+    reference = FrechetReference(GaussianStatistics.from_features(others))
+    return extractor, images, extractor.features(images), reference
+
+
+def assert_same_score(features, again, reference):
+    np.testing.assert_allclose(again, features, rtol=0, atol=1e-13)
+    fid, fid_again = (
+        reference.distance(GaussianStatistics.from_features(x)) for x in (features, again)
+    )
+    assert fid > 1
+    assert fid_again == pytest.approx(fid, rel=1e-9)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100, 600])
+def test_digits_score_the_same_to_1e_9_in_any_batches(batch_size, digits, monkeypatch):
+    extractor, images, features, reference = digits
+    monkeypatch.setattr(module, "BATCH_PIXELS", batch_size * 28 * 28)
+    assert_same_score(features, extractor.features(images), reference)
+
+
+def test_digits_score_the_same_to_1e_9_in_any_order_and_shares_of_workers(digits):
+    extractor, images, features, reference = digits
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(1))
+    shuffled = np.empty_like(features)
+    shuffled[order.numpy()] = extractor.features(images[order])
+    assert_same_score(features, shuffled, reference)
+    shares = [extractor.features(share) for share in images.split([1, 250, 349])]
+    assert_same_score(features, np.concatenate(shares), reference)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_digits_score_the_same_to_1e_9_on_any_threads(threads, digits):
+    extractor, images, features, reference = digits
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert_same_score(features, extractor.features(images), reference)
+    finally:
+        torch.set_num_threads(before)
