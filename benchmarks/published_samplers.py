@@ -22,7 +22,9 @@ from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.recipe import NetworkConfig, Recipe, SamplingConfig, TrainingConfig
 from diffusion.score.extractor import build_extractor
-from diffusion.score.quality import References, score_images, score_labels
+from diffusion.score.labels import score_labels
+from diffusion.score.quality import score_images
+from diffusion.score.references import References
 from diffusion.train import train
 
 TRACK = "mid"

@@ -1,11 +1,19 @@
 """Fixtures shared by all tests: tiny data, a tiny recipe, its network, and the 5,000 digits."""
 
+import os
+
 import pytest
 import torch
 
 from diffusion.data import ImageDataset, load_dataset
 from diffusion.networks import build_network
 from diffusion.recipe import NetworkConfig, Recipe, SamplingConfig, TrainingConfig
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory):
+    """Keep reference statistics of earlier code, and of the user, out of the tests."""
+    os.environ["PARETODIFF_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

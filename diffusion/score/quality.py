@@ -1,6 +1,6 @@
-"""Scores of generated images: distances, intervals, labels, and the references they need."""
+"""Scores of generated images: each measure with its floor, and what they hold for."""
 
-from dataclasses import dataclass
+import functools
 from typing import Any
 
 import numpy as np
@@ -8,43 +8,23 @@ import torch
 from torch import Tensor
 
 from diffusion.data import ImageDataset
-from diffusion.score.extractor import FeatureExtractor
-from diffusion.score.frechet import FrechetReference, GaussianStatistics, fid_interval
-from diffusion.score.similarity import WINDOW_SIZE, ssim
+from diffusion.errors import MetricUndefined
+from diffusion.score.frechet import GaussianStatistics
+from diffusion.score.interval import IMAGES_PER_FEATURE, fid_infinity, fid_interval
+from diffusion.score.kernel import kernel_distance
+from diffusion.score.labels import score_by_label
+from diffusion.score.neighbours import nearest_distances, precision_recall
+from diffusion.score.references import References
+
+Measures = dict[str, float | None]
 
 NOISE_SEED = 0
-PARTNER_SEED = 0
-
-
-@dataclass(frozen=True)
-class References:
-    """What generated images are compared with.
-
-    Attributes:
-        train, held_out: the statistics of both splits' features.
-    """
-
-    dataset: ImageDataset
-    extractor: FeatureExtractor
-    train: FrechetReference
-    held_out: FrechetReference
-
-    @classmethod
-    def of(cls, dataset: ImageDataset, extractor: FeatureExtractor) -> "References":
-        """Extract the features of a data set once."""
-        train, held_out = (
-            FrechetReference(GaussianStatistics.from_features(extractor.features(images)))
-            for images in (dataset.train_images, dataset.held_out_images)
-        )
-        return cls(dataset, extractor, train, held_out)
-
-
-def score_labels(dataset: ImageDataset, count: int) -> Tensor:
-    """Return [count] labels, sorted, in the proportions of the training split."""
-    ordered = dataset.train_labels.sort().values
-    # The middles of `count` equal parts of the sorted labels.
-    middles = (torch.arange(count, dtype=torch.float64) + 0.5) * len(ordered) / count
-    return ordered[middles.long()]
+RESAMPLING_SEED = 0
+FEWEST_IMAGES = 4  # Below it neither neighbours nor halves of the images can be had.
+NEAREST_IMAGES = 500  # As many are looked for in the training images.
+MANY_FEATURES = 512  # Above it a distance takes seconds, so that fewer are computed.
+RESAMPLES, FEW_RESAMPLES = 100, 20
+POINTS, FEW_POINTS = 15, 5
 
 
 def score_images(images: Tensor, labels: Tensor | None, references: References) -> dict[str, Any]:
@@ -56,72 +36,116 @@ def score_images(images: Tensor, labels: Tensor | None, references: References) 
         references: of the data set they imitate.
 
     Returns:
-        `fid` against the train split with its 95 % interval, `fid_held_out`, `fid_noise` (of as
-        many images of uniform noise, which gives the others a scale), `fid_num_images`, the
-        scores of `score_by_label` and the extractor they hold for.
+        The measures of `measure`, each with its floor (`fid_floor`), `fid_low` and `fid_high`,
+        `fid_noise` (of as many images of uniform noise, which gives the others a scale),
+        `fid_num_images`, and the extractor and references that they hold for.
+
+    Raises:
+        ValueError: the images are of another shape or type than the data's.
+        MetricUndefined: there are too few.
     """
-    extractor = references.extractor
+    _check_images(images, references.dataset)
+    extractor, train = references.extractor, references.train
     features = extractor.features(images)
-    statistics = GaussianStatistics.from_features(features)
-    low, high = fid_interval(features, references.train, np.random.default_rng(NOISE_SEED))
-    noise = GaussianStatistics.from_features(extractor.features(_uniform_noise(images.shape)))
+    resamples = FEW_RESAMPLES if extractor.dimension > MANY_FEATURES else RESAMPLES
+    generator = np.random.default_rng(RESAMPLING_SEED)
+    low, high = fid_interval(features, train.frechet, generator, resamples)
     return {
-        "fid": references.train.distance(statistics),
+        **measure(images, features, labels, references),
         "fid_low": low,
         "fid_high": high,
-        "fid_held_out": references.held_out.distance(statistics),
-        "fid_noise": references.train.distance(noise),
+        "fid_noise": _noise_fid(references, len(images)),
         "fid_num_images": len(images),
-        **score_by_label(images, labels, references),
+        **{f"{name}_floor": value for name, value in floors(references, len(images)).items()},
         "extractor": extractor.name,
         "extractor_sha256": extractor.sha256,
+        "reference_sha256": train.sha256,
+        "reference_held_out_sha256": references.held_out.sha256,
     }
 
 
-def score_by_label(
-    images: Tensor, labels: Tensor | None, references: References
-) -> dict[str, float | None]:
-    """Score generated images by their classes, None where there is no way to know them.
+def measure(
+    images: Tensor, features: np.ndarray, labels: Tensor | None, references: References
+) -> Measures:
+    """Compare images with the references; None where a measure cannot be had.
 
     Returns:
-        `label_agreement`, the share that the extractor's classifier takes for the label asked
-        for; `label_balance`, 1 minus the total variation distance between the classes it finds
-        and those of the training split; `ssim`, the mean structural similarity of each image and
-        a random training image of its label, asked for or else found.
+        `fid` against the train split, `fid_held_out`; `fid_infinity`, extrapolated to endlessly
+        many images; `kid` with its `kid_deviation` over subsets; `precision` and `recall`;
+        `nearest_train_distance`, the median over (at most 500) images of the root-mean-square
+        distance to the nearest training image, from 0 to 1; and those of `score_by_label`.
     """
-    dataset, guesses = references.dataset, references.extractor.guess_labels(images)
-    agreement = balance = None
-    if guesses is not None:
-        if labels is not None:
-            agreement = float((guesses == labels).double().mean())
-        balance = _balance(guesses, dataset)
-    known = guesses if labels is None else labels
-    similarity = None
-    if known is not None and min(images.shape[2:]) >= WINDOW_SIZE:
-        similarity = float(ssim(images, _partners(known, dataset)).mean())
-    return {"label_agreement": agreement, "label_balance": balance, "ssim": similarity}
+    train = references.train
+    statistics = GaussianStatistics.from_features(features)
+    generator = np.random.default_rng(RESAMPLING_SEED)
+    kid, kid_deviation = kernel_distance(features, train.features, generator)
+    # Both depend on the counts of the two sides: as many of one as of the other.
+    precision, recall = precision_recall(features, train.features[: len(features)])
+    picks = _spread(len(images), NEAREST_IMAGES)
+    nearest = nearest_distances(images[picks], references.dataset.train_images)
+    return {
+        "fid": train.frechet.distance(statistics),
+        "fid_held_out": references.held_out.frechet.distance(statistics),
+        "fid_infinity": _fid_infinity(features, references),
+        "kid": kid,
+        "kid_deviation": kid_deviation,
+        "precision": precision,
+        "recall": recall,
+        "nearest_train_distance": float(np.median(nearest)),
+        **score_by_label(images, labels, references.dataset, references.extractor),
+    }
 
 
-def _balance(guesses: Tensor, dataset: ImageDataset) -> float:
-    shares = [
-        torch.bincount(labels, minlength=len(dataset.class_names)).double() / len(labels)
-        for labels in (guesses, dataset.train_labels)
-    ]
-    return 1 - float((shares[0] - shares[1]).abs().sum()) / 2
+@functools.lru_cache(maxsize=4)
+def floors(references: References, count: int) -> Measures:
+    """Return what real images reach in each measure: held-out ones in place of generated ones.
+
+    Args:
+        count: how many, or all held-out images where there are fewer. `fid_held_out` alone is
+            that of as many training images.
+    """
+    dataset = references.dataset
+    picks = _spread(len(dataset.held_out_images), count)
+    images, labels = dataset.held_out_images[picks], dataset.held_out_labels[picks]
+    features = references.extractor.features(images)
+    trained = dataset.train_images[_spread(len(dataset.train_images), count)]
+    statistics = GaussianStatistics.from_features(references.extractor.features(trained))
+    return {
+        **measure(images, features, labels, references),
+        "fid_held_out": references.held_out.frechet.distance(statistics),
+        "num_images": len(images),
+    }
 
 
-def _partners(labels: Tensor, dataset: ImageDataset) -> Tensor:
-    """Return a random training image of each label."""
-    generator = torch.Generator().manual_seed(PARTNER_SEED)
-    partners = torch.empty((len(labels), *dataset.train_images.shape[1:]), dtype=torch.uint8)
-    for label in labels.unique():
-        wanted = (labels == label).nonzero().flatten()
-        members = (dataset.train_labels == label).nonzero().flatten()
-        picks = torch.randint(len(members), (len(wanted),), generator=generator)
-        partners[wanted] = dataset.train_images[members[picks]]
-    return partners
-
-
-def _uniform_noise(shape: torch.Size) -> Tensor:
+@functools.lru_cache(maxsize=4)
+def _noise_fid(references: References, count: int) -> float:
     generator = torch.Generator().manual_seed(NOISE_SEED)
-    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    shape = (count, *references.dataset.train_images.shape[1:])
+    noise = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    statistics = GaussianStatistics.from_features(references.extractor.features(noise))
+    return references.train.frechet.distance(statistics)
+
+
+def _fid_infinity(features: np.ndarray, references: References) -> float | None:
+    count, dimension = features.shape
+    if count <= IMAGES_PER_FEATURE * dimension:
+        return None
+    points = FEW_POINTS if dimension > MANY_FEATURES else POINTS
+    generator = np.random.default_rng(RESAMPLING_SEED)
+    return fid_infinity(features, references.train.frechet, generator, points=points)
+
+
+def _spread(total: int, count: int) -> Tensor:
+    """Return `count` positions spread evenly over `total`, or all of them."""
+    return torch.linspace(0, total - 1, min(count, total), dtype=torch.float64).round().long()
+
+
+def _check_images(images: Tensor, dataset: ImageDataset) -> None:
+    shape = tuple(dataset.train_images.shape[1:])
+    if images.dtype != torch.uint8 or images.ndim != 4 or tuple(images.shape[1:]) != shape:
+        raise ValueError(
+            f"images are {list(images.shape)} {images.dtype}; allowed: "
+            f"[N, {', '.join(map(str, shape))}] torch.uint8, as those of {dataset.name!r}"
+        )
+    if len(images) < FEWEST_IMAGES:
+        raise MetricUndefined(f"{len(images)} images to score; allowed: {FEWEST_IMAGES} or more")
