@@ -40,8 +40,13 @@ def non_dominated(values: Sequence[Sequence[float]]) -> list[int]:
 
 
 def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> list[Row]:
-    """Return the front as rows, smallest first; trials that are not complete are left out."""
+    """Return the front as rows, smallest first.
+
+    Trials that are not complete are left out, and once some are verified, those that are not.
+    """
     complete = [record for record in records if record.state == "complete" and record.scores]
+    verified = [record for record in complete if (record.scores or {}).get("verified_seeds")]
+    complete = verified or complete
     values = [objective_values(record.scores or {}, objectives) for record in complete]
     front = [complete[position] for position in non_dominated(values)]
     front.sort(key=lambda record: ((record.scores or {})["size_bytes"], record.number))
@@ -93,6 +98,10 @@ def card(row: Row, run: str) -> str:
     share = 100 * row["fid"] / row["fid_noise"]
     agreement = row["label_agreement"]
     labels = "" if agreement is None else f"| label agreement | {100 * agreement:.1f} % |\n"
+    count, sure = f"{row['fid_num_images']:,} images", ""
+    if row["verified_seeds"]:
+        count = f"{row['verified_seeds']} x {count}"
+        sure = f"| probability of being on the front | {row['front_probability']:.0%} |\n"
     groups, pruned = row["groups"], row["prune_method"]
     if pruned != "none":
         pruned = f"{pruned} {row['prune_ratio']:.0%} of {row['prune_region']}"
@@ -105,9 +114,11 @@ def card(row: Row, run: str) -> str:
         f"| quantization | {row['quantization']} |\n"
         f"| EMA track | {row['ema']} |\n"
         f"| parameters (non-zero) | {row['parameters']:,} ({row['nonzero_parameters']:,}) |\n"
-        f"| FID, {row['fid_num_images']} images, train split | {row['fid']:.2f} "
-        f"(95 %: {row['fid_low']:.2f} to {row['fid_high']:.2f}), {share:.1f} % of noise's |\n"
+        f"| FID, {count}, train split | {row['fid']:.2f} "
+        f"(95 %: {row['fid_low']:.2f} to {row['fid_high']:.2f}), {share:.2f} % of noise's |\n"
+        f"| FID of real images, as many | {row['fid_floor']:.2f} |\n"
         f"| FID, held-out split | {row['fid_held_out']:.2f} |\n"
+        f"{sure}"
         f"{labels}"
         f"| trained on | {row['train_images']:,} images, {row['train_seconds']:.0f} s |\n\n"
         "Draw images with it:\n\n"

@@ -25,6 +25,8 @@ OBJECTIVES = {
     for objective in (
         Objective("fid", "squared feature distance"),
         Objective("fid_held_out", "squared feature distance"),
+        Objective("fid_infinity", "squared feature distance"),
+        Objective("kid", "squared kernel distance"),
         Objective("size_bytes", "bytes"),
         Objective("macs", "multiply-accumulates a network call"),
         Objective("parameters", "count"),
@@ -55,6 +57,21 @@ LATER_SCORE_COLUMNS = (
     "label_balance",
     "ssim",
     "train_ms_per_epoch",
+    "fid_floor",
+    "fid_infinity",
+    "kid",
+    "kid_deviation",
+    "precision",
+    "recall",
+    "nearest_train_distance",
+)
+# Of trials that were scored again, and some that were trained again.
+VERIFIED_COLUMNS = (
+    "verified_seeds",
+    "front_probability",
+    "trainings",
+    "fid_trainings_deviation",
+    "fid_samples_deviation",
 )
 
 
@@ -123,5 +140,5 @@ def as_row(record: TrialRecord, package_path: str | None = None) -> dict[str, An
         "backbone_key": recipe.backbone_key,
         "package_path": package_path,
         "widths": "-".join(map(str, recipe.network.widths)),
-        **{name: record.scores.get(name) for name in LATER_SCORE_COLUMNS},
+        **{name: record.scores.get(name) for name in LATER_SCORE_COLUMNS + VERIFIED_COLUMNS},
     }

@@ -34,7 +34,7 @@ COLUMNS = (
     "held out",
     "labels",
 )
-NUMBERS = ("size", "FID", "95 %", "held out", "labels")
+NUMBERS = ("size", "FID", "95 %", "held out", "labels", "on front")
 
 
 def front_cells(row: Row) -> tuple[str, ...]:
@@ -65,26 +65,50 @@ def print_front(console: Console, rows: Sequence[Row]) -> None:
     console.print(f"\nThe front: {len(rows)} models, smallest first", highlight=False)
     table = Table(box=None, pad_edge=False)
     # Fits 80 columns; only the compression may wrap.
-    for column in ("point", "model", "compression", "size", "FID", "95 %", "labels"):
+    # How sure a point is says more than its labels, once that is known.
+    last = "labels" if rows[0]["verified_seeds"] is None else "on front"
+    for column in ("point", "model", "compression", "size", "FID", "95 %", last):
         justify: JustifyMethod = "right" if column in NUMBERS else "left"
         table.add_column(column, justify=justify, no_wrap=column != "compression")
     for row in rows:
         point, model, groups, track, pruned, quantization, *numbers = front_cells(row)
         size, fid, interval, _, labels = numbers
         steps = [f"ema {track}"] + [s for s in (pruned, quantization) if s != "none"]
-        network = f"{model} g{groups}"
-        table.add_row(point, network, ", ".join(steps), size, fid, interval, labels)
+        sure = labels if last == "labels" else f"{row['front_probability']:.0%}"
+        table.add_row(point, f"{model} g{groups}", ", ".join(steps), size, fid, interval, sure)
     console.print(table)
     console.print(scale(rows), soft_wrap=True, highlight=False)
+
+
+def print_trainings(console: Console, rows: Sequence[Row]) -> None:
+    """Print the spread over trainings beside that over samples, where the front was replicated."""
+    replicated = [row for row in rows if row["trainings"] is not None]
+    if not replicated:
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("point", "FID", "deviation over samples", "over trainings", "trainings"):
+        table.add_column(column, justify="left" if column == "point" else "right")
+    for row in replicated:
+        table.add_row(
+            Path(row["package_path"]).parent.name,
+            f"{row['fid']:.2f}",
+            f"{row['fid_samples_deviation']:.2f}",
+            f"{row['fid_trainings_deviation']:.2f}",
+            str(row["trainings"]),
+        )
+    console.print(table)
 
 
 def scale(rows: Sequence[Row]) -> str:
     """Say what the FIDs mean: how many images, and how far from noise."""
     best = min(rows, key=lambda row: row["fid"])
+    count = f"{best['fid_num_images']:,} images"
+    if best["verified_seeds"] is not None:
+        count = f"{best['verified_seeds']} x {count}"
     return (
-        f"FID of {best['fid_num_images']} images against the train split; uniform noise has "
-        f"{best['fid_noise']:.0f}, the best point {100 * best['fid'] / best['fid_noise']:.1f} % "
-        "of that"
+        f"FID of {count} against the train split; real images have {best['fid_floor']:.2f}, "
+        f"uniform noise {best['fid_noise']:.0f}, "
+        f"the best point {100 * best['fid'] / best['fid_noise']:.2f} % of that"
     )
 
 

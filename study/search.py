@@ -18,22 +18,30 @@ from rich.console import Console
 
 from diffusion.recipe import DataConfig
 from search_spaces import load_space
-from study import cli, trial
+from study import cli, scoring, trial
+from study.context import Context
 from study.dispatch import Dispatcher
 from study.front import Row, write_front
 from study.live import LiveView
 from study.options import DEFAULT_SPACE, build_parser, new_settings, resumed_settings
 from study.report import print_front, write_report
+from study.rescoring import SHORT_PLAN, SHORT_SECONDS, verify_briefly
 from study.sampler import Proposer
 from study.settings import JOURNAL_NAME, RunSettings, exclusive, new_run_dir, save_settings
 from study.storage import StudyStorage
-from study.trial import Context
 from study.tuning import Evaluate, Resources, ray_session, resolve_resources, run_trials
 from study.units import format_seconds
+from study.verification import Verification, verified_records
+from study.verifier import Rescore, RescoreLatency, Verifier
 
 
-def main(arguments: list[str] | None = None, evaluate: Evaluate = trial.evaluate) -> int:
-    """Run the command; `evaluate` is what a trial does."""
+def main(
+    arguments: list[str] | None = None,
+    evaluate: Evaluate = trial.evaluate,
+    rescore: Rescore = scoring.rescore,
+    rescore_latency: RescoreLatency = scoring.rescore_latency,
+) -> int:
+    """Run the command; `evaluate` is what a trial does, the others how it is verified."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
     resumed = None if given.resume is None else RunSettings.load(given.resume)
@@ -55,47 +63,47 @@ def main(arguments: list[str] | None = None, evaluate: Evaluate = trial.evaluate
             return 0
         run_dir.mkdir(parents=True, exist_ok=True)
         with exclusive(run_dir):
-            return _run(run_dir, settings, resources, evaluate)
+            start, console = time.time(), Console()
+            save_settings(run_dir, settings)
+            storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives)
+            ended = _search(run_dir, settings, resources, storage, evaluate, console)
+            if ended and not given.no_verify:
+                verifier = Verifier(
+                    Verification.load(run_dir) or Verification.new(run_dir, SHORT_PLAN),
+                    Context.of_run(run_dir, settings),
+                    *(resources, rescore, rescore_latency, time.time() + SHORT_SECONDS),
+                )
+                verify_briefly(verifier, storage.records(), settings.objectives, console)
+            return _finish(run_dir, settings, storage, console, interrupted=not ended, start=start)
 
 
-def _run(run_dir: Path, settings: RunSettings, resources: Resources, evaluate: Evaluate) -> int:
-    """Run the trials that are missing, then write the front of what is finished."""
-    start, console = time.time(), Console()
-    save_settings(run_dir, settings)
-    storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives)
+def _search(
+    run_dir: Path,
+    settings: RunSettings,
+    resources: Resources,
+    storage: StudyStorage,
+    evaluate: Evaluate,
+    console: Console,
+) -> bool:
+    """Run the trials that are missing; return whether nothing cut them off."""
     finished = sum(record.finished for record in storage.records())
     _introduce(console, run_dir, settings, finished)
     data = DataConfig.from_dict(settings.data)
     proposer = Proposer(settings.load_space(), data, storage, settings.seed)
     budget = settings.time_budget_seconds
     view = LiveView(console, settings.trials, storage.records(), budget)
-    deadline = None if budget is None else start + budget
+    deadline = None if budget is None else time.time() + budget
     dispatcher = Dispatcher(proposer, settings.trials, deadline, view)
     scratch_dir = run_dir / ".tune"
     try:
         with view:
-            context = _context(run_dir, settings)
+            context = Context.of_run(run_dir, settings)
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
     except OSError as error:
         raise OSError(f"{error}; mend that, then go on with --resume {run_dir}") from error
     finally:
         shutil.rmtree(scratch_dir, ignore_errors=True)
-    return _finish(
-        run_dir, settings, storage, console, interrupted=not dispatcher.ended, start=start
-    )
-
-
-def _context(run_dir: Path, settings: RunSettings) -> Context:
-    return Context(
-        dataset=settings.dataset,
-        data_dir=None if settings.data_dir is None else Path(settings.data_dir),
-        extractor=None if settings.extractor is None else Path(settings.extractor),
-        trial_dir=run_dir / "trials",
-        store_dir=run_dir / "backbones",
-        fid_num_images=settings.fid_num_images,
-        device=settings.device,
-        threads=settings.threads,
-    )
+    return dispatcher.ended
 
 
 def _introduce(console: Console, run_dir: Path, settings: RunSettings, finished: int) -> None:
@@ -123,7 +131,7 @@ def _finish(
     start: float,
 ) -> int:
     """Write and print the front, and say what comes next."""
-    records = storage.records()
+    records = verified_records(run_dir, storage.records(), settings.objectives)
     rows = write_front(run_dir, records, settings.objectives)
     write_report(run_dir, settings, records, rows)
     failed = [record for record in records if record.state == "failed"]

@@ -27,9 +27,9 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from diffusion.recipe import Recipe
+from study.context import Context
 from study.dispatch import Dispatcher
 from study.records import Scores
-from study.trial import Context
 
 WORKER_DEATHS_ALLOWED = 1  # A trial whose process dies is started once more.
 REPORT_EVERY_SECONDS = 1.0

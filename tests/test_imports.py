@@ -12,7 +12,7 @@ FORBIDDEN = {
     "study": {"tests"},
 }
 # The only files on Ray, and the only ones on Optuna's storage.
-ON_RAY = {"tuning.py"}
+ON_RAY = {"tuning.py", "tasks.py"}
 ON_OPTUNA_STORAGE = {"storage.py"}
 SLOW = {"bitsandbytes", "torchvision"}
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from diffusion.recipe import Recipe
 from study import cli
@@ -27,6 +28,7 @@ def tabulated(recipe: Recipe, context: Context) -> Scores:
         "fid_high": 100.0,
         "fid_held_out": 11 + 90 * share,
         "fid_noise": 600.0,
+        "fid_floor": 4.0,
         "fid_num_images": 10,
         "label_agreement": 0.5,
         "label_balance": 0.9,
@@ -73,7 +75,21 @@ def hopeless(recipe: Recipe, context: Context) -> Scores:
     raise RuntimeError("nothing works")
 
 
+def rescored(trial_dir: Path, seed: int, context: Context) -> Scores:
+    """Score a file by the hash that `tabulated` wrote into it, a little apart for each seed."""
+    key = (trial_dir / "model.pdm").read_text()
+    if key == "damaged":
+        raise ValueError("no model")
+    fid = 10 + 90 * int(key[:8], 16) / 16**8 + seed % 7 / 10
+    return {"fid": fid, "fid_num_images": context.fid_num_images, "label_agreement": 0.75}
+
+
+def timed(trial_dir: Path, context: Context) -> float:
+    """Return a latency that no search measures."""
+    return 0.125
+
+
 CHOICES = {f.__name__: f for f in (tabulated, slow, failing, hopeless)}
 
 if __name__ == "__main__":
-    cli.run_command(lambda: main(sys.argv[2:], evaluate=CHOICES[sys.argv[1]]))
+    cli.run_command(lambda: main(sys.argv[2:], CHOICES[sys.argv[1]], rescored, timed))

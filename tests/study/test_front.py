@@ -143,6 +143,7 @@ def fake_scores(fid: float, size_bytes: int) -> dict[str, float | int]:
         "fid_high": fid + 1,
         "fid_held_out": fid + 0.5,
         "fid_noise": 600.0,
+        "fid_floor": 4.0,
         "fid_num_images": 500,
         "label_agreement": 0.9,
         "size_bytes": size_bytes,

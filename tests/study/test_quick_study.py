@@ -15,7 +15,8 @@ from diffusion.config import choices
 from diffusion.data import load_dataset
 from diffusion.recipe import PruneMethod, PruneRegion, Quantization
 from diffusion.score.extractor import build_extractor
-from diffusion.score.quality import References, score_images
+from diffusion.score.quality import score_images
+from diffusion.score.references import References
 from search_spaces.knobs import TRACKS
 from study.records import TrialRecord
 from study.settings import RunSettings

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 from rich.console import Console
 
-from study.report import print_front, write_report
+from study.report import print_front, print_trainings, write_report
 from study.settings import RunSettings
 
 ROW: dict[str, Any] = {
@@ -29,10 +30,15 @@ ROW: dict[str, Any] = {
     "fid_high": 22.0,
     "fid_held_out": 23.0,
     "fid_noise": 600.0,
+    "fid_floor": 4.0,
     "fid_num_images": 500,
     "label_agreement": 0.954,
     "package_path": "front/01-17/model.pdm",
+    "verified_seeds": None,
+    "front_probability": None,
+    "trainings": None,
 }
+VERIFIED = {**ROW, "fid_num_images": 10_000, "verified_seeds": 3, "front_probability": 0.873}
 
 
 def test_the_page_shows_the_front_and_embeds_its_pictures(
@@ -65,4 +71,30 @@ def test_the_printed_front_fits_80_columns_and_keeps_its_figures() -> None:
     text = " ".join(" ".join(lines).split())
     for part in ("01-17", "ncsn 32-64-128-256 g4", "123 kB", "20.0", "18.0-22.0", "95%"):
         assert part in text, part
-    assert "uniform noise has 600, the best point 3.3 % of that" in text
+    assert "real images have 4.00, uniform noise 600, the best point 3.34 % of that" in text
+
+
+def test_a_verified_front_says_how_sure_each_point_is_and_still_fits(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_front(Console(width=80), [VERIFIED])
+    printed = capsys.readouterr().out
+    assert "on front" in printed
+    assert "87%" in printed
+    assert "FID of 3 x 10,000 images" in printed
+    assert "real images have 4.00" in printed
+    table = printed.split("FID of")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    assert "123 kB" in table
+
+
+def test_trainings_are_compared_with_samples_only_where_there_are_several(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_trainings(Console(width=80), [VERIFIED])
+    assert capsys.readouterr().out == ""
+    spread = {"trainings": 3, "fid_trainings_deviation": 1.25, "fid_samples_deviation": 0.5}
+    print_trainings(Console(width=80), [VERIFIED, {**VERIFIED, **spread}])
+    heading, line = capsys.readouterr().out.strip().splitlines()
+    assert "deviation over samples" in heading
+    assert line.split() == ["01-17", "20.04", "0.50", "1.25", "3"]

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.timeout(300)  # several starts of Ray each, on a busy m
 INJECTED = Path(__file__).parent / "injected.py"
 
 
-def command(evaluate: str, *arguments: str) -> list[str]:
-    return [sys.executable, str(INJECTED), evaluate, *arguments]
+def command(evaluate: str, *arguments: str, verify: bool = False) -> list[str]:
+    last = [] if verify else ["--no-verify"]
+    return [sys.executable, str(INJECTED), evaluate, *arguments, *last]
 
 
 def search(evaluate: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,86 @@
+"""Where and how trials run, and what they are scored against."""
+
+import functools
+import platform
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+from diffusion.data import load_dataset
+from diffusion.score.extractor import ExtractorChoice, build_extractor
+from diffusion.score.references import References
+from study.records import Scores
+from study.settings import RunSettings
+
+# on_progress(stage, share): how far the trial is in a stage, from 0 to 1.
+StageProgress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where and how a trial runs; what defines its model is in the recipe.
+
+    Attributes:
+        trial_dir: gets recipe.json, model.pdm, samples.png and scores.json.
+        store_dir: of the backbones, shared by all trials.
+        extractor: of the features that score; None for the built-in ones.
+        threads: torch's threads; recorded, since they may change the last digits.
+    """
+
+    dataset: str
+    data_dir: Path | None
+    trial_dir: Path
+    store_dir: Path
+    fid_num_images: int
+    extractor: ExtractorChoice | None = None
+    device: str = "cpu"
+    threads: int = 1
+    on_progress: StageProgress = lambda stage, share: None
+
+    @classmethod
+    def of_run(cls, run_dir: Path, settings: RunSettings, data_dir: Path | None = None) -> Self:
+        """Return the context of a run; its trial_dir is the folder of all trials' folders.
+
+        Args:
+            data_dir: where the data lies now, if not where the run began with it.
+        """
+        known = None if settings.data_dir is None else Path(settings.data_dir)
+        return cls(
+            dataset=settings.dataset,
+            data_dir=data_dir or known,
+            trial_dir=run_dir / "trials",
+            store_dir=run_dir / "backbones",
+            fid_num_images=settings.fid_num_images,
+            extractor=settings.extractor_choice(),
+            device=settings.device,
+            threads=settings.threads,
+        )
+
+    def references(self) -> References:
+        """Load the data and what scores it; a worker does so once."""
+        return _load_references(self.dataset, self.data_dir, self.extractor)
+
+    def conditions(self) -> Scores:
+        """Return under what the scores of a trial were measured."""
+        return {
+            "device": self.device,
+            "threads": self.threads,
+            # Of the worker so far; a reused one keeps the peak of its earlier trials.
+            "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "python": platform.python_version(),
+            "torch": version("torch"),
+            "paretodiff": version("paretodiff"),
+        }
+
+
+@functools.lru_cache(maxsize=1)
+def _load_references(
+    name: str, data_dir: Path | None, extractor: ExtractorChoice | None
+) -> References:
+    dataset = load_dataset(name, data_dir)
+    return References.of(
+        dataset, build_extractor(dataset.config(), extractor, dataset.class_names)
+    )

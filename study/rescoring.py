@@ -1,0 +1,74 @@
+"""A verification as its user sees it: the short one that ends a search, and its progress."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from study.confidence import within_reach
+from study.front import front_rows
+from study.records import TrialRecord
+from study.verification import Plan, Verification
+from study.verifier import OnTask, Verifier
+
+SHORT_PLAN = Plan(num_images=1_000)
+SHORT_SECONDS = 180.0
+
+
+def verify_briefly(
+    verifier: Verifier,
+    records: Sequence[TrialRecord],
+    objectives: tuple[str, ...],
+    console: Console,
+) -> None:
+    """Verify what is within reach of the front at the end of a search, as far as time allows."""
+    near = within_reach(records, objectives)
+    if not near:
+        return
+    front = {row["trial"] for row in front_rows(records, objectives)}
+    near.sort(key=lambda record: record.number not in front)  # what time allows, the front first
+    go_on = f"go on with: python -m study.verify {verifier.verification.path.parent}"
+    try:
+        score_again(verifier, near, console)
+    except KeyboardInterrupt:
+        console.print(f"verification interrupted; {go_on}", soft_wrap=True, highlight=False)
+        return
+    if not verifier.verification.covers(records, objectives):
+        console.print(
+            f"no time to verify them all, so the front is that of the search; {go_on}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def open_verification(run_dir: Path, plan: Plan) -> Verification:
+    """Return the run's verification of this plan, or a new one where it has another."""
+    found = Verification.load(run_dir)
+    return found if found and found.plan == plan else Verification.new(run_dir, plan)
+
+
+def score_again(verifier: Verifier, records: Sequence[TrialRecord], console: Console) -> None:
+    """Say what is verified, and do what is missing of it."""
+    plan = verifier.verification.plan
+    console.print(
+        f"verify   {len(records)} trials near the front, {plan.num_seeds} x "
+        f"{plan.num_images:,} images each",
+        highlight=False,
+    )
+    with show_tasks(console, "drawing again") as on_task:
+        verifier.score(records, on_task)
+    verifier.verification.save_points(verifier.context.trial_dir)
+    for record in records:
+        if reason := verifier.verification.point(record.number).reason:
+            console.print(f"trial {record.number} cannot be scored again: {reason}")
+
+
+@contextmanager
+def show_tasks(console: Console, name: str) -> Iterator[OnTask]:
+    """Show a bar of tasks while they run; yields what is to be told of them."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,214 @@
+"""Verification: the trials near the front scored again, with more images and several seeds.
+
+RUN/verified.json holds the conditions and, for each trial, the scores of every seed. It is
+written anew after each of them, so that nothing is lost when a verification is cut off.
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from study.backbones import write_json
+from study.confidence import NOISY, front_probabilities, mean_interval, within_reach
+from study.records import Scores, TrialRecord
+
+FORMAT_VERSION = 1
+FILE_NAME = "verified.json"
+FIRST_SEED = 1_000  # Not a trial's own: its noise helped to choose the front.
+SEED_STEP = 10
+FEWEST_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How sure a verification is to be.
+
+    Attributes:
+        num_images: drawn for each seed.
+        num_seeds: each starts the images from other noise.
+    """
+
+    num_images: int
+    num_seeds: int = FEWEST_SEEDS
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the noise."""
+        return [FIRST_SEED + SEED_STEP * position for position in range(self.num_seeds)]
+
+
+@dataclass
+class Point:
+    """What a verification knows of one trial.
+
+    Attributes:
+        seeds: for each seed its scores.
+        latency_ms: an image, measured with nothing else running.
+        trainings: for each other seed of the training, the scores of what came out.
+        reason: why it could not be scored.
+    """
+
+    seeds: dict[int, Scores] = field(default_factory=dict)
+    latency_ms: float | None = None
+    trainings: dict[int, Scores] = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass
+class Verification:
+    """The verification of a run, as its file holds it."""
+
+    path: Path
+    plan: Plan
+    points: dict[int, Point] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, run_dir: Path, plan: Plan) -> Self:
+        """Return an empty verification of a run; nothing is written yet."""
+        return cls(run_dir / FILE_NAME, plan)
+
+    @classmethod
+    def load(cls, run_dir: Path) -> Self | None:
+        """Read a run's verification; None where there is none.
+
+        Raises:
+            ValueError: the file is damaged or of another format.
+        """
+        path = run_dir / FILE_NAME
+        try:
+            values = json.loads(path.read_text())
+            if values["format"] != FORMAT_VERSION:
+                raise ValueError(f"format {values['format']!r}; allowed: {FORMAT_VERSION}")
+            points = {int(number): _as_point(point) for number, point in values["points"].items()}
+            plan = Plan(values["num_images"], values["num_seeds"])
+            return cls(path, plan, points)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path} cannot be read ({error}); delete it to verify anew"
+            ) from error
+
+    def save(self) -> None:
+        """Write the file, aside and then renamed."""
+        content = {
+            "format": FORMAT_VERSION,
+            "num_images": self.plan.num_images,
+            "num_seeds": self.plan.num_seeds,
+            "points": {number: vars(point) for number, point in sorted(self.points.items())},
+        }
+        write_json(self.path, content)
+
+    def save_points(self, trials_dir: Path) -> None:
+        """Write what is known of each trial into its folder, from where the front copies it."""
+        for number, point in self.points.items():
+            content = {"num_images": self.plan.num_images, **vars(point)}
+            write_json(trials_dir / str(number) / FILE_NAME, content)
+
+    def point(self, number: int) -> Point:
+        """Return what is known of a trial, to be added to."""
+        return self.points.setdefault(number, Point())
+
+    def missing_seeds(self, number: int) -> list[int]:
+        """Return the seeds that a trial has no scores for."""
+        point = self.points.get(number, Point())
+        return [] if point.reason else [s for s in self.plan.seeds if s not in point.seeds]
+
+    def covers(self, records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> bool:
+        """Whether every trial within reach of the front has all its seeds."""
+        reach = within_reach(records, objectives)
+        return all(not self.missing_seeds(record.number) for record in reach)
+
+    def apply(
+        self, records: Sequence[TrialRecord], objectives: tuple[str, ...]
+    ) -> list[TrialRecord]:
+        """Return the records with verified scores in place of those of the search."""
+        verified = {
+            r.number: self.points[r.number]
+            for r in records
+            if r.number in self.points
+            and not self.missing_seeds(r.number)
+            and self.points[r.number].reason is None
+        }
+        scored = [r for r in records if r.number in verified]
+        measured = [
+            [_values(verified[r.number], name, r.scores or {}) for name in objectives]
+            for r in scored
+        ]
+        chances = dict(zip([r.number for r in scored], front_probabilities(measured), strict=True))
+        return [
+            replace(r, scores=_verified_scores(r, verified[r.number], chances[r.number]))
+            if r.number in verified
+            else r
+            for r in records
+        ]
+
+
+def verified_records(
+    run_dir: Path, records: Sequence[TrialRecord], objectives: tuple[str, ...]
+) -> list[TrialRecord]:
+    """Return the records with verified scores, if all that are within reach have such.
+
+    Scores of few images and of many do not compare, so a front is made of one kind alone.
+    """
+    verification = Verification.load(run_dir)
+    if verification is None or not verification.covers(records, objectives):
+        return list(records)
+    return verification.apply(records, objectives)
+
+
+def _as_point(values: Mapping[str, Any]) -> Point:
+    point = Point(**values)
+    for name in ("seeds", "trainings"):
+        scores = {int(seed): scores for seed, scores in getattr(point, name).items()}
+        setattr(point, name, scores)
+    return point
+
+
+def _values(point: Point, name: str, scores: Scores) -> list[float]:
+    """Return the measured values of an objective: one a seed, or one that is exact."""
+    if name == "latency_ms" and point.latency_ms is not None:
+        return [point.latency_ms]
+    if name in NOISY:
+        return [seed_scores[name] for seed_scores in point.seeds.values()]
+    return [scores[name]]
+
+
+def _verified_scores(record: TrialRecord, point: Point, chance: float) -> Scores:
+    """Return a trial's scores with the means over its seeds, and how sure they are."""
+    runs = [scores for _, scores in sorted(point.seeds.items())]
+    measured = {name: _together([scores[name] for scores in runs]) for name in runs[0]}
+    _, low, high = mean_interval([scores["fid"] for scores in runs])
+    return {
+        **(record.scores or {}),
+        **measured,
+        "fid_low": max(low, 0.0),
+        "fid_high": high,
+        "verified_seeds": len(runs),
+        "front_probability": chance,
+        **({} if point.latency_ms is None else {"latency_ms": point.latency_ms}),
+        **_training_spread(point),
+    }
+
+
+def _together(values: Sequence[Any]) -> Any:
+    """Return the mean of measured numbers, what all agree on, or None."""
+    if all(isinstance(value, float) for value in values):
+        return statistics.fmean(values)
+    return values[0] if all(value == values[0] for value in values) else None
+
+
+def _training_spread(point: Point) -> Scores:
+    """Return the deviation of the FID over trainings, beside that over samples."""
+    if not point.trainings:
+        return {}
+    runs = [min(point.seeds.items())[1], *point.trainings.values()]
+    return {
+        "trainings": len(runs),
+        "fid_trainings_mean": statistics.fmean(scores["fid"] for scores in runs),
+        "fid_trainings_deviation": statistics.stdev(scores["fid"] for scores in runs),
+        "fid_samples_deviation": statistics.stdev(s["fid"] for s in point.seeds.values()),
+    }

@@ -1,0 +1,128 @@
+"""The work of a verification: models drawn from again, timed alone, and trained again."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from diffusion.recipe import Recipe
+from study.context import Context
+from study.records import Scores, TrialRecord
+from study.scoring import rescore, rescore_latency
+from study.tasks import run_tasks
+from study.trial import evaluate
+from study.tuning import Resources
+from study.verification import Plan, Verification
+
+TRAINING_SEED_STEP = 1_000
+
+# on_task(done, total): how many of how many tasks are done.
+OnTask = Callable[[int, int], None]
+Rescore = Callable[[Path, int, Context], Scores]
+RescoreLatency = Callable[[Path, Context], float]
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Runs what a verification lacks, and adds it to its file piece by piece.
+
+    Attributes:
+        context: of the run; its trial_dir is the folder that holds all trials' folders.
+        deadline: time.time() after which nothing more is drawn or trained.
+    """
+
+    verification: Verification
+    context: Context
+    resources: Resources
+    rescore: Rescore = rescore
+    rescore_latency: RescoreLatency = rescore_latency
+    deadline: float | None = None
+
+    def score(self, records: Sequence[TrialRecord], on_task: OnTask) -> None:
+        """Score the trials with all their seeds, then their latency, one after the other."""
+        tasks = [(r.number, s) for r in records for s in self.verification.missing_seeds(r.number)]
+        work = functools.partial(_score, rescore=self.rescore, context=self._context)
+        for (number, seed), outcome in self._run(work, tasks, on_task, self.deadline):
+            point = self.verification.point(number)
+            if isinstance(outcome, Exception):
+                point.reason = f"{type(outcome).__name__}: {outcome}"
+            else:
+                point.seeds[seed] = outcome
+            self.verification.save()
+        scored = [r.number for r in records if not self.verification.missing_seeds(r.number)]
+        self._time([n for n in scored if self.verification.point(n).reason is None], on_task)
+
+    def train_again(
+        self, records: Sequence[TrialRecord], replicates: int, on_task: OnTask
+    ) -> None:
+        """Train the trials' backbones again with other seeds and score what comes out."""
+        tasks = [
+            (r.number, replicate, _with_seeds(r.recipe, replicate, self.verification.plan))
+            for r in records
+            if r.recipe is not None
+            for replicate in range(1, replicates + 1)
+            if replicate not in self.verification.point(r.number).trainings
+        ]
+        work = functools.partial(_train_again, context=self._context)
+        for (number, replicate, _), outcome in self._run(work, tasks, on_task, self.deadline):
+            if isinstance(outcome, Exception):
+                raise ValueError(f"training {replicate} of trial {number} failed: {outcome}")
+            self.verification.point(number).trainings[replicate] = outcome
+            self.verification.save()
+
+    @property
+    def _context(self) -> Context:
+        return replace(self.context, fid_num_images=self.verification.plan.num_images)
+
+    def _time(self, numbers: list[int], on_task: OnTask) -> None:
+        """Time the trials one after the other; a deadline would leave times of both kinds."""
+        lacking = [n for n in numbers if self.verification.point(n).latency_ms is None]
+        work = functools.partial(
+            _time_one, rescore_latency=self.rescore_latency, context=self.context
+        )
+        for number, outcome in self._run(work, lacking, on_task, None, at_once=1):
+            if isinstance(outcome, Exception):
+                self.verification.point(number).reason = f"{type(outcome).__name__}: {outcome}"
+            else:
+                self.verification.point(number).latency_ms = outcome
+            self.verification.save()
+
+    def _run(
+        self,
+        work: Callable[[Any], Any],
+        tasks: list[Any],
+        on_task: OnTask,
+        deadline: float | None,
+        at_once: int | None = None,
+    ) -> Iterator[tuple[Any, Any]]:
+        at_once = at_once or self.resources.concurrent_trials
+        resources = replace(self.resources, concurrent_trials=at_once)
+        results = run_tasks(work, tasks, resources, deadline)
+        for done, (task, outcome) in enumerate(results, start=1):
+            yield task, outcome
+            on_task(done, len(tasks))
+
+
+def _score(task: tuple[int, int], rescore: Rescore, context: Context) -> Scores:
+    number, seed = task
+    return rescore(context.trial_dir / str(number), seed, context)
+
+
+def _time_one(number: int, rescore_latency: RescoreLatency, context: Context) -> float:
+    return rescore_latency(context.trial_dir / str(number), context)
+
+
+def _train_again(task: tuple[int, int, Recipe], context: Context) -> Scores:
+    number, replicate, recipe = task
+    trial_dir = context.trial_dir.parent / "replicates" / f"{number}-{replicate}"
+    return evaluate(recipe, replace(context, trial_dir=trial_dir))
+
+
+def _with_seeds(recipe: Recipe, replicate: int, plan: Plan) -> Recipe:
+    """Return the recipe with another seed of the training, and the first of the verification's.
+
+    With the noise kept, what differs between trainings is theirs alone.
+    """
+    seed = recipe.training.seed + TRAINING_SEED_STEP * replicate
+    return recipe.with_changes({"training.seed": seed, "sampling.seed": plan.seeds[0]})

@@ -1,0 +1,118 @@
+"""Score every model near a run's front again, with many images and several seeds.
+
+python -m study.verify runs/quick-001                     3 x 10,000 images, then the front anew
+python -m study.verify runs/quick-001 --images 50000 --seeds 5
+python -m study.verify runs/quick-001 --replicates 2      also train the front again, twice
+python -m study.verify runs/quick-001 --all               every finished trial, not the near ones
+"""
+
+import time
+from argparse import Namespace
+from pathlib import Path
+
+from rich.console import Console
+
+from study import cli
+from study.confidence import within_reach
+from study.context import Context
+from study.front import front_rows, write_front
+from study.report import print_front, print_trainings, write_report
+from study.rescoring import open_verification, score_again, show_tasks
+from study.scoring import rescore, rescore_latency
+from study.settings import JOURNAL_NAME, RunSettings, exclusive
+from study.storage import StudyStorage
+from study.tuning import ray_session, resolve_resources
+from study.units import format_seconds
+from study.verification import FEWEST_SEEDS, Plan
+from study.verifier import Rescore, RescoreLatency, Verifier
+
+DEFAULT_IMAGES = 10_000
+FEWEST_IMAGES = 100
+
+
+def build_parser() -> cli.Parser:
+    """Describe the command line."""
+    parser = cli.Parser(prog="python -m study.verify", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("run", type=Path, help="a run's folder")
+    add(
+        "--images",
+        type=cli.positive_int,
+        default=DEFAULT_IMAGES,
+        help=f"drawn for each seed (default {DEFAULT_IMAGES:,})",
+    )
+    add(
+        "--seeds",
+        type=cli.positive_int,
+        default=FEWEST_SEEDS,
+        help=f"of the noise, at least {FEWEST_SEEDS} (default {FEWEST_SEEDS})",
+    )
+    add("--all", action="store_true", help="every finished trial, not those near the front")
+    add("--replicates", type=cli.positive_int, help="train the front so many times again")
+    add("--time-budget", type=cli.seconds, help="start nothing after this long, like 30m or 2h")
+    add("--concurrent-trials", type=cli.positive_int, help="at once (default: what fits)")
+    add("--data-dir", type=Path, help="folder of downloaded data sets (default: the run's)")
+    add("--address", help="join this Ray cluster, like auto (default: this machine alone)")
+    return parser
+
+
+def main(
+    arguments: list[str] | None = None,
+    rescore: Rescore = rescore,
+    rescore_latency: RescoreLatency = rescore_latency,
+) -> int:
+    """Run the command."""
+    given = build_parser().parse_args(arguments)
+    if given.seeds < FEWEST_SEEDS:
+        raise ValueError(f"--seeds is {given.seeds}; allowed: {FEWEST_SEEDS} or more")
+    if given.images < FEWEST_IMAGES:
+        raise ValueError(f"--images is {given.images}; allowed: {FEWEST_IMAGES} or more")
+    run_dir = given.run.resolve()
+    settings = RunSettings.load(run_dir)
+    deadline = None if given.time_budget is None else time.time() + given.time_budget
+    with ray_session(given.address), exclusive(run_dir):
+        resources = resolve_resources(
+            settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
+        )
+        verifier = Verifier(
+            open_verification(run_dir, Plan(given.images, given.seeds)),
+            Context.of_run(run_dir, settings, given.data_dir),
+            resources,
+            rescore,
+            rescore_latency,
+            deadline,
+        )
+        return _verify(run_dir, settings, verifier, given)
+
+
+def _verify(run_dir: Path, settings: RunSettings, verifier: Verifier, given: Namespace) -> int:
+    """Do what is missing, write the front anew, and say how sure it is."""
+    start, console, verification = time.time(), Console(), verifier.verification
+    objectives = settings.objectives
+    records = StudyStorage(run_dir / JOURNAL_NAME, objectives).records()
+    complete = [record for record in records if record.state == "complete"]
+    targets = complete if given.all else within_reach(records, objectives)
+    if not targets:
+        raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
+    score_again(verifier, targets, console)
+    if not verification.covers(records, objectives):
+        console.print(f"out of time; go on with: python -m study.verify {given.run}")
+        return cli.INTERRUPTED_STATUS
+    if given.replicates:
+        rows = front_rows(verification.apply(records, objectives), objectives)
+        front = {row["trial"] for row in rows}
+        again = [record for record in records if record.number in front]
+        with show_tasks(console, "training again") as on_task:
+            verifier.train_again(again, given.replicates, on_task)
+        verification.save_points(verifier.context.trial_dir)
+    verified = verification.apply(records, objectives)
+    rows = write_front(run_dir, verified, objectives)
+    write_report(run_dir, settings, verified, rows)
+    print_front(console, rows)
+    print_trainings(console, rows)
+    console.print(f"verified in {format_seconds(time.time() - start)}", highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run_command(main)

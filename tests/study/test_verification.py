@@ -1,0 +1,181 @@
+"""The record of a verification: its file, what it lacks, and the front it leads to."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.front import front_rows
+from study.records import TrialRecord
+from study.verification import Plan, Verification, verified_records
+
+OBJECTIVES = ("fid", "size_bytes")
+PLAN = Plan(num_images=1_000)
+
+
+def scores(fid: float, **more: Any) -> dict[str, Any]:
+    return {
+        "fid": fid,
+        "fid_low": fid - 1,
+        "fid_high": fid + 1,
+        "fid_num_images": 1_000,
+        "precision": 0.5,
+        "latency_ms": 5.0,
+        "extractor": "digits",
+        "ssim": None,
+        **more,
+    }
+
+
+def record(number: int, fid: float, size: int, recipe: Any) -> TrialRecord:
+    values = {**scores(fid), "size_bytes": size, "fid_num_images": 500, "parameters": 7}
+    return TrialRecord(number, "complete", recipe, values)
+
+
+@pytest.fixture
+def records(digit_recipe: Any) -> list[TrialRecord]:
+    """Three near the front, and one far off it."""
+    return [
+        record(n, *pair, digit_recipe)
+        for n, pair in enumerate([(20.0, 100), (19.5, 200), (10.0, 300), (50.0, 300)])
+    ]
+
+
+def fill(verification: Verification, number: int, *fids: float) -> None:
+    for seed, fid in zip(verification.plan.seeds, fids, strict=True):
+        verification.point(number).seeds[seed] = scores(fid)
+
+
+def verified(tmp_path: Path) -> Verification:
+    verification = Verification.new(tmp_path, PLAN)
+    fill(verification, 0, 15.0, 16.0, 17.0)
+    fill(verification, 1, 18.0, 19.0, 20.0)
+    fill(verification, 2, 8.0, 8.5, 9.0)
+    return verification
+
+
+def test_a_plan_draws_from_other_noise_than_the_search_did() -> None:
+    seeds = Plan(10, 5).seeds
+    assert len(set(seeds)) == 5
+    assert 0 not in seeds
+    # A run uses its seed for the first noise and the next one for what a sampler adds.
+    assert not {seed + 1 for seed in seeds} & set(seeds)
+
+
+def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+    verification = verified(tmp_path)
+    verification.point(0).latency_ms = 2.5
+    verification.point(1).trainings[1] = scores(21.0)
+    verification.point(2).reason = "ValueError: gone"
+    verification.save()
+    again = Verification.load(tmp_path)
+    assert again is not None
+    assert again.plan == PLAN
+    assert again.points == verification.points
+
+
+def test_a_run_that_was_never_verified_has_no_file(tmp_path: Path) -> None:
+    assert Verification.load(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"format": 99}', '{"format": 1, "points": {"x": {}}}', "null"],
+)
+def test_a_damaged_file_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    (tmp_path / "verified.json").write_text(content)
+    with pytest.raises(ValueError, match=r"verified\.json cannot be read .*delete it"):
+        Verification.load(tmp_path)
+
+
+def test_only_missing_seeds_are_asked_for(tmp_path: Path) -> None:
+    verification = Verification.new(tmp_path, PLAN)
+    assert verification.missing_seeds(4) == PLAN.seeds
+    verification.point(4).seeds[PLAN.seeds[1]] = scores(3)
+    assert verification.missing_seeds(4) == [PLAN.seeds[0], PLAN.seeds[2]]
+    verification.point(4).reason = "ValueError: damaged"
+    assert verification.missing_seeds(4) == []
+
+
+def test_verified_means_replace_the_scores_of_the_search(
+    tmp_path: Path, records: list[TrialRecord]
+) -> None:
+    verification = verified(tmp_path)
+    verification.point(0).latency_ms = 1.25
+    after = verification.apply(records, OBJECTIVES)
+    first = after[0].scores or {}
+    assert first["fid"] == pytest.approx(16)
+    assert first["fid_num_images"] == 1_000
+    assert first["fid_low"] < 15 < 17 < first["fid_high"]
+    assert first["verified_seeds"] == 3
+    assert first["latency_ms"] == 1.25
+    assert (first["size_bytes"], first["parameters"]) == (100, 7)
+    assert (after[1].scores or {})["latency_ms"] == 5.0
+    assert after[3] == records[3]
+    assert (records[0].scores or {})["fid"] == 20, "the records given are left as they were"
+
+
+def test_a_front_is_made_of_verified_points_alone(
+    tmp_path: Path, records: list[TrialRecord]
+) -> None:
+    verified(tmp_path).save()
+    rows = front_rows(verified_records(tmp_path, records, OBJECTIVES), OBJECTIVES)
+    # Trial 1 was on the search's front; verified, the smaller trial 0 is better than it.
+    assert [row["trial"] for row in rows] == [0, 2]
+    assert [row["fid"] for row in rows] == pytest.approx([16, 8.5])
+    assert all(row["verified_seeds"] == 3 for row in rows)
+    assert rows[0]["front_probability"] == 1
+
+
+def test_scores_of_few_and_of_many_images_are_never_mixed(
+    tmp_path: Path, records: list[TrialRecord]
+) -> None:
+    verification = verified(tmp_path)
+    del verification.points[1]
+    verification.save()
+    assert not verification.covers(records, OBJECTIVES)
+    rows = front_rows(verified_records(tmp_path, records, OBJECTIVES), OBJECTIVES)
+    assert [row["trial"] for row in rows] == [0, 1, 2]
+    assert all(row["verified_seeds"] is None for row in rows)
+
+
+def test_a_point_that_cannot_be_scored_again_leaves_the_front(
+    tmp_path: Path, records: list[TrialRecord]
+) -> None:
+    verification = verified(tmp_path)
+    verification.point(2).reason = "PackageError: damaged"
+    verification.save()
+    rows = front_rows(verified_records(tmp_path, records, OBJECTIVES), OBJECTIVES)
+    assert [row["trial"] for row in rows] == [0]
+
+
+def test_the_spread_over_trainings_stands_beside_that_over_samples(
+    tmp_path: Path, records: list[TrialRecord]
+) -> None:
+    verification = verified(tmp_path)
+    verification.point(0).trainings = {1: scores(21.0), 2: scores(18.0)}
+    row = front_rows(verification.apply(records, OBJECTIVES), OBJECTIVES)[0]
+    # 15 is the first training with the noise that the others had, too.
+    assert row["trainings"] == 3
+    assert row["fid_trainings_deviation"] == pytest.approx(3.0)
+    assert row["fid_samples_deviation"] == pytest.approx(1.0)
+
+
+def test_a_score_that_is_missing_in_one_seed_is_not_averaged(
+    tmp_path: Path, records: list[TrialRecord]
+) -> None:
+    verification = verified(tmp_path)
+    seeds = list(verification.point(0).seeds.values())
+    seeds[0]["fid_infinity"], seeds[1]["fid_infinity"], seeds[2]["fid_infinity"] = 1.0, None, 3.0
+    after = verification.apply(records, OBJECTIVES)[0].scores or {}
+    assert after["precision"] == 0.5
+    assert after["ssim"] is None
+    assert after["fid_infinity"] is None
+
+
+def test_the_file_is_plain_json_with_its_conditions(tmp_path: Path) -> None:
+    verified(tmp_path).save()
+    content = json.loads((tmp_path / "verified.json").read_text())
+    assert (content["num_images"], content["num_seeds"]) == (1_000, 3)
+    assert set(content["points"]) == {"0", "1", "2"}

@@ -1,0 +1,114 @@
+"""The verification: real Ray and files; only what a trial and its rescoring do is injected."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study import verify
+from study.verification import Verification
+
+sys.path.insert(0, str(Path(__file__).parent))
+import injected
+
+pytestmark = pytest.mark.timeout(300)  # several starts of Ray, on a busy machine too
+
+INJECTED = Path(injected.__file__)
+
+
+def search(*arguments: str) -> str:
+    command = [sys.executable, str(INJECTED), "tabulated", *arguments]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert out.returncode == 0, out.stderr
+    return out.stdout
+
+
+def front(run: Path) -> list[dict[str, Any]]:
+    points: list[dict[str, Any]] = json.loads((run / "front" / "front.json").read_text())["points"]
+    return points
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, ray_folder: None) -> tuple[Path, str]:
+    """A finished search, verified at its end, and what it printed."""
+    out = tmp_path_factory.mktemp("runs")
+    return out / "run", search("--trials", "18", "--out", str(out), "--name", "run")
+
+
+def test_a_search_ends_in_a_short_verification(searched: tuple[Path, str]) -> None:
+    run, printed = searched
+    assert "3 x 1,000 images each" in printed
+    assert "on front" in printed
+    points = front(run)
+    assert points
+    for point in points:
+        assert point["verified_seeds"] == 3
+        assert point["fid_num_images"] == 1_000
+        assert point["latency_ms"] == 0.125
+        assert point["label_agreement"] == 0.75
+        assert 0 < point["front_probability"] <= 1
+        folder = (run / point["package_path"]).parent
+        kept = json.loads((folder / "verified.json").read_text())
+        fids = [scores["fid"] for scores in kept["seeds"].values()]
+        assert point["fid"] == pytest.approx(sum(fids) / 3)
+        assert "3 x 1,000 images" in (folder / "README.md").read_text()
+
+
+def test_a_verification_goes_on_with_what_is_missing_and_replaces_the_front(
+    searched: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = searched
+    asked = [str(run), "--images", "2000", "--seeds", "4"]
+    assert verify.main(asked, injected.rescored, injected.timed) == 0
+    points = front(run)
+    assert {(p["verified_seeds"], p["fid_num_images"]) for p in points} == {(4, 2_000)}
+    assert "FID of 4 x 2,000 images" in capsys.readouterr().out
+    before = Verification.load(run)
+    assert before is not None
+
+    def never(*_: object) -> Any:
+        raise AssertionError("scored twice")
+
+    assert verify.main(asked, never, never) == 0
+    after = Verification.load(run)
+    assert after is not None
+    assert after.points == before.points
+
+
+def test_a_file_that_cannot_be_read_leaves_the_front_with_its_reason(
+    searched: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = searched
+    victim = front(run)[0]["trial"]
+    package = run / "trials" / str(victim) / "model.pdm"
+    whole = package.read_text()
+    package.write_text("damaged")
+    try:
+        asked = [str(run), "--images", "3000"]
+        assert verify.main(asked, injected.rescored, injected.timed) == 0
+    finally:
+        package.write_text(whole)
+    assert (
+        f"trial {victim} cannot be scored again: ValueError: no model" in capsys.readouterr().out
+    )
+    assert victim not in {point["trial"] for point in front(run)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds", "2"], "--seeds is 2; allowed: 3 or more"),
+        (["--images", "50"], "--images is 50; allowed: 100 or more"),
+        (["--images", "0"], "--images: '0'; allowed: a whole number, 1 or more"),
+        (["--replicates", "-1"], "allowed"),
+        ([], "is no run of a study"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str], message: str, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    assert message in refused(lambda: verify.main([str(tmp_path), *arguments]))
