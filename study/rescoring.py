@@ -53,8 +53,7 @@ def score_again(verifier: Verifier, records: Sequence[TrialRecord], console: Con
     """Say what is verified, and do what is missing of it."""
     plan = verifier.verification.plan
     console.print(
-        f"verify   {len(records)} trials near the front, {plan.num_seeds} x "
-        f"{plan.num_images:,} images each",
+        f"verify   {len(records)} trials, {plan.num_seeds} x {plan.num_images:,} images each",
         highlight=False,
     )
     with show_tasks(console, "drawing again") as on_task:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from diffusion.compress.package import PACKAGE_NAME, read_package
+from diffusion.errors import DataUnavailable
 from diffusion.model import DiffusionModel
 from diffusion.score.labels import score_labels
 from diffusion.score.latency import measure_latency_ms
@@ -61,9 +62,16 @@ def rescore(trial_dir: Path, seed: int, context: Context) -> Scores:
         trial_dir: holds the file.
         seed: of the noise that the images start from.
         context: says how many images and against what.
+
+    Raises:
+        DataUnavailable: the data is not what the model was made for.
+        PackageError: the file is missing or damaged.
+        MetricUndefined: the model draws images that are not finite.
     """
     torch.set_num_threads(context.threads)
     model = read_package(trial_dir / PACKAGE_NAME, context.device).with_sampling(seed=seed)
+    if context.references().dataset.config() != model.recipe.data:
+        raise DataUnavailable(f"dataset {context.dataset!r} differs from the one of {trial_dir}")
     scores = draw_and_score(model, replace(context, trial_dir=trial_dir)).scores
     return {**scores, **context.conditions()}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from diffusion.errors import MetricUndefined, PackageError
 from diffusion.recipe import Recipe
 from study.context import Context
 from study.records import Scores, TrialRecord
@@ -16,6 +17,8 @@ from study.tuning import Resources
 from study.verification import Plan, Verification
 
 TRAINING_SEED_STEP = 1_000
+
+MODEL_FAULTS = (PackageError, MetricUndefined)  # They stay, however often a file is scored.
 
 # on_task(done, total): how many of how many tasks are done.
 OnTask = Callable[[int, int], None]
@@ -45,10 +48,10 @@ class Verifier:
         work = functools.partial(_score, rescore=self.rescore, context=self._context)
         for (number, seed), outcome in self._run(work, tasks, on_task, self.deadline):
             point = self.verification.point(number)
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, MODEL_FAULTS):
                 point.reason = f"{type(outcome).__name__}: {outcome}"
             else:
-                point.seeds[seed] = outcome
+                point.seeds[seed] = _result(outcome, f"scoring trial {number} again")
             self.verification.save()
         scored = [r.number for r in records if not self.verification.missing_seeds(r.number)]
         self._time([n for n in scored if self.verification.point(n).reason is None], on_task)
@@ -57,19 +60,23 @@ class Verifier:
         self, records: Sequence[TrialRecord], replicates: int, on_task: OnTask
     ) -> None:
         """Train the trials' backbones again with other seeds and score what comes out."""
-        tasks = [
-            (r.number, replicate, _with_seeds(r.recipe, replicate, self.verification.plan))
-            for r in records
-            if r.recipe is not None
-            for replicate in range(1, replicates + 1)
-            if replicate not in self.verification.point(r.number).trainings
-        ]
+        groups: dict[tuple[int, str], dict[int, Recipe]] = {}
+        for record in records:
+            for replicate in range(1, replicates + 1):
+                if record.recipe is None or replicate in self._trainings(record.number):
+                    continue
+                recipe = _with_seeds(record.recipe, replicate, self.verification.plan)
+                group = groups.setdefault((replicate, recipe.backbone_key), {})
+                group[record.number] = recipe
+        tasks = [(replicate, group) for (replicate, _), group in groups.items()]
         work = functools.partial(_train_again, context=self._context)
-        for (number, replicate, _), outcome in self._run(work, tasks, on_task, self.deadline):
-            if isinstance(outcome, Exception):
-                raise ValueError(f"training {replicate} of trial {number} failed: {outcome}")
-            self.verification.point(number).trainings[replicate] = outcome
+        for (replicate, _), outcome in self._run(work, tasks, on_task, self.deadline):
+            for number, scores in _result(outcome, "training the front again").items():
+                self._trainings(number)[replicate] = scores
             self.verification.save()
+
+    def _trainings(self, number: int) -> dict[int, Scores]:
+        return self.verification.point(number).trainings
 
     @property
     def _context(self) -> Context:
@@ -82,10 +89,8 @@ class Verifier:
             _time_one, rescore_latency=self.rescore_latency, context=self.context
         )
         for number, outcome in self._run(work, lacking, on_task, None, at_once=1):
-            if isinstance(outcome, Exception):
-                self.verification.point(number).reason = f"{type(outcome).__name__}: {outcome}"
-            else:
-                self.verification.point(number).latency_ms = outcome
+            point = self.verification.point(number)
+            point.latency_ms = _result(outcome, f"timing trial {number}")
             self.verification.save()
 
     def _run(
@@ -113,10 +118,21 @@ def _time_one(number: int, rescore_latency: RescoreLatency, context: Context) ->
     return rescore_latency(context.trial_dir / str(number), context)
 
 
-def _train_again(task: tuple[int, int, Recipe], context: Context) -> Scores:
-    number, replicate, recipe = task
-    trial_dir = context.trial_dir.parent / "replicates" / f"{number}-{replicate}"
-    return evaluate(recipe, replace(context, trial_dir=trial_dir))
+def _train_again(task: tuple[int, dict[int, Recipe]], context: Context) -> dict[int, Scores]:
+    """Evaluate recipes that share a backbone, one after the other, so that it is trained once."""
+    replicate, recipes = task
+    folder = context.trial_dir.parent / "replicates"
+    return {
+        number: evaluate(recipe, replace(context, trial_dir=folder / f"{number}-{replicate}"))
+        for number, recipe in recipes.items()
+    }
+
+
+def _result(outcome: Any, work: str) -> Any:
+    """Return a task's result; what is no fault of the model ends the verification."""
+    if isinstance(outcome, Exception):
+        raise ValueError(f"{work} failed: {outcome}") from outcome
+    return outcome
 
 
 def _with_seeds(recipe: Recipe, replicate: int, plan: Plan) -> Recipe:

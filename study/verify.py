@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from diffusion.score.digits import DIGITS_SHA256
 from study import cli
 from study.confidence import within_reach
 from study.context import Context
@@ -69,6 +70,11 @@ def main(
         raise ValueError(f"--images is {given.images}; allowed: {FEWEST_IMAGES} or more")
     run_dir = given.run.resolve()
     settings = RunSettings.load(run_dir)
+    if settings.extractor is None and settings.extractor_sha256 != DIGITS_SHA256:
+        raise ValueError(
+            f"run {run_dir} was scored by features {settings.extractor_sha256[:16]}; allowed: "
+            f"{DIGITS_SHA256[:16]}, those of this version"
+        )
     deadline = None if given.time_budget is None else time.time() + given.time_budget
     with ray_session(given.address), exclusive(run_dir):
         resources = resolve_resources(

@@ -15,6 +15,7 @@ from study.generate import build_parser as generate_parser
 from study.options import build_parser as search_parser
 from study.tables import build_parser as tables_parser
 from study.train_extractor import build_parser as train_extractor_parser
+from study.verify import build_parser as verify_parser
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -25,6 +26,7 @@ COMMANDS = {
     "describe": describe_parser(),
     "tables": tables_parser(),
     "train_extractor": train_extractor_parser(),
+    "verify": verify_parser(),
 }
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from diffusion.errors import PackageError
 from diffusion.recipe import Recipe
 from study import cli
 from study.records import Scores
@@ -79,7 +80,9 @@ def rescored(trial_dir: Path, seed: int, context: Context) -> Scores:
     """Score a file by the hash that `tabulated` wrote into it, a little apart for each seed."""
     key = (trial_dir / "model.pdm").read_text()
     if key == "damaged":
-        raise ValueError("no model")
+        raise PackageError("no model")
+    if key == "unreachable":
+        raise OSError("no data")
     fid = 10 + 90 * int(key[:8], 16) / 16**8 + seed % 7 / 10
     return {"fid": fid, "fid_num_images": context.fid_num_images, "label_agreement": 0.75}
 

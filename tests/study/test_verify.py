@@ -93,9 +93,29 @@ def test_a_file_that_cannot_be_read_leaves_the_front_with_its_reason(
     finally:
         package.write_text(whole)
     assert (
-        f"trial {victim} cannot be scored again: ValueError: no model" in capsys.readouterr().out
+        f"trial {victim} cannot be scored again: PackageError: no model" in capsys.readouterr().out
     )
     assert victim not in {point["trial"] for point in front(run)}
+
+
+def test_what_is_no_fault_of_a_model_ends_the_verification_and_can_be_mended(
+    searched: tuple[Path, str],
+) -> None:
+    run, _ = searched
+    before = (run / "front" / "front.json").read_text()
+    victim = front(run)[-1]["trial"]
+    package = run / "trials" / str(victim) / "model.pdm"
+    whole = package.read_text()
+    asked = [str(run), "--images", "4000"]
+    package.write_text("unreachable")
+    try:
+        with pytest.raises(ValueError, match=f"scoring trial {victim} again failed: no data"):
+            verify.main(asked, injected.rescored, injected.timed)
+    finally:
+        package.write_text(whole)
+    assert (run / "front" / "front.json").read_text() == before
+    assert verify.main(asked, injected.rescored, injected.timed) == 0
+    assert victim in {point["trial"] for point in front(run)}
 
 
 @pytest.mark.parametrize(
@@ -112,3 +132,30 @@ def test_bad_input_is_one_line(
     arguments: list[str], message: str, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     assert message in refused(lambda: verify.main([str(tmp_path), *arguments]))
+
+
+@pytest.mark.slow
+def test_real_models_are_drawn_from_and_trained_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--trials", "3", "--train-images", "640", "--out", str(tmp_path), "--name", "r"]
+    command = [sys.executable, "-m", "study.search", *arguments, "--no-verify"]
+    subprocess.run(command, check=True, timeout=280)
+    run = tmp_path / "r"
+    searched = {point["trial"]: point for point in front(run)}
+    assert verify.main([str(run), "--images", "400", "--replicates", "2"]) == 0
+    assert "over trainings" in capsys.readouterr().out
+    for point in front(run):
+        folder = (run / point["package_path"]).parent
+        seeds = json.loads((folder / "verified.json").read_text())["seeds"]
+        fids = [scores["fid"] for scores in seeds.values()]
+        assert len(set(fids)) == 3, "every seed draws other images"
+        assert point["fid"] == pytest.approx(sum(fids) / 3)
+        assert point["fid_low"] < point["fid"] < point["fid_high"]
+        assert point["trainings"] == 3
+        assert point["fid_trainings_deviation"] > 0
+        if point["trial"] in searched:
+            assert point["size_bytes"] == searched[point["trial"]]["size_bytes"]
+        replicate = run / "replicates" / f"{point['trial']}-1" / "recipe.json"
+        recipe = json.loads(replicate.read_text())
+        assert recipe["training"]["seed"] == 1_000
