@@ -30,7 +30,7 @@ from study.tuning import ray_session, resolve_resources
 from study.verification import Verification
 
 COUNTS = (100, 250, 500, 1_000)
-STEPS = (6, 12, 18)
+STEPS = (6, 12)
 SEEDS = (0, 1)
 RESAMPLES = 2_000
 

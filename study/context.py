@@ -15,6 +15,8 @@ from diffusion.score.references import References
 from study.records import Scores
 from study.settings import RunSettings
 
+VERSIONS = ("paretodiff", "torch", "numpy")
+
 # on_progress(stage, share): how far the trial is in a stage, from 0 to 1.
 StageProgress = Callable[[str, float], None]
 
@@ -71,8 +73,7 @@ class Context:
             # Of the worker so far; a reused one keeps the peak of its earlier trials.
             "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
             "python": platform.python_version(),
-            "torch": version("torch"),
-            "paretodiff": version("paretodiff"),
+            **{name: version(name) for name in VERSIONS},
         }
 
 
