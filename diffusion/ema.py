@@ -5,6 +5,8 @@ track, named by its width relative to the training, fits a trajectory of any len
 where a training asks for it, stands the exponential average of older work.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -56,6 +58,21 @@ class EmaTracks:
         for name, track in self.tracks.items():
             keep = self._keep(name, train_images, batch_size)
             torch._foreach_lerp_(list(track.values()), current, 1 - keep)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the tracks as copies on the CPU, by flat names."""
+        return {
+            f"ema.{track}/{name}": value.cpu().clone(memory_format=torch.contiguous_format)
+            for track, values in self.tracks.items()
+            for name, value in values.items()
+        }
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with the tracks of a state."""
+        for track, values in self.tracks.items():
+            for name, value in values.items():
+                value.copy_(state[f"ema.{track}/{name}"])
 
     def _keep(self, name: str, train_images: int, batch_size: int) -> float:
         """Return the share of a track that stays."""

@@ -3,24 +3,22 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from diffusion.compress.prune import pruned_masks
-from diffusion.data import to_unit_range
+from diffusion.descent import Descent, State, checked_mean
 from diffusion.ema import EmaTracks
 from diffusion.errors import TrainingDiverged
 from diffusion.networks import build_network
-from diffusion.process import build_denoiser
 from diffusion.quantized_training import float_state, quantize_linears
-from diffusion.recipe import Recipe, TrainingConfig
+from diffusion.recipe import Recipe
 
 FIRST_SNAPSHOT_IMAGES = 16_000
-EXPLODED_LOSS = 1e3  # An untrained network's is about 1.
 CHECK_STEPS = 32  # Looking at the loss waits for the device, so not every step.
 
 Progress = Callable[[int], None]
@@ -42,6 +40,34 @@ class Snapshot:
     loss: float
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that the rest of a training depends on.
+
+    Attributes:
+        step: steps taken.
+        train_seconds: wall time of these steps, in however many parts.
+        state: tensors on the CPU, by name.
+    """
+
+    step: int
+    train_seconds: float
+    state: State
+
+
+class CheckpointKeeper(Protocol):
+    """Keeps the latest checkpoint of a training."""
+
+    def load(self) -> Checkpoint | None:
+        """Return the latest checkpoint, or None to begin anew."""
+
+    def due(self) -> bool:
+        """Whether the next checkpoint should be kept now."""
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint in place of the one before."""
+
+
 def snapshot_points(train_images: int) -> list[int]:
     """Return the lengths, doubling, at which a training of `train_images` is kept."""
     points, point = [], FIRST_SNAPSHOT_IMAGES
@@ -57,8 +83,9 @@ def train(
     labels: Tensor,
     device: torch.device,
     on_progress: Progress = lambda train_images: None,
+    keeper: CheckpointKeeper | None = None,
 ) -> Iterator[Snapshot]:
-    """Train a recipe's network from scratch.
+    """Train a recipe's network, from scratch or from its checkpoint.
 
     Args:
         recipe: data, network and training count; the rest is ignored.
@@ -66,9 +93,12 @@ def train(
         labels: [N] int64.
         device: where to train.
         on_progress: told the images seen, now and then.
+        keeper: of the training's checkpoint. A training that goes on from it takes the very
+            steps that it would have taken without a break.
 
     Yields:
-        A snapshot at each of `snapshot_points`, the last at `train_images`.
+        A snapshot at each of `snapshot_points` that lies ahead, the last at `train_images`. A
+        checkpoint is kept only after the snapshots before it were taken.
 
     Raises:
         TrainingDiverged: the loss became NaN or exploded; names the step.
@@ -79,14 +109,30 @@ def train(
     quantize_linears(network, config.quantization)
     network = network.to(device)
     averages = EmaTracks(network, config.ema_decay, config.ema_copy_steps)
-    points = snapshot_points(config.train_images)
-    steps = _descend(network, recipe, config, images, labels)
-    for step, seen, mean_loss in _watch(steps, points, on_progress):
+    descent = Descent(network, recipe, config, images, labels)
+    if kept := _useful(keeper, config.train_images, config.batch_size):
+        descent.load(kept.state, kept.step)
+        averages.load(kept.state)
+        start -= kept.train_seconds
+    points = [p for p in snapshot_points(config.train_images) if p > descent.images_seen]
+    losses: list[Tensor] = []
+    while points:
+        losses.append(descent.advance())
+        seen = descent.images_seen
         averages.update(seen, config.batch_size)
+        due = keeper is not None and keeper.due()
+        if len(losses) < CHECK_STEPS and seen < points[0] and not due:
+            continue
+        mean_loss = checked_mean(losses, descent.step)
+        losses.clear()
+        on_progress(seen)
         while points and seen >= points[0]:
-            _check_weights(network, step)
+            _check_weights(network, descent.step)
             seconds = time.perf_counter() - start
             yield Snapshot(points.pop(0), _copy_tracks(network, averages), seconds, mean_loss)
+        if keeper is not None and (due or not points):
+            state = {**descent.state(), **averages.state()}
+            keeper.save(Checkpoint(descent.step, time.perf_counter() - start, state))
 
 
 def fine_tune(
@@ -118,94 +164,27 @@ def fine_tune(
         seed=(recipe.training.seed + 1) % 2**63,  # other noise than the training's
     )
     masks = pruned_masks(network)
-    steps = _descend(network, recipe, config, images, labels)
-    for _ in _watch(steps, [config.train_images], on_progress):
+    descent = Descent(network, recipe, config, images, labels)
+    losses: list[Tensor] = []
+    steps = math.ceil(config.train_images / config.batch_size)
+    while descent.step < steps:
+        losses.append(descent.advance())
+        if len(losses) == CHECK_STEPS or descent.step == steps:
+            checked_mean(losses, descent.step)
+            losses.clear()
+            on_progress(descent.images_seen)
         with torch.no_grad():
             for values, pruned in masks:
                 values.masked_fill_(pruned, 0)
-    _check_weights(network, math.ceil(config.train_images / config.batch_size))
+    _check_weights(network, steps)
 
 
-def _descend(
-    network: nn.Module, recipe: Recipe, config: TrainingConfig, images: Tensor, labels: Tensor
-) -> Iterator[tuple[int, int, Tensor]]:
-    """Take steps of gradient descent; yield the step, the images seen and the loss."""
-    device = next(network.parameters()).device
-    denoiser = build_denoiser(network, recipe).train()
-    optimizer = _build_optimizer(network, config)
-    generator = torch.Generator(device).manual_seed(config.seed)
-    batches = _batches(images, labels, config, recipe.data.num_classes, device)
-    for step in range(1, math.ceil(config.train_images / config.batch_size) + 1):
-        # Learning rate: linear warm-up, then constant.
-        seen = step * config.batch_size
-        for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * min(seen / max(config.warmup_images, 1), 1.0)
-        # Before the loss: bitsandbytes' 8-bit layers quantize anew only where no gradient is left.
-        optimizer.zero_grad(set_to_none=True)
-        loss = denoiser.loss(*next(batches), generator)
-        loss.backward()
-        optimizer.step()
-        yield step, seen, loss.detach()
-
-
-def _watch(
-    steps: Iterator[tuple[int, int, Tensor]], points: Sequence[int], on_progress: Progress
-) -> Iterator[tuple[int, int, float]]:
-    """Pass steps on with the latest mean loss; look at the losses and tell the progress.
-
-    That is done every CHECK_STEPS steps, and where the first of `points` is reached.
-    """
-    losses: list[Tensor] = []
-    mean_loss = math.nan
-    for step, seen, loss in steps:
-        losses.append(loss)
-        if len(losses) == CHECK_STEPS or (points and seen >= points[0]):
-            mean_loss = _checked_mean(losses, step)
-            losses.clear()
-            on_progress(seen)
-        yield step, seen, mean_loss
-
-
-def _batches(
-    images: Tensor,
-    labels: Tensor,
-    config: TrainingConfig,
-    hidden_label: int,
-    device: torch.device,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches for ever: each epoch a new order, labels hidden at the asked rate."""
-    generator = torch.Generator().manual_seed(config.seed)
-    order = torch.empty(0, dtype=torch.int64)
-    for step in count():
-        while len(order) < config.batch_size:
-            order = torch.cat([order, torch.randperm(len(images), generator=generator)])
-        chosen, order = order[: config.batch_size], order[config.batch_size :]
-        hidden_share = config.label_dropout
-        if end := config.label_dropout_end_images:
-            hidden_share *= max(1 - step * config.batch_size / end, 0.0)
-        hide = torch.rand(config.batch_size, generator=generator) < hidden_share
-        batch_labels = labels[chosen].masked_fill(hide, hidden_label)
-        yield to_unit_range(images[chosen].to(device)), batch_labels.to(device)
-
-
-def _build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=config.learning_rate, fused=True)
-    import bitsandbytes.optim  # slow to import: only where it is used
-
-    build = {"adam8bit": bitsandbytes.optim.Adam8bit, "adamw8bit": bitsandbytes.optim.AdamW8bit}
-    return build[config.optimizer](parameters, lr=config.learning_rate)
-
-
-def _checked_mean(losses: Sequence[Tensor], step: int) -> float:
-    values = torch.stack(list(losses)).tolist()
-    for number, value in enumerate(values, start=step - len(values) + 1):
-        if not value < EXPLODED_LOSS:  # also true for NaN
-            raise TrainingDiverged(f"training diverged at step {number}: loss {value:.3g}")
-    return sum(values) / len(values)
+def _useful(
+    keeper: CheckpointKeeper | None, train_images: int, batch_size: int
+) -> Checkpoint | None:
+    """Return the kept checkpoint, unless it lies beyond what is asked for."""
+    kept = None if keeper is None else keeper.load()
+    return kept if kept is not None and kept.step * batch_size < train_images else None
 
 
 def _check_weights(network: nn.Module, step: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from diffusion import train as train_module
+from diffusion import descent as descent_module
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.prune import prune, pruned_masks, region_layers
 from diffusion.errors import TrainingDiverged
@@ -63,14 +63,14 @@ def test_length_and_learning_rate_are_the_compressions(
     tiny_network, tiny_recipe, tiny_dataset, monkeypatch, images, steps
 ):
     rates, seen = [], []
-    build = train_module._build_optimizer
+    build = descent_module.build_optimizer
 
     def spied(network, config):
         optimizer = build(network, config)
         optimizer.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
         return optimizer
 
-    monkeypatch.setattr(train_module, "_build_optimizer", spied)
+    monkeypatch.setattr(descent_module, "build_optimizer", spied)
     assert tiny_recipe.training.warmup_images > 0
     config = replace(PRUNED, finetune_images=images, finetune_learning_rate=3e-5)
     tuned(tiny_network, tiny_recipe, tiny_dataset, config, seen.append)

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from small_networks import DIGITS, SMALL_WIDTHS, call, config, perturb
 from torch import nn
 
-from diffusion import train as train_module
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.quantize import QuantizedTensor, quantize_weights
 from diffusion.config import choices
+from diffusion.descent import Batches, build_optimizer
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.process import build_denoiser
@@ -463,11 +463,11 @@ def naive_average(recipe, images, labels):
     quantize_linears(network, config.quantization)
     average = copy.deepcopy(network).requires_grad_(False)
     denoiser = build_denoiser(network, recipe).train()
-    optimizer = train_module._build_optimizer(network, config)
+    optimizer = build_optimizer(network, config)
     generator = torch.Generator().manual_seed(config.seed)
-    batches = train_module._batches(images, labels, config, recipe.data.num_classes, CPU)
+    batches = Batches(images, labels, config, recipe.data.num_classes, CPU)
     for step in range(1, config.train_images // config.batch_size + 1):
-        loss = denoiser.loss(*next(batches), generator)
+        loss = denoiser.loss(*batches.draw(step - 1), generator)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

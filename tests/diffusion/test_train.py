@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from diffusion import descent as descent_module
 from diffusion import train as train_module
 from diffusion.config import choices
 from diffusion.data import to_uint8
@@ -197,14 +198,14 @@ def test_8bit_optimizers_stay_near_the_exact_ones(tiny_recipe, tiny_dataset, eig
 
 def test_learning_rate_warms_up_then_stays(tiny_recipe, tiny_dataset, monkeypatch):
     rates = []
-    build = train_module._build_optimizer
+    build = descent_module.build_optimizer
 
     def spied(network, config):
         optimizer = build(network, config)
         optimizer.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
         return optimizer
 
-    monkeypatch.setattr(train_module, "_build_optimizer", spied)
+    monkeypatch.setattr(descent_module, "build_optimizer", spied)
     run(tiny_recipe, tiny_dataset, train_images=96, warmup_images=64, learning_rate=0.004)
     assert rates == pytest.approx([0.001, 0.002, 0.003, 0.004, 0.004, 0.004])
     rates.clear()
