@@ -54,7 +54,7 @@ class Context:
             dataset=settings.dataset,
             data_dir=data_dir or known,
             trial_dir=run_dir / "trials",
-            store_dir=run_dir / "backbones",
+            store_dir=Path(settings.store) if settings.store else run_dir / "backbones",
             fid_num_images=settings.fid_num_images,
             extractor=settings.extractor_choice(),
             device=settings.device,

@@ -62,6 +62,9 @@ def build_parser(description: str) -> cli.Parser:
     add("--gpus-per-trial", type=cli.share, help="fractions share a GPU (default 1 if there are)")
     add("--concurrent-trials", type=cli.positive_int, help="at once (default: what fits)")
     add("--address", help="join this Ray cluster, like auto (default: this machine alone)")
+    add(
+        "--store", type=Path, help="folder of trained backbones, shared by runs (default: its own)"
+    )
     add("--out", type=Path, help="folder of runs (default runs)")
     add("--name", help="name of the run (default: the space's, numbered)")
     add("--no-verify", action="store_true", help="do not score the front again at the end")
@@ -94,6 +97,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "fid_num_images": space.fid_num_images,
         "data_dir": None if data_dir is None else str(data_dir),
         **_extractor_settings(extractor),
+        "store": _store(given),
         "extractor_sha256": sha256,
         "concurrent_trials": given.concurrent_trials,
         "cpus_per_trial": given.cpus_per_trial,
@@ -123,6 +127,7 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
     return {
         **{name: getattr(resumed, name) for name in KEPT},
         "data_dir": None if data_dir is None else str(data_dir),
+        "store": _store(given) or resumed.store,
         "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials,
         "trials": given.trials or resumed.trials,
         "time_budget_seconds": given.time_budget,
@@ -134,6 +139,20 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
 def _data_dir(given: argparse.Namespace) -> Path | None:
     root = given.data_dir or os.environ.get(DATA_DIR_VARIABLE)
     return Path(root).expanduser().resolve() if root else None
+
+
+def _store(given: argparse.Namespace) -> str | None:
+    """Return the shared store's folder, whole.
+
+    Raises:
+        ValueError: it is a file.
+    """
+    if given.store is None:
+        return None
+    store: Path = given.store.expanduser().resolve()
+    if store.exists() and not store.is_dir():
+        raise ValueError(f"--store is {store}, a file; allowed: a folder")
+    return str(store)
 
 
 def _extractor(given: argparse.Namespace) -> ExtractorChoice | None:

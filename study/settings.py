@@ -17,7 +17,7 @@ from diffusion.recipe import DataConfig
 from diffusion.score.extractor import ExtractorChoice
 from search_spaces import load_space
 from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
-from study.backbones import write_json
+from study.files import write_json
 from study.records import check_objectives
 
 FORMAT_VERSION = 3
@@ -35,6 +35,7 @@ class RunSettings:
         data: the data as recipes name it, with its fingerprint.
         extractor: "inception" or a classifier's file, to score by; None for the built-in one.
         inception_weights: their file; None for the published ones.
+        store: folder of the backbones, shared by runs; None for the run's own.
         trials: finished trials asked for.
         time_budget_seconds: after it no trial starts; None for no limit.
     """
@@ -53,6 +54,7 @@ class RunSettings:
     data_dir: str | None
     extractor: str | None
     inception_weights: str | None
+    store: str | None
     extractor_sha256: str
     cpus_per_trial: float
     gpus_per_trial: float

@@ -18,8 +18,9 @@ from diffusion.errors import DataUnavailable
 from diffusion.networks import count_macs, count_parameters
 from diffusion.recipe import Recipe
 from diffusion.train import fine_tune
-from study.backbones import Backbone, BackboneStore, write_json
+from study.backbones import Backbone, BackboneStore
 from study.context import Context
+from study.files import write_json
 from study.pictures import save_grid
 from study.records import Scores
 from study.scoring import draw_and_score

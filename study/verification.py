@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from study.backbones import write_json
 from study.confidence import NOISY, front_probabilities, mean_interval, within_reach
+from study.files import write_json
 from study.records import Scores, TrialRecord
 
 FORMAT_VERSION = 1

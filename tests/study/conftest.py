@@ -58,6 +58,7 @@ def settings(digit_recipe: Recipe) -> RunSettings:
         data_dir=None,
         extractor=None,
         inception_weights=None,
+        store=None,
         extractor_sha256=DIGITS_SHA256,
         cpus_per_trial=0.5,
         gpus_per_trial=0.0,

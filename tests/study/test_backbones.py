@@ -1,6 +1,9 @@
 """The store: a recipe that was trained trains nothing, and what is read is what was trained."""
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +12,27 @@ import pytest
 import torch
 
 from diffusion.data import ImageDataset, load_dataset
-from diffusion.errors import DataUnavailable
 from diffusion.recipe import EmaConfig, Recipe
 from diffusion.train import train
 from study import backbones
 from study.backbones import BackboneStore
+from study.checkpoints import CheckpointFile
 
 CPU = torch.device("cpu")
+# Trains in a process of its own, with a checkpoint as often as it can.
+TRAIN = """
+import json, sys, torch
+from pathlib import Path
+from diffusion.data import load_dataset
+from diffusion.recipe import Recipe
+from study import checkpoints
+from study.backbones import BackboneStore
+torch.set_num_threads(int(sys.argv[3]))
+checkpoints.CheckpointFile.due = lambda self: True
+recipe = Recipe.from_dict(json.loads(Path(sys.argv[1]).read_text()))
+store, cpu = BackboneStore(Path(sys.argv[2])), torch.device("cpu")
+store.obtain(recipe, load_dataset("mnist5k"), cpu, lambda images: None)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +125,97 @@ def test_a_longer_training_keeps_the_shorter_one(
     assert store.find(longer) is not None
 
 
-def test_a_damaged_file_says_what_to_do(
+def test_a_damaged_snapshot_is_set_aside_said_and_trained_anew(
+    tmp_path: Path,
+    digit_recipe: Recipe,
+    dataset: ImageDataset,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = BackboneStore(tmp_path)
+    backbone = obtain(store, digit_recipe, dataset)
+    whole = backbone.network().state_dict()
+    file = backbone.folder / "ema_mid.safetensors"
+    assert digit_recipe.ema.track == "mid"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1  # a single bit, which the file's own format cannot tell
+    file.write_bytes(content)
+    again = obtain(store, digit_recipe, dataset)
+    assert "is damaged (ema_mid.safetensors): set aside, trained anew" in caplog.text
+    aside = tmp_path / digit_recipe.backbone_key / ".64.damaged"
+    assert (aside / file.name).read_bytes() == content
+    for name, value in again.network().state_dict().items():
+        assert torch.equal(value, whole[name])
+
+
+def test_a_missing_file_is_a_damaged_snapshot(
     tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset
 ) -> None:
-    backbone = obtain(BackboneStore(tmp_path), digit_recipe, dataset)
-    for file in backbone.folder.iterdir():
-        file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(DataUnavailable, match=r"delete .* to train it again"):
-        backbone.network()
+    store = BackboneStore(tmp_path)
+    backbone = obtain(store, digit_recipe, dataset)
+    (backbone.folder / "ema_mid.safetensors").unlink()
+    assert store.find(digit_recipe) is None
+    assert store.find(replace(digit_recipe, ema=EmaConfig("none"))) is None
+    obtain(store, digit_recipe, dataset)
+    assert store.find(replace(digit_recipe, ema=EmaConfig("none"))) is not None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1}'])
+def test_a_damaged_record_is_set_aside(
+    tmp_path: Path,
+    digit_recipe: Recipe,
+    dataset: ImageDataset,
+    content: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = BackboneStore(tmp_path)
+    record = obtain(store, digit_recipe, dataset).folder.parent / "record.json"
+    record.write_text(content)
+    assert store.find(digit_recipe) is None
+    assert f"{record.parent}/.record.json.damaged cannot be read" in caplog.text
+    assert obtain(store, digit_recipe, dataset).train_seconds > 0
+    assert (record.parent / ".record.json.damaged").read_text() == content
+
+
+def test_a_longer_training_goes_on_from_the_shorter_one(
+    tmp_path: Path,
+    digit_recipe: Recipe,
+    dataset: ImageDataset,
+) -> None:
+    longer = replace(digit_recipe, training=replace(digit_recipe.training, train_images=128))
+    seen: list[int] = []
+    store = BackboneStore(tmp_path / "steps")
+    obtain(store, digit_recipe, dataset)
+    continued = store.obtain(longer, dataset, CPU, seen.append)
+    whole = obtain(BackboneStore(tmp_path / "whole"), longer, dataset)
+    assert seen[0] > 64
+    for name, value in whole.network().state_dict().items():
+        assert torch.equal(value, continued.network().state_dict()[name])
+
+
+def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset
+) -> None:
+    training = replace(digit_recipe.training, train_images=12_800)
+    recipe = replace(digit_recipe, training=training)
+    request = tmp_path / "recipe.json"
+    request.write_text(json.dumps(recipe.to_dict()))
+    checkpoint = tmp_path / "killed" / recipe.backbone_key / "checkpoint.safetensors"
+    folder, threads = str(tmp_path / "killed"), str(torch.get_num_threads())
+    command = [sys.executable, "-c", TRAIN, str(request), folder, threads]
+    steps = []
+    for _ in range(3):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        with subprocess.Popen(command) as process:
+            while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
+                assert process.poll() is None, "it ended before it was killed"
+                time.sleep(0.005)
+            process.kill()
+        kept = CheckpointFile(checkpoint).load()
+        assert kept is not None
+        steps.append(kept.step)
+    assert 0 < steps[0] < steps[1] < steps[2]
+    resumed = obtain(BackboneStore(tmp_path / "killed"), recipe, dataset)
+    whole = obtain(BackboneStore(tmp_path / "whole"), recipe, dataset)
+    for track in ("none", "short", "mid", "long"):
+        name = "weights.safetensors" if track == "none" else f"ema_{track}.safetensors"
+        assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()

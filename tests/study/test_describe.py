@@ -18,7 +18,7 @@ from diffusion.recipe import Recipe
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
 from study import describe
-from study.backbones import write_json
+from study.files import write_json
 
 KEYS = ["parameters", "nonzero_parameters", "macs", "size_bytes", "gzip_state_dict_bytes"]
 EDM = SpaceOptions()
