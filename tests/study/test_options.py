@@ -14,6 +14,7 @@ from diffusion.data import ImageDataset
 from diffusion.recipe import DataConfig
 from diffusion.score.digits import DIGITS_SHA256
 from diffusion.score.extractor import ExtractorChoice
+from study.context import Context
 from study.options import KEPT, build_parser, new_settings, resumed_settings
 from study.search import main as search
 from study.settings import FORMAT_VERSION, RunSettings, save_settings
@@ -340,3 +341,22 @@ def test_settings_that_name_nothing_are_refused(
 def test_a_table_s_settings_round_trip(table_run: RunSettings, tmp_path: Path) -> None:
     save_settings(tmp_path, table_run)
     assert RunSettings.load(tmp_path) == table_run
+
+
+def test_backbones_lie_in_the_run_unless_a_store_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, shared = tmp_path / "run", tmp_path / "shared"
+    assert Context.of_run(run, new()).store_dir == run / "backbones"
+    monkeypatch.chdir(tmp_path)
+    begun = new("--store", "shared")
+    assert Context.of_run(run, begun).store_dir == shared
+    assert resumed(begun).store == str(shared)
+    assert resumed(begun, "--store", str(tmp_path / "moved")).store == str(tmp_path / "moved")
+
+
+def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ValueError, match=f"--store is {file}, a file; allowed: a folder"):
+        new("--store", str(file))
