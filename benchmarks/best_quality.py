@@ -33,7 +33,7 @@ from diffusion.score.references import References
 from diffusion.train import snapshot_points
 from study.backbones import BackboneStore
 
-FEWEST_IMAGES_WORTH_SCORING = 100_000
+FEWEST_IMAGES_WORTH_SCORING = 64_000
 
 
 def recipe_of(given: argparse.Namespace, references: References) -> Recipe:
@@ -102,14 +102,14 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--data-dir", type=Path, required=True, help="torchvision's MNIST")
     add("--store", type=Path, required=True, help="folder of the training's snapshots")
-    add("--train-images", type=int, default=1_600_000)
+    add("--train-images", type=int, default=512_000)
     add("--widths", type=int, nargs="+", default=[48, 96])
     add("--batch-size", type=int, default=64)
     add("--learning-rate", type=float, default=2e-3)
     add("--track", default="mid")
     add("--sampler", default="dpm_solver_pp_2m")
     add("--steps", type=int, default=18)
-    add("--guidance", type=float, default=1.0)
+    add("--guidance", type=float, default=1.25)
     add("--images", type=int, default=10_000)
     add("--threads", type=int, default=2)
     return parser

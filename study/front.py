@@ -39,8 +39,10 @@ def non_dominated(values: Sequence[Sequence[float]]) -> list[int]:
     return sorted(kept)
 
 
-def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> list[Row]:
-    """Return the front as rows, smallest first.
+def front_records(
+    records: Sequence[TrialRecord], objectives: tuple[str, ...]
+) -> list[TrialRecord]:
+    """Return the trials on the front, smallest first.
 
     Trials that are not complete are left out, and once some are verified, those that are not.
     """
@@ -49,7 +51,12 @@ def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> l
     complete = verified or complete
     values = [objective_values(record.scores or {}, objectives) for record in complete]
     front = [complete[position] for position in non_dominated(values)]
-    front.sort(key=lambda record: ((record.scores or {})["size_bytes"], record.number))
+    return sorted(front, key=lambda r: ((r.scores or {})["size_bytes"], r.number))
+
+
+def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> list[Row]:
+    """Return the front as rows, smallest first."""
+    front = front_records(records, objectives)
     width = max(2, len(str(len(front))))
     rows = []
     for rank, record in enumerate(front, start=1):

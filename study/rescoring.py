@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from study.confidence import within_reach
-from study.front import front_rows
+from study.front import front_records
 from study.records import TrialRecord
 from study.verification import Plan, Verification
 from study.verifier import OnTask, Verifier
@@ -27,20 +27,35 @@ def verify_briefly(
     near = within_reach(records, objectives)
     if not near:
         return
-    front = {row["trial"] for row in front_rows(records, objectives)}
+    front = {record.number for record in front_records(records, objectives)}
     near.sort(key=lambda record: record.number not in front)  # what time allows, the front first
-    go_on = f"go on with: python -m study.verify {verifier.verification.path.parent}"
     try:
         score_again(verifier, near, console)
     except KeyboardInterrupt:
-        console.print(f"verification interrupted; {go_on}", soft_wrap=True, highlight=False)
+        console.print("verification interrupted")
+    say_missing(verifier.verification, records, objectives, console)
+
+
+def say_missing(
+    verification: Verification,
+    records: Sequence[TrialRecord],
+    objectives: tuple[str, ...],
+    console: Console,
+) -> None:
+    """Say what is within reach of the front and not verified, and what that means."""
+    near = within_reach(records, objectives)
+    missing = [r.number for r in near if verification.missing_seeds(r.number)]
+    if not missing:
         return
-    if not verifier.verification.covers(records, objectives):
-        console.print(
-            f"no time to verify them all, so the front is that of the search; {go_on}",
-            soft_wrap=True,
-            highlight=False,
-        )
+    meaning = "they are left out of the front"
+    if not verification.covers(records, objectives):
+        meaning = "the front stays that of the search"
+    console.print(
+        f"{len(missing)} of {len(near)} trials within reach of the front are not verified, so "
+        f"{meaning}; go on with: python -m study.verify {verification.path.parent}",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def open_verification(run_dir: Path, plan: Plan) -> Verification:

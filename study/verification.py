@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from study.confidence import NOISY, front_probabilities, mean_interval, within_reach
+from study.confidence import NOISY, front_probabilities, mean_interval
 from study.files import write_json
+from study.front import front_records
 from study.records import Scores, TrialRecord
 
 FORMAT_VERSION = 1
@@ -118,9 +119,9 @@ class Verification:
         return [] if point.reason else [s for s in self.plan.seeds if s not in point.seeds]
 
     def covers(self, records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> bool:
-        """Whether every trial within reach of the front has all its seeds."""
-        reach = within_reach(records, objectives)
-        return all(not self.missing_seeds(record.number) for record in reach)
+        """Whether every trial on the search's front has all its seeds."""
+        front = front_records(records, objectives)
+        return all(not self.missing_seeds(record.number) for record in front)
 
     def apply(
         self, records: Sequence[TrialRecord], objectives: tuple[str, ...]
@@ -150,9 +151,10 @@ class Verification:
 def verified_records(
     run_dir: Path, records: Sequence[TrialRecord], objectives: tuple[str, ...]
 ) -> list[TrialRecord]:
-    """Return the records with verified scores, if all that are within reach have such.
+    """Return the records with verified scores, if all of the search's front have such.
 
-    Scores of few images and of many do not compare, so a front is made of one kind alone.
+    Scores of few images and of many do not compare, so a front is made of one kind alone: what
+    was within reach and is not verified cannot be on a verified one.
     """
     verification = Verification.load(run_dir)
     if verification is None or not verification.covers(records, objectives):

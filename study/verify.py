@@ -16,9 +16,9 @@ from diffusion.score.digits import DIGITS_SHA256
 from study import cli
 from study.confidence import within_reach
 from study.context import Context
-from study.front import front_rows, write_front
+from study.front import front_records, write_front
 from study.report import print_front, print_trainings, write_report
-from study.rescoring import open_verification, score_again, show_tasks
+from study.rescoring import open_verification, say_missing, score_again, show_tasks
 from study.scoring import rescore, rescore_latency
 from study.settings import JOURNAL_NAME, RunSettings, exclusive
 from study.storage import StudyStorage
@@ -101,13 +101,11 @@ def _verify(run_dir: Path, settings: RunSettings, verifier: Verifier, given: Nam
     if not targets:
         raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
     score_again(verifier, targets, console)
+    say_missing(verification, records, objectives, console)
     if not verification.covers(records, objectives):
-        console.print(f"out of time; go on with: python -m study.verify {given.run}")
         return cli.INTERRUPTED_STATUS
     if given.replicates:
-        rows = front_rows(verification.apply(records, objectives), objectives)
-        front = {row["trial"] for row in rows}
-        again = [record for record in records if record.number in front]
+        again = front_records(verification.apply(records, objectives), objectives)
         with show_tasks(console, "training again") as on_task:
             verifier.train_again(again, given.replicates, on_task)
         verification.save_points(verifier.context.trial_dir)

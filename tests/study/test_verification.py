@@ -140,6 +140,25 @@ def test_scores_of_few_and_of_many_images_are_never_mixed(
     assert all(row["verified_seeds"] is None for row in rows)
 
 
+def test_what_was_near_the_front_and_is_not_verified_is_left_out_of_it(
+    tmp_path: Path, records: list[TrialRecord]
+) -> None:
+    verified(tmp_path).save()
+    near = record(4, 10.5, 300, records[0].recipe)
+    rows = front_rows(verified_records(tmp_path, [*records, near], OBJECTIVES), OBJECTIVES)
+    assert [row["trial"] for row in rows] == [0, 2]
+
+
+def test_a_new_trial_on_the_front_takes_the_front_back_to_the_search(
+    tmp_path: Path, records: list[TrialRecord]
+) -> None:
+    verified(tmp_path).save()
+    better = record(4, 2.0, 250, records[0].recipe)
+    rows = front_rows(verified_records(tmp_path, [*records, better], OBJECTIVES), OBJECTIVES)
+    assert [row["trial"] for row in rows] == [0, 1, 4]
+    assert all(row["verified_seeds"] is None for row in rows)
+
+
 def test_a_point_that_cannot_be_scored_again_leaves_the_front(
     tmp_path: Path, records: list[TrialRecord]
 ) -> None:
