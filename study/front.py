@@ -11,7 +11,7 @@ import pandas as pd
 
 from diffusion.compress.package import PACKAGE_NAME
 from study.plot import plot_front
-from study.records import TrialRecord, as_row, objective_values
+from study.records import TrialRecord, as_row, drawn_images, objective_values
 
 Row = dict[str, Any]
 
@@ -105,9 +105,8 @@ def card(row: Row, run: str) -> str:
     share = 100 * row["fid"] / row["fid_noise"]
     agreement = row["label_agreement"]
     labels = "" if agreement is None else f"| label agreement | {100 * agreement:.1f} % |\n"
-    count, sure = f"{row['fid_num_images']:,} images", ""
+    sure = ""
     if row["verified_seeds"]:
-        count = f"{row['verified_seeds']} x {count}"
         sure = f"| probability of being on the front | {row['front_probability']:.0%} |\n"
     groups, pruned = row["groups"], row["prune_method"]
     if pruned != "none":
@@ -121,7 +120,7 @@ def card(row: Row, run: str) -> str:
         f"| quantization | {row['quantization']} |\n"
         f"| EMA track | {row['ema']} |\n"
         f"| parameters (non-zero) | {row['parameters']:,} ({row['nonzero_parameters']:,}) |\n"
-        f"| FID, {count}, train split | {row['fid']:.2f} "
+        f"| FID, {drawn_images(row)}, train split | {row['fid']:.2f} "
         f"(95 %: {row['fid_low']:.2f} to {row['fid_high']:.2f}), {share:.2f} % of noise's |\n"
         f"| FID of real images, as many | {row['fid_floor']:.2f} |\n"
         f"| FID, held-out split | {row['fid_held_out']:.2f} |\n"

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from study.records import drawn_images
 from study.units import format_bytes
 
 MARKERS = {"ncsn": "o", "mini_ddpm": "s"}
@@ -49,7 +50,7 @@ def plot_front(
     axes.grid(visible=True, alpha=0.3)
     axes.set_title(
         f"{len(front)} of {len(rows)} trials on the front "
-        f"(FID of {front[0]['fid_num_images']} images, bars: 95 %)"
+        f"(FID of {drawn_images(front[0])}, bars: 95 %)"
     )
     axes.legend(fontsize=7, title="architecture, quantization", title_fontsize=7)
     _save(figure, path)

@@ -142,3 +142,9 @@ def as_row(record: TrialRecord, package_path: str | None = None) -> dict[str, An
         "widths": "-".join(map(str, recipe.network.widths)),
         **{name: record.scores.get(name) for name in LATER_SCORE_COLUMNS + VERIFIED_COLUMNS},
     }
+
+
+def drawn_images(row: Mapping[str, Any]) -> str:
+    """Say how many images a row's FID is of: 500 images, or 3 x 1,000 images once verified."""
+    images = f"{row['fid_num_images']:,} images"
+    return f"{row['verified_seeds']} x {images}" if row["verified_seeds"] else images

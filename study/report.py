@@ -9,7 +9,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from study.front import Row
-from study.records import TrialRecord
+from study.records import TrialRecord, drawn_images
 from study.settings import RunSettings
 from study.units import format_bytes
 
@@ -102,13 +102,11 @@ def print_trainings(console: Console, rows: Sequence[Row]) -> None:
 def scale(rows: Sequence[Row]) -> str:
     """Say what the FIDs mean: how many images, and how far from noise."""
     best = min(rows, key=lambda row: row["fid"])
-    count = f"{best['fid_num_images']:,} images"
-    if best["verified_seeds"] is not None:
-        count = f"{best['verified_seeds']} x {count}"
+    share = 100 * best["fid"] / best["fid_noise"]
     return (
-        f"FID of {count} against the train split; real images have {best['fid_floor']:.2f}, "
-        f"uniform noise {best['fid_noise']:.0f}, "
-        f"the best point {100 * best['fid'] / best['fid_noise']:.2f} % of that"
+        f"FID of {drawn_images(best)} against the train split; real images have "
+        f"{best['fid_floor']:.2f}, uniform noise {best['fid_noise']:.0f}, the best point "
+        f"{share:.2f} % of that"
     )
 
 
