@@ -79,6 +79,7 @@ def test_a_verification_goes_on_with_what_is_missing_and_replaces_the_front(
     assert after.points == before.points
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_leaves_the_front_with_its_reason(
     searched: tuple[Path, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

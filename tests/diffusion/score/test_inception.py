@@ -78,6 +78,7 @@ class Images(torch.utils.data.Dataset):
         return self.images[index]
 
 
+@pytest.mark.slow  # torch-fidelity takes its time
 def test_fid_and_kid_are_torch_fidelity_s_own(extractor, weights_file):
     # Fewer images than features, as ever here: it is the same number, if not a good one.
     real, drawn = random_images(16, 3, 32, seed=1), random_images(16, 3, 32, seed=2, darkest=160)
