@@ -12,8 +12,9 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from diffusion.descent import State
+from diffusion.files import write_bytes
 from diffusion.train import Checkpoint
-from study.files import set_aside, write_bytes
+from study.files import set_aside
 
 logger = logging.getLogger(__name__)
 

@@ -1,20 +1,11 @@
-"""Files that appear whole or not at all, and damaged ones that are kept out of the way."""
+"""JSON files that appear whole, and damaged files that are kept out of the way."""
 
 import json
-import os
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it, so that no reader sees half of it."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+from diffusion.files import write_bytes
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -7,7 +7,6 @@ on and a checksum of everything else in it. Nothing in it is ever unpickled.
 import dataclasses
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from diffusion.config import Config
 from diffusion.data import to_unit_range
+from diffusion.files import write_bytes
 from diffusion.recipe import DataConfig
 
 FORMAT_VERSION = 1
@@ -138,12 +138,7 @@ def save_classifier(classifier: ImageClassifier, config: ClassifierConfig, path:
     description["checksum"] = _checksum(description, *_split(safetensors.torch.save(state)))
     metadata = {METADATA_KEY: json.dumps(description, sort_keys=True)}
     content = safetensors.torch.save(state, metadata)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -10,7 +10,6 @@ import http.client
 import importlib
 import io
 import logging
-import os
 import pickle
 import textwrap
 import urllib.request
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from diffusion.cache import cache_dir
 from diffusion.errors import MetricUndefined
+from diffusion.files import write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -105,22 +105,12 @@ def _download(url: str, path: Path, sha256: str) -> None:
         with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT_SECONDS) as response:
             content = response.read()
         _check_hash(url, hashlib.sha256(content).hexdigest(), sha256)
-        _write(path, content)
+        write_bytes(path, content)
     except (OSError, http.client.HTTPException) as error:
         raise ValueError(
             f"{url} cannot be downloaded to {path}: {_reason(error)}; fetch it elsewhere and "
             "give it with --inception-weights FILE"
         ) from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it, so that other processes see it whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _read_state(path: Path, sha256: str) -> dict[str, Tensor]:
