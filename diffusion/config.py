@@ -1,6 +1,7 @@
 """The base of a recipe's parts: frozen dataclasses that check themselves, and come from JSON."""
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -18,7 +19,7 @@ class Config:
     """Base of a recipe's parts: checks types and Literal choices, then the part's own rules."""
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
+        hints = self._hints()
         for config_field in dataclasses.fields(self):  # type: ignore[arg-type]
             name = config_field.name
             value = _coerce(getattr(self, name), hints[name])
@@ -28,6 +29,11 @@ class Config:
                     f"{self._label(name)} is {value!r}; allowed: {_allowed(hints[name])}"
                 )
         self._check()
+
+    @classmethod
+    @functools.cache  # evaluating the annotations anew takes longer than all the checks
+    def _hints(cls) -> dict[str, Any]:
+        return typing.get_type_hints(cls)
 
     def _check(self) -> None:
         """Raise ValueError where a field breaks a rule that its type does not express."""
@@ -48,7 +54,7 @@ class Config:
             raise ValueError(f"{cls.__name__} is {values!r}; allowed: an object of its fields")
         if unknown := sorted(set(values) - set(fields)):
             raise ValueError(f"{cls.__name__} has no field {unknown}; allowed: {sorted(fields)}")
-        hints = typing.get_type_hints(cls)
+        hints = cls._hints()
         parts = {
             name: hints[name].from_dict(value) if _is_config(hints[name]) else value
             for name, value in values.items()
