@@ -92,13 +92,14 @@ def train(
         images: [N, C, H, W] uint8 training images.
         labels: [N] int64.
         device: where to train.
-        on_progress: told the images seen, now and then.
+        on_progress: told the images seen, at the start and then now and then; after a snapshot
+            once its checkpoint is kept, so that nothing is lost when it ends the training.
         keeper: of the training's checkpoint. A training that goes on from it takes the very
             steps that it would have taken without a break.
 
     Yields:
         A snapshot at each of `snapshot_points` that lies ahead, the last at `train_images`. A
-        checkpoint is kept only after the snapshots before it were taken.
+        checkpoint is kept only after the snapshots before it were taken, and after each of them.
 
     Raises:
         TrainingDiverged: the loss became NaN or exploded; names the step.
@@ -116,6 +117,7 @@ def train(
         start -= kept.train_seconds
     points = [p for p in snapshot_points(config.train_images) if p > descent.images_seen]
     losses: list[Tensor] = []
+    on_progress(descent.images_seen)
     while points:
         losses.append(descent.advance())
         seen = descent.images_seen
@@ -125,14 +127,15 @@ def train(
             continue
         mean_loss = checked_mean(losses, descent.step)
         losses.clear()
-        on_progress(seen)
         while points and seen >= points[0]:
             _check_weights(network, descent.step)
             seconds = time.perf_counter() - start
             yield Snapshot(points.pop(0), _copy_tracks(network, averages), seconds, mean_loss)
-        if keeper is not None and (due or not points):
+            due = True
+        if keeper is not None and due:
             state = {**descent.state(), **averages.state()}
             keeper.save(Checkpoint(descent.step, time.perf_counter() - start, state))
+        on_progress(seen)
 
 
 def fine_tune(

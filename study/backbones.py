@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,13 @@ class Backbone:
 
     Attributes:
         train_seconds: wall time its training took up to here, whoever ran it.
+        trained_images: how many of its images it was trained on just now; 0 if it was there.
     """
 
     recipe: Recipe
     folder: Path
     train_seconds: float
+    trained_images: int = 0
 
     def network(self) -> nn.Module:
         """Build the recipe's network with the weights of its EMA track.
@@ -98,12 +100,18 @@ class BackboneStore:
         key_folder = self._folder(recipe).parent
         key_folder.mkdir(parents=True, exist_ok=True)
         keeper = CheckpointFile(key_folder / CHECKPOINT)
-        for snapshot in train(recipe, images, labels, device, on_progress, keeper):
+        begin: list[int] = []
+
+        def pass_on(images_seen: int) -> None:
+            begin.append(images_seen)
+            on_progress(images_seen)
+
+        for snapshot in train(recipe, images, labels, device, pass_on, keeper):
             self._write(recipe, snapshot)
         found = self.find(recipe)
         if found is None:
             raise DataUnavailable(f"backbone {self._folder(recipe)} is damaged once more")
-        return found
+        return replace(found, trained_images=recipe.training.train_images - begin[0])
 
     def _read_record(self, recipe: Recipe) -> dict[str, Any]:
         """Return what is known of a training; a damaged record is set aside, and said."""
