@@ -1,0 +1,56 @@
+"""The journal as a file: whether it is ours, its torn end, and where it is damaged.
+
+Each of its lines is one JSON object. Optuna passes over a last line that a crash tore off, once;
+then it appends to it and can never read the file again.
+"""
+
+import json
+import os
+from pathlib import Path
+
+BEGINNING = b'{"op_code"'  # of every line
+
+
+def mend_journal(path: Path) -> None:
+    """Cut off a last line that a crash left unfinished; a journal that is not ours stays as it is.
+
+    Raises:
+        ValueError: the file is no journal, or its last whole line is damaged.
+        OSError: it cannot be read and written.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise ValueError(f"journal {path} is no file; allowed: the journal of a study")
+    with path.open("rb+") as journal:
+        content = journal.read()
+        if not BEGINNING.startswith(content[: len(BEGINNING)]):
+            raise ValueError(f"{path} is no journal of a study: it begins with {content[:20]!r}")
+        whole = content.rfind(b"\n") + 1
+        # A damaged one would be appended to, and only then not be read.
+        last = content.rfind(b"\n", 0, max(whole - 1, 0)) + 1
+        if whole and not _is_entry(content[last:whole]):
+            number = content.count(b"\n")
+            raise ValueError(f"journal {path} is damaged in line {number}, its last whole one")
+        if whole < len(content):
+            journal.truncate(whole)
+            os.fsync(journal.fileno())
+
+
+def journal_fault(path: Path | None, error: Exception) -> str:
+    """Say that a journal cannot be read, in which line where that can be told, and why."""
+    if path is None:
+        return f"study in memory cannot begin ({type(error).__name__}: {error})"
+    with path.open("rb") as journal:
+        lines = enumerate(journal, start=1)
+        damaged = next((number for number, line in lines if not _is_entry(line)), None)
+    where = "" if damaged is None else f" in line {damaged}"
+    return f"journal {path} cannot be read{where} ({type(error).__name__}: {error})"
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and "op_code" in entry
