@@ -8,6 +8,7 @@ from typing import NoReturn
 
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells count it.
+_AMOUNTS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -58,6 +59,30 @@ def whole(text: str) -> int:
     if not re.fullmatch(r"\d+", text):
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number, 0 or more")
     return int(text)
+
+
+def amount(text: str) -> float:
+    """Parse a number above 0 like 250000, 500k, 1.5M or 2G."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", text.strip())
+    if match is None or float(match[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: above 0, like 250000, 500k or 1.5M")
+    return float(match[1]) * _AMOUNTS[match[2]]
+
+
+def whole_amount(text: str) -> int:
+    """Parse a whole number of at least 1 like 250000, 500k, 1.5M or 2G."""
+    value = amount(text)
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: whole, like 250000, 500k or 1.5M")
+    return int(value)
+
+
+def limit(text: str) -> tuple[str, float]:
+    """Parse a limit like size_bytes=500k."""
+    name, equals, most = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}; allowed: like size_bytes=500k")
+    return name.strip(), amount(most)
 
 
 def seed(text: str) -> int:

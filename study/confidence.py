@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from study.records import Scores, TrialRecord, objective_values
+from study.records import Scores, TrialRecord, costs
 
 # Objectives that another draw of images would change; `latency_ms` that another moment would.
-NOISY = ("fid", "fid_held_out", "fid_infinity", "kid")
+SHARES = ("label_agreement", "precision", "recall")  # of so many images
+NOISY = ("fid", "fid_held_out", "fid_infinity", "kid", *SHARES)
 LATENCY_MARGIN = 0.25
 CONFIDENCE = 0.95
 DRAWS = 4_000
@@ -19,10 +20,11 @@ DRAW_SEED = 0
 def within_reach(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> list[TrialRecord]:
     """Return the complete trials that may be on the front as far as their scores can tell.
 
+    Those over a limit are not: they neither are on it nor keep others from it.
     One is out of reach when another one, at the worst end of its 95 % interval, is as good as it
     at its best end in every objective and better in one.
     """
-    complete = [record for record in records if record.state == "complete" and record.scores]
+    complete = [r for r in records if r.state == "complete" and r.feasible and r.scores]
     if not complete:
         return []
     bounds = [_bounds(record.scores or {}, objectives) for record in complete]
@@ -57,7 +59,8 @@ def front_probabilities(
     they were measured on the same images.
 
     Args:
-        measured: for each point and each objective its repeated values; one value is exact.
+        measured: for each point and each objective its repeated values, all to be minimised; one
+            value is exact.
 
     Returns:
         A share for each point.
@@ -92,12 +95,10 @@ def _standard_error(values: Sequence[float]) -> float:
 
 
 def _bounds(scores: Scores, objectives: tuple[str, ...]) -> tuple[list[float], list[float]]:
-    """Return the best and the worst values that a trial's objectives may have in truth."""
-    values = objective_values(scores, objectives)
-    pairs = [
-        (value, _margin(scores, name, value))
-        for name, value in zip(objectives, values, strict=True)
-    ]
+    """Return the best and the worst costs that a trial's objectives may have in truth."""
+    values = costs(scores, objectives)
+    margins = [_margin(scores, name, float(scores[name])) for name in objectives]
+    pairs = list(zip(values, margins, strict=True))
     return [value - margin for value, margin in pairs], [value + margin for value, margin in pairs]
 
 
@@ -106,8 +107,21 @@ def _margin(scores: Scores, name: str, value: float) -> float:
         return LATENCY_MARGIN * value
     if name not in NOISY:
         return 0.0
+    if name in SHARES:
+        return _share_margin(value, scores["fid_num_images"])
     if name == "kid":
         return 2 * float(scores["kid_deviation"])  # of subsets, so on the wide side
     # Only the FID's own interval is known; what is extrapolated from the same images is no surer.
     share: float = (scores["fid_high"] - scores["fid"]) / max(scores["fid"], 1e-12)
     return share * abs(value)
+
+
+def _share_margin(share: float, num_images: int) -> float:
+    """Return how far a share of images may be from the truth (Agresti and Coull 1998).
+
+    Half the width of their 95 % interval, widened to reach as far from the share itself.
+    """
+    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    count = num_images + z**2
+    centre = (share * num_images + z**2 / 2) / count
+    return z * math.sqrt(centre * (1 - centre) / count) + abs(centre - share)

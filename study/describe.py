@@ -11,20 +11,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
 from diffusion.compress.package import PACKAGE_NAME, gzip_state_dict_bytes, write_package
-from diffusion.compress.prune import prune
-from diffusion.networks import build_network, count_macs, count_parameters
+from diffusion.networks import count_macs, count_parameters
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
 from study import cli
+from study.feasibility import untrained_network
 
 # What named rows are made for; --set data.image_size=32 and the like change it.
 DEFAULT_DATA = DataConfig("mnist", image_size=28, channels=1, num_classes=10, fingerprint="")
-FILL_STD = 0.02
 
 
 def describe(recipe: Recipe) -> dict[str, int]:
@@ -33,9 +29,7 @@ def describe(recipe: Recipe) -> dict[str, int]:
     Raises:
         InfeasibleRecipe: the network cannot be built.
     """
-    network = build_network(recipe.network, recipe.data, recipe.training.seed)
-    _fill_zeros(network)
-    prune(network, recipe.compression)
+    network = untrained_network(recipe)
     parameters, nonzero_parameters = count_parameters(network)
     with tempfile.TemporaryDirectory() as folder:
         size_bytes = write_package(Path(folder) / PACKAGE_NAME, recipe, network)
@@ -106,15 +100,6 @@ def main(arguments: list[str] | None = None) -> int:
         given.recipe_out.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
     print(json.dumps(description, indent=2))
     return 0
-
-
-@torch.no_grad()
-def _fill_zeros(network: nn.Module) -> None:
-    """Make up for training, which leaves no zeros: an initialised network has whole tensors."""
-    generator = torch.Generator().manual_seed(0)
-    for values in network.parameters():
-        fill = FILL_STD * torch.randn(values.shape, generator=generator)
-        values.copy_(torch.where(values == 0, fill, values))
 
 
 def _read_recipe(path: Path) -> Recipe:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from diffusion.compress.package import PACKAGE_NAME
 from study.plot import plot_front
-from study.records import TrialRecord, as_row, drawn_images, objective_values
+from study.records import TrialRecord, as_row, costs, drawn_images
 
 Row = dict[str, Any]
 
@@ -27,16 +27,14 @@ def non_dominated(values: Sequence[Sequence[float]]) -> list[int]:
     points = np.asarray(values, dtype=np.float64)
     if not np.isfinite(points).all():
         raise ValueError("objective values hold NaN or infinity; allowed: finite numbers")
-    # In lexicographic order only an earlier point can dominate a later one.
-    order = np.lexsort(points.T[::-1])
-    kept: list[int] = []
-    for position in order:
-        point = points[position]
-        front = points[kept]
-        dominated = (front <= point).all(axis=1) & (front < point).any(axis=1)
-        if not dominated.any():
-            kept.append(int(position))
-    return sorted(kept)
+    points, places = np.unique(points, axis=0, return_inverse=True)
+    # In lexicographic order the first of those left is dominated by none of them.
+    left, kept = np.arange(len(points)), np.zeros(len(points), dtype=bool)
+    while len(left):
+        first = left[0]
+        kept[first] = True
+        left = left[(points[left] < points[first]).any(axis=1)]
+    return np.flatnonzero(kept[places.reshape(-1)]).tolist()
 
 
 def front_records(
@@ -44,12 +42,13 @@ def front_records(
 ) -> list[TrialRecord]:
     """Return the trials on the front, smallest first.
 
-    Trials that are not complete are left out, and once some are verified, those that are not.
+    Trials that are not complete or exceed a limit are left out, and once some are verified, those
+    that are not.
     """
-    complete = [record for record in records if record.state == "complete" and record.scores]
+    complete = [r for r in records if r.state == "complete" and r.feasible and r.scores]
     verified = [record for record in complete if (record.scores or {}).get("verified_seeds")]
     complete = verified or complete
-    values = [objective_values(record.scores or {}, objectives) for record in complete]
+    values = [costs(record.scores or {}, objectives) for record in complete]
     front = [complete[position] for position in non_dominated(values)]
     return sorted(front, key=lambda r: ((r.scores or {})["size_bytes"], r.number))
 
@@ -84,9 +83,10 @@ def write_front(
     table = pd.DataFrame(rows)
     if rows:
         table["groups"] = table["groups"].astype(str)  # numbers, or "max"
-        plot_front(
-            [as_row(r) for r in records if r.state == "complete"], rows, aside / "front.png"
-        )
+        complete = [record for record in records if record.state == "complete"]
+        kept = [as_row(record) for record in complete if record.feasible]
+        over = [as_row(record) for record in complete if not record.feasible]
+        plot_front(kept, rows, aside / "front.png", over)
     table.to_csv(aside / "front.csv", index=False)
     table.to_parquet(aside / "front.parquet", index=False)
     content = {"run": run_dir.name, "objectives": list(objectives), "points": rows}

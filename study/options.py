@@ -10,15 +10,17 @@ from diffusion.score.extractor import INCEPTION, ExtractorChoice, build_extracto
 from search_spaces import SPACES, load_space
 from search_spaces.space import SpaceOptions
 from study import cli
-from study.records import DEFAULT_OBJECTIVES, OBJECTIVES, check_objectives
+from study.records import DEFAULT_OBJECTIVES, OBJECTIVES, check_limits, check_objectives
 from study.settings import RunSettings
+from study.stores import check_store
 
 DEFAULT_SPACE, DEFAULT_DATASET = "quick", "mnist5k"
+DEFAULT_RETRIES = 2
 # What makes a run the study that it is; a resume keeps them.
 KEPT = (
     *("space", "train_images", "formulation", "rows", "dataset", "data"),
     *("extractor", "inception_weights", "extractor_sha256"),
-    *("objectives", "seed", "fid_num_images"),
+    *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
 )
 
 
@@ -52,11 +54,32 @@ def build_parser(description: str) -> cli.Parser:
     add(
         "--objective",
         action="append",
-        help=f"minimised; give it again for more: {', '.join(OBJECTIVES)} "
+        help=f"again for more; minimised: {_names(maximize=False)}; maximised: "
+        f"{_names(maximize=True)} "
         f"(default {' and '.join(DEFAULT_OBJECTIVES)})",
+    )
+    add(
+        "--max",
+        action="append",
+        type=cli.limit,
+        metavar="SCORE=VALUE",
+        help="what a model of the front may have at most, like size_bytes=500k; again for more",
     )
     add("--trials", type=cli.positive_int, help="finished trials to reach (default: the space's)")
     add("--time-budget", type=cli.seconds, help="start no trial after this long, like 30m or 2h")
+    add(
+        "--train-images-total",
+        type=cli.whole_amount,
+        help="start no trial once so many images were trained on, like 2M",
+    )
+    add(
+        "--retries",
+        type=cli.whole,
+        help=f"how often a trial that breaks starts again (default {DEFAULT_RETRIES})",
+    )
+    add("--sweep-front", action="store_true", help="also compress the front's backbones by a grid")
+    add("--no-early-stopping", action="store_true", help="train every backbone to its end")
+    add("--no-reuse", action="store_true", help="train anew for every trial, for comparisons")
     add("--seed", type=cli.seed, help="of the proposals (default 0)")
     add("--cpus-per-trial", type=cli.cpus, help="a trial's cores and threads (default 1)")
     add("--gpus-per-trial", type=cli.share, help="fractions share a GPU (default 1 if there are)")
@@ -91,9 +114,16 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "dataset": dataset.name,
         "data": vars(data),
         "objectives": objectives,
+        "limits": check_limits(given.max or ()),
         "seed": given.seed or 0,
+        "reuse": not given.no_reuse,
+        # Whoever asks for named rows wants every one of them.
+        "early_stopping": not given.no_early_stopping and not space.rows,
         "trials": given.trials or space.trials,
         "time_budget_seconds": given.time_budget,
+        "train_images_total": given.train_images_total,
+        "retries": DEFAULT_RETRIES if given.retries is None else given.retries,
+        "sweep_front": given.sweep_front,
         "fid_num_images": space.fid_num_images,
         "data_dir": None if data_dir is None else str(data_dir),
         **_extractor_settings(extractor),
@@ -127,13 +157,20 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
     return {
         **{name: getattr(resumed, name) for name in KEPT},
         "data_dir": None if data_dir is None else str(data_dir),
-        "store": _store(given) or resumed.store,
+        "store": _store(given, resumed),
         "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials,
         "trials": given.trials or resumed.trials,
         "time_budget_seconds": given.time_budget,
+        "train_images_total": given.train_images_total or resumed.train_images_total,
+        "retries": resumed.retries if given.retries is None else given.retries,
+        "sweep_front": resumed.sweep_front or given.sweep_front,
         "cpus_per_trial": given.cpus_per_trial or resumed.cpus_per_trial,
         "gpus_per_trial": gpus,
     }
+
+
+def _names(*, maximize: bool) -> str:
+    return ", ".join(o.name for o in OBJECTIVES.values() if o.maximize == maximize)
 
 
 def _data_dir(given: argparse.Namespace) -> Path | None:
@@ -141,17 +178,18 @@ def _data_dir(given: argparse.Namespace) -> Path | None:
     return Path(root).expanduser().resolve() if root else None
 
 
-def _store(given: argparse.Namespace) -> str | None:
+def _store(given: argparse.Namespace, resumed: RunSettings | None = None) -> str | None:
     """Return the shared store's folder, whole.
 
     Raises:
-        ValueError: it is a file.
+        ValueError: it cannot be a store of this version.
     """
-    if given.store is None:
+    known = None if resumed is None else resumed.store
+    store = given.store or (Path(known) if known else None)
+    if store is None:
         return None
-    store: Path = given.store.expanduser().resolve()
-    if store.exists() and not store.is_dir():
-        raise ValueError(f"--store is {store}, a file; allowed: a folder")
+    store = store.expanduser().resolve()
+    check_store(store)
     return str(store)
 
 
@@ -194,7 +232,10 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         **_extractor_settings(extractor),
         "extractor_sha256": None if extractor is None else extractor.sha256,
         "objectives": None if given.objective is None else tuple(given.objective),
+        "limits": None if given.max is None else check_limits(given.max),
         "seed": given.seed,
+        "reuse": False if given.no_reuse else None,
+        "early_stopping": False if given.no_early_stopping else None,
     }
     for name, value in asked.items():
         known = getattr(resumed, name)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -16,14 +17,18 @@ COLOURS = {"none": "#444444", "linear8": "#1f77b4", "linear4": "#9467bd", "weigh
 
 
 def plot_front(
-    rows: Sequence[dict[str, Any]], front: Sequence[dict[str, Any]], path: Path
+    rows: Sequence[dict[str, Any]],
+    front: Sequence[dict[str, Any]],
+    path: Path,
+    over: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write FID against bytes as a PNG.
 
     Args:
-        rows: every finished trial, as `records.as_row` gives it.
+        rows: every complete trial that keeps to the limits, as `records.as_row` gives it.
         front: those on the front, smallest first.
         path: of the PNG.
+        over: complete trials that exceed a limit.
     """
     figure, axes = plt.subplots(figsize=(8, 5), dpi=120)
     for architecture in sorted({row["architecture"] for row in rows}):
@@ -41,6 +46,9 @@ def plot_front(
                 alpha=0.75,
                 label=f"{architecture}, {quantization}" if chosen else None,
             )
+    if over:
+        places = [row["size_bytes"] for row in over], [row["fid"] for row in over]
+        axes.scatter(*places, marker="x", color="#999999", label="over a limit")
     _draw_front(axes, front)
     axes.set(xscale="log", yscale="log", xlabel="size of the model file", ylabel="FID")
     for axis, write in ((axes.xaxis, format_bytes), (axes.yaxis, "{:g}".format)):
@@ -49,7 +57,7 @@ def plot_front(
         axis.set_minor_formatter(NullFormatter())
     axes.grid(visible=True, alpha=0.3)
     axes.set_title(
-        f"{len(front)} of {len(rows)} trials on the front "
+        f"{len(front)} of {len(rows) + len(over)} trials on the front "
         f"(FID of {drawn_images(front[0])}, bars: 95 %)"
     )
     axes.legend(fontsize=7, title="architecture, quantization", title_fontsize=7)
@@ -63,8 +71,11 @@ def _draw_front(axes: Any, front: Sequence[dict[str, Any]]) -> None:
         [row["fid"] - row["fid_low"] for row in front],
         [row["fid_high"] - row["fid"] for row in front],
     ]
-    # Between two points a user gets the smaller model's quality: a staircase.
-    axes.step(sizes, fids, where="post", color="black", linewidth=1, zorder=3)
+    # Between two points a user gets the smaller model's quality: a staircase. With objectives of
+    # more kinds, points lie above it.
+    axes.step(
+        sizes, np.minimum.accumulate(fids), where="post", color="black", linewidth=1, zorder=3
+    )
     axes.errorbar(sizes, fids, yerr=bars, fmt="none", color="black", capsize=3, zorder=3)
     for row in front:
         axes.annotate(

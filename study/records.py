@@ -1,23 +1,24 @@
 """Records: what is known of each trial, as the storage, the tables and the front see it."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from diffusion.recipe import Recipe
 
 # Values a trial reports; each is finite in a finished trial.
 Scores = dict[str, Any]
-State = Literal["running", "complete", "failed", "infeasible", "waiting"]
+State = Literal["running", "complete", "pruned", "failed", "infeasible", "waiting"]
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a study minimises: the name of a score and its unit."""
+    """What a study minimises, or maximises: the name of a score and its unit."""
 
     name: str
     unit: str
+    maximize: bool = False
 
 
 OBJECTIVES = {
@@ -32,6 +33,9 @@ OBJECTIVES = {
         Objective("parameters", "count"),
         Objective("nonzero_parameters", "count"),
         Objective("latency_ms", "milliseconds an image"),
+        Objective("label_agreement", "share", maximize=True),
+        Objective("precision", "share", maximize=True),
+        Objective("recall", "share", maximize=True),
     )
 }
 DEFAULT_OBJECTIVES = ("fid", "size_bytes")
@@ -81,7 +85,9 @@ class TrialRecord:
 
     Attributes:
         scores: what it measured; None until it is complete.
-        reason: why it failed or could not be built.
+        reason: why it failed, was stopped early, exceeds a limit or could not be built.
+        feasible: whether a complete trial keeps to the study's limits.
+        rungs: scores of its uncompressed training on the way, by its training images.
     """
 
     number: int
@@ -90,11 +96,20 @@ class TrialRecord:
     scores: Scores | None = None
     reason: str | None = None
     wall_seconds: float | None = None
+    feasible: bool = True
+    rungs: Mapping[int, Scores] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
         """Whether it counts towards the trials that were asked for."""
-        return self.state in ("complete", "failed")
+        return self.state in ("complete", "pruned", "failed")
+
+    @property
+    def outcome(self) -> str:
+        """Its state in words for people."""
+        if self.state == "complete" and not self.feasible:
+            return "over a limit"
+        return "stopped early" if self.state == "pruned" else self.state
 
 
 def check_objectives(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -105,6 +120,41 @@ def check_objectives(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
         raise ValueError(f"objectives are {list(names)}; allowed: one or more, each once")
     return names
+
+
+def check_limits(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Return limits by score; raise ValueError for a wrong or repeated score, or value."""
+    limits: dict[str, float] = {}
+    for name, most in pairs:
+        allowed = [o.name for o in OBJECTIVES.values() if not o.maximize and o.name not in limits]
+        if name not in allowed:
+            raise ValueError(f"limit is of {name!r}; allowed: {', '.join(allowed)}, each once")
+        is_number = isinstance(most, int | float) and not isinstance(most, bool)
+        if not is_number or not 0 < most < math.inf:
+            raise ValueError(f"limit of {name} is {most!r}; allowed: a finite number above 0")
+        limits[name] = most
+    return limits
+
+
+def over_limits(scores: Mapping[str, Any], limits: Mapping[str, float]) -> str | None:
+    """Say which limits a trial's scores exceed; None where it keeps to them all."""
+    over = [
+        f"{name} {scores[name]:,.10g} is over the limit {most:,.10g}"
+        for name, most in limits.items()
+        if scores[name] > most
+    ]
+    return ", ".join(over) or None
+
+
+def aims(objectives: tuple[str, ...]) -> str:
+    """Say what a study aims at, like: minimising fid and size_bytes, maximising recall."""
+    parts = []
+    for word, maximize in (("minimising", False), ("maximising", True)):
+        names = [name for name in objectives if OBJECTIVES[name].maximize == maximize]
+        if names:
+            listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+            parts.append(f"{word} {listed}")
+    return ", ".join(parts)
 
 
 def objective_values(scores: Mapping[str, Any], objectives: tuple[str, ...]) -> list[float]:
@@ -120,6 +170,21 @@ def objective_values(scores: Mapping[str, Any], objectives: tuple[str, ...]) -> 
             raise ValueError(f"{name} is {value!r}; allowed: a finite number")
         values.append(float(value))
     return values
+
+
+def cost(name: str, value: float) -> float:
+    """Return a score as what is to be minimised, whatever its direction."""
+    return -value if OBJECTIVES[name].maximize else value
+
+
+def costs(scores: Mapping[str, Any], objectives: tuple[str, ...]) -> list[float]:
+    """Return the objectives of a trial's scores, all to be minimised.
+
+    Raises:
+        ValueError: one is missing, NaN or infinite.
+    """
+    values = objective_values(scores, objectives)
+    return [cost(name, value) for name, value in zip(objectives, values, strict=True)]
 
 
 def as_row(record: TrialRecord, package_path: str | None = None) -> dict[str, Any]:

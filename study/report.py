@@ -2,6 +2,7 @@
 
 import base64
 import html
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from study.front import Row
-from study.records import TrialRecord, drawn_images
+from study.live import describe
+from study.records import TrialRecord, aims, drawn_images
 from study.settings import RunSettings
 from study.units import format_bytes
 
@@ -34,7 +36,12 @@ COLUMNS = (
     "held out",
     "labels",
 )
-NUMBERS = ("size", "FID", "95 %", "held out", "labels", "on front")
+TEXTS = ("point", "model", "groups", "EMA", "pruning", "quantization", "why", "compression")
+SHOWN = ("fid", "fid_held_out", "size_bytes", "label_agreement")  # objectives in COLUMNS
+LEFT_OUT = ("stopped early", "over a limit", "failed")
+LEFT_OUT_COLUMNS = ("trial", "model", "why", "trained on", "size", "FID")
+# No trial runs any more when a report is written.
+OUTCOMES = {"running": "begun, for a resume to finish", "infeasible": "refused"}
 
 
 def front_cells(row: Row) -> tuple[str, ...]:
@@ -68,7 +75,7 @@ def print_front(console: Console, rows: Sequence[Row]) -> None:
     # How sure a point is says more than its labels, once that is known.
     last = "labels" if rows[0]["verified_seeds"] is None else "on front"
     for column in ("point", "model", "compression", "size", "FID", "95 %", last):
-        justify: JustifyMethod = "right" if column in NUMBERS else "left"
+        justify: JustifyMethod = "left" if column in TEXTS else "right"
         table.add_column(column, justify=justify, no_wrap=column != "compression")
     for row in rows:
         point, model, groups, track, pruned, quantization, *numbers = front_cells(row)
@@ -114,24 +121,25 @@ def write_report(
     run_dir: Path, settings: RunSettings, records: Sequence[TrialRecord], rows: Sequence[Row]
 ) -> None:
     """Write report.html, which needs no other file, aside and then renamed."""
-    states = [record.state for record in records]
-    # No trial runs any more when a report is written.
-    names = {"complete": "complete", "failed": "failed", "infeasible": "infeasible"}
-    names["running"] = "begun, for a resume to finish"
-    counts = ", ".join(f"{states.count(s)} {name}" for s, name in names.items() if s in states)
+    counts = Counter(OUTCOMES.get(r.outcome, r.outcome) for r in records if r.state != "waiting")
+    trials = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none"
     parts = [
         f"<h1>{html.escape(run_dir.name)}</h1>",
         f"<p>Space {html.escape(settings.space)}, data {html.escape(settings.dataset)}, "
-        f"seed {settings.seed}; trials: {counts or 'none'}; torch threads a trial: "
+        f"seed {settings.seed}; {_aims(settings)}; trials: {trials}; torch threads a trial: "
         f"{settings.threads}, on {settings.device}.</p>",
     ]
     if rows:
         front_png = run_dir / "front" / "front.png"
-        parts += [_picture(front_png, "Every trial; the line is the front."), _table(rows)]
+        parts += [
+            _picture(front_png, "Every trial; the line is the front."),
+            _front(settings, rows),
+        ]
         parts.append(f"<p>{html.escape(scale(rows))}</p><h2>Samples</h2>")
         for row in rows:
             samples = (run_dir / row["package_path"]).parent / "samples.png"
             parts.append(_picture(samples, " | ".join(front_cells(row)[:7])))
+    parts += _left_out(records)
     body = "\n".join(parts)
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
@@ -153,16 +161,53 @@ def _picture(path: Path, caption: str) -> str:
     )
 
 
-def _table(rows: Sequence[Row]) -> str:
-    head = "".join(f"<th>{column}</th>" for column in COLUMNS)
+def _aims(settings: RunSettings) -> str:
+    limits = [f"{name} at most {most:,.10g}" for name, most in settings.limits.items()]
+    return "; ".join([aims(settings.objectives), *limits])
+
+
+def _front(settings: RunSettings, rows: Sequence[Row]) -> str:
+    """Return the front as a table, with a column for each objective that no other one shows."""
+    others = [name for name in settings.objectives if name not in SHOWN]
+    cells = [(*front_cells(row), *(f"{row[name]:,.6g}" for name in others)) for row in rows]
+    return _table((*COLUMNS, *others), cells)
+
+
+def _left_out(records: Sequence[TrialRecord]) -> list[str]:
+    """Return a table of the trials that cannot be on the front, with what is known of each."""
+    left_out = [r for r in records if r.outcome in LEFT_OUT and r.recipe is not None]
+    if not left_out:
+        return []
+    note = "Of what was stopped early: the uncompressed model where it was last judged."
+    return [
+        f"<h2>Not on the front</h2><p>{note}</p>",
+        _table(LEFT_OUT_COLUMNS, [_left_out_cells(record) for record in left_out]),
+    ]
+
+
+def _left_out_cells(record: TrialRecord) -> tuple[str, ...]:
+    rung = max(record.rungs, default=0)
+    known = record.scores or {"train_images": rung or None, **record.rungs.get(rung, {})}
+    images, size, fid = (known.get(name) for name in ("train_images", "size_bytes", "fid"))
+    return (
+        str(record.number),
+        "" if record.recipe is None else describe(record.recipe),
+        record.reason or record.outcome,
+        "-" if images is None else f"{images:,}",
+        "-" if size is None else format_bytes(size),
+        "-" if fid is None else f"{fid:.1f}",
+    )
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     lines = []
     for row in rows:
-        cells = zip(COLUMNS, front_cells(row), strict=True)
         line = "".join(
             f'<td class="number">{html.escape(cell)}</td>'
-            if column in NUMBERS
+            if column not in TEXTS
             else f"<td>{html.escape(cell)}</td>"
-            for column, cell in cells
+            for column, cell in zip(columns, row, strict=True)
         )
         lines.append(f"<tr>{line}</tr>")
     return f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div>'

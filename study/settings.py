@@ -18,9 +18,9 @@ from diffusion.score.extractor import ExtractorChoice
 from search_spaces import load_space
 from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
 from study.files import write_json
-from study.records import check_objectives
+from study.records import check_limits, check_objectives
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 SETTINGS_NAME = "run.json"
 JOURNAL_NAME = "study.journal"
 VERSIONS = ("paretodiff", "torch", "ray", "optuna", "bitsandbytes", "numpy")
@@ -36,8 +36,14 @@ class RunSettings:
         extractor: "inception" or a classifier's file, to score by; None for the built-in one.
         inception_weights: their file; None for the published ones.
         store: folder of the backbones, shared by runs; None for the run's own.
+        limits: the most that a score may be, by its name.
+        reuse: whether a training feeds every trial that can use it; without, each trains anew.
+        early_stopping: whether trainings that fall behind are stopped on their way.
         trials: finished trials asked for.
         time_budget_seconds: after it no trial starts; None for no limit.
+        train_images_total: once so many images were trained on, no trial starts.
+        retries: how often a trial that raises or whose process dies is started again.
+        sweep_front: whether a grid of compressions over the front's backbones is tried too.
     """
 
     space: str
@@ -47,9 +53,15 @@ class RunSettings:
     dataset: str
     data: dict[str, Any]
     objectives: tuple[str, ...]
+    limits: dict[str, float]
     seed: int
+    reuse: bool
+    early_stopping: bool
     trials: int
     time_budget_seconds: float | None
+    train_images_total: int | None
+    retries: int
+    sweep_front: bool
     fid_num_images: int
     data_dir: str | None
     extractor: str | None
@@ -93,13 +105,17 @@ class RunSettings:
         path = run_dir / SETTINGS_NAME
         try:
             values = json.loads(path.read_text())
-            found = values["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"{run_dir} is no run of a study: {path} cannot be read ({error})"
             ) from error
-        if found != FORMAT_VERSION:
-            raise ValueError(f"{path} has format {found!r}; allowed: {FORMAT_VERSION}")
+        if not isinstance(values, dict) or "format" not in values:
+            raise ValueError(f"{run_dir} is no run of a study: {path} has no format of ours")
+        if values["format"] != FORMAT_VERSION:
+            raise ValueError(
+                f"{path} has format {values['format']!r}; allowed: {FORMAT_VERSION}. What another "
+                f"version wrote is read by that one: {_written_by(values)}"
+            )
         names = {field.name for field in dataclasses.fields(cls)}
         if missing := sorted(names - set(values)):
             raise ValueError(f"{path} lacks {', '.join(missing)}")
@@ -107,12 +123,13 @@ class RunSettings:
         try:
             DataConfig.from_dict(given["data"])
             given["objectives"] = check_objectives(tuple(given["objectives"]))
+            given["limits"] = check_limits(given["limits"].items())
             given["rows"] = tuple(given["rows"])
             settings = cls(**given)
             settings.load_space()
             settings.extractor_choice()
             return settings
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is not as we write it: {error}") from error
 
 
@@ -144,9 +161,15 @@ def exclusive(run_dir: Path) -> Iterator[None]:
     """Keep other drivers off a run; the operating system lets go when this process ends.
 
     Raises:
-        ValueError: another process runs it.
+        ValueError: another process runs it, or it has trials that no journal knows.
     """
-    with (run_dir / JOURNAL_NAME).open("ab") as journal:
+    path = run_dir / JOURNAL_NAME
+    if _entries(run_dir / "trials") and (not path.exists() or path.stat().st_size == 0):
+        raise ValueError(
+            f"run {run_dir} has trials, but {path} is missing or empty; allowed: the journal "
+            "that was written with them"
+        )
+    with path.open("ab") as journal:
         try:
             fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -157,6 +180,13 @@ def exclusive(run_dir: Path) -> Iterator[None]:
 def save_settings(run_dir: Path, settings: RunSettings) -> None:
     """Write run.json."""
     write_json(run_dir / SETTINGS_NAME, settings.to_json())
+
+
+def _written_by(values: dict[str, Any]) -> str:
+    """Name the version of this project that wrote a run's settings."""
+    versions = values.get("versions")
+    known = versions.get("paretodiff") if isinstance(versions, dict) else None
+    return f"paretodiff {known}" if known else "it names none"
 
 
 def _entries(folder: Path) -> list[str]:

@@ -55,7 +55,7 @@ def _cells(row: Row, record: TrialRecord | None) -> Cells:
         "row": row.name,
         "alias": row.alias,
         "trial": None if record is None else record.number,
-        "state": NOT_RUN if record is None else record.state,
+        "state": NOT_RUN if record is None else record.outcome,
         "reason": None if record is None else record.reason,
         **_pair("parameters", row.published, scores),
         "nonzero_parameters": scores.get("nonzero_parameters"),
@@ -154,10 +154,12 @@ def _row_name(cells: Cells) -> str:
 
 
 def _state(cells: Cells) -> str:
-    """Say why a row has no values; nothing where it has."""
+    """Say why a row has no values, or too large ones; nothing where all is well."""
     if cells["state"] == "complete":
         return NOTHING
     reason = " ".join((cells["reason"] or "").split()).replace("|", "\\|")
+    if cells["state"] == "stopped early" and reason:
+        return reason  # says so itself
     return f"{cells['state']}: {reason}" if reason else str(cells["state"])
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 from study.confidence import NOISY, front_probabilities, mean_interval
 from study.files import write_json
 from study.front import front_records
-from study.records import Scores, TrialRecord
+from study.records import Scores, TrialRecord, cost
 
 FORMAT_VERSION = 1
 FILE_NAME = "verified.json"
@@ -134,14 +134,15 @@ class Verification:
             and not self.missing_seeds(r.number)
             and self.points[r.number].reason is None
         }
-        scored = [r for r in records if r.number in verified]
+        # What is over a limit keeps nothing off the front.
+        scored = [r for r in records if r.number in verified and r.feasible]
         measured = [
-            [_values(verified[r.number], name, r.scores or {}) for name in objectives]
+            [_costs(verified[r.number], name, r.scores or {}) for name in objectives]
             for r in scored
         ]
         chances = dict(zip([r.number for r in scored], front_probabilities(measured), strict=True))
         return [
-            replace(r, scores=_verified_scores(r, verified[r.number], chances[r.number]))
+            replace(r, scores=_verified_scores(r, verified[r.number], chances.get(r.number, 0.0)))
             if r.number in verified
             else r
             for r in records
@@ -170,13 +171,12 @@ def _as_point(values: Mapping[str, Any]) -> Point:
     return point
 
 
-def _values(point: Point, name: str, scores: Scores) -> list[float]:
-    """Return the measured values of an objective: one a seed, or one that is exact."""
+def _costs(point: Point, name: str, scores: Scores) -> list[float]:
+    """Return an objective's measured values, to be minimised: one a seed, or one that is exact."""
     if name == "latency_ms" and point.latency_ms is not None:
         return [point.latency_ms]
-    if name in NOISY:
-        return [seed_scores[name] for seed_scores in point.seeds.values()]
-    return [scores[name]]
+    measured = point.seeds.values() if name in NOISY else [scores]
+    return [cost(name, values[name]) for values in measured]
 
 
 def _verified_scores(record: TrialRecord, point: Point, chance: float) -> Scores:

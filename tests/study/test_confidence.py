@@ -1,6 +1,7 @@
 """Which trials might be on a front, and how sure that is."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from study.confidence import front_probabilities, mean_interval, within_reach
+from study.confidence import (
+    _share_margin,
+    front_probabilities,
+    mean_interval,
+    within_reach,
+)
 from study.front import non_dominated
 from study.records import TrialRecord
 
@@ -53,6 +59,36 @@ def test_latency_and_held_out_distances_are_uncertain_too() -> None:
     slower = record(2, 10, 2, 100, latency_ms=20.0, fid_held_out=18.0)
     assert numbers(within_reach([fast, slow, slower], ("latency_ms",))) == [0, 1]
     assert numbers(within_reach([fast, slow, slower], ("fid_held_out",))) == [0, 1]
+
+
+def test_shares_are_as_uncertain_as_their_images_are_few() -> None:
+    aims = ("recall", "size_bytes")
+    for num_images, reached in ((100, [0, 1]), (10_000, [0])):
+        good, behind = (
+            record(n, 10, 0, 100 + n, recall=share, fid_num_images=num_images)
+            for n, share in enumerate((0.9, 0.8))
+        )
+        assert numbers(within_reach([good, behind], aims)) == reached
+    perfect, worse = (
+        record(n, 10, 0, 100 + n, precision=share, fid_num_images=50)
+        for n, share in enumerate((1.0, 0.97))
+    )
+    assert numbers(within_reach([perfect, worse], ("precision", "size_bytes"))) == [0, 1]
+
+
+@given(st.integers(0, 200), st.integers(20, 200))
+def test_the_margin_of_a_share_covers_what_the_truth_may_be(hits: int, count: int) -> None:
+    hits = min(hits, count)
+    margin = _share_margin(hits / count, count)
+    interval = stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    assert hits / count - margin <= interval.low + 1e-9
+    assert hits / count + margin >= interval.high - 1e-9
+
+
+def test_what_is_over_a_limit_is_neither_within_reach_nor_in_the_way() -> None:
+    over, kept = replace(record(0, 1, 0, 1), feasible=False), record(1, 10, 0, 100)
+    assert numbers(within_reach([over, kept], OBJECTIVES)) == [1]
+    assert within_reach([over], OBJECTIVES) == []
 
 
 def test_trials_that_are_not_complete_are_never_within_reach() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion.recipe import Recipe
-from study.front import front_rows, non_dominated, write_front
+from study.front import front_records, front_rows, non_dominated, write_front
 from study.records import TrialRecord
 
 OBJECTIVES = ("fid", "size_bytes")
@@ -77,6 +78,43 @@ def test_only_complete_trials_reach_the_front(records: list[TrialRecord]) -> Non
     assert [row["trial"] for row in rows] == [2, 0]
     assert [row["rank"] for row in rows] == [1, 2]
     assert [row["size_bytes"] for row in rows] == [100, 400]
+
+
+def test_a_maximised_objective_is_better_when_it_is_larger(digit_recipe: Recipe) -> None:
+    shares = [(5.0, 0.2), (6.0, 0.9), (7.0, 0.5)]
+    records = [
+        TrialRecord(n, "complete", digit_recipe, {**fake_scores(fid, 100), "recall": recall})
+        for n, (fid, recall) in enumerate(shares)
+    ]
+    rows = front_rows(records, ("fid", "recall"))
+    assert [(row["trial"], row["recall"]) for row in rows] == [(0, 0.2), (1, 0.9)]
+    assert [row["trial"] for row in front_rows(records, ("recall",))] == [1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.booleans()), max_size=12),
+)
+def test_the_front_is_that_of_the_trials_that_keep_to_the_limits(
+    trials: list[tuple[int, int, bool]],
+) -> None:
+    records = [
+        TrialRecord(n, "complete", None, {"fid": fid, "size_bytes": size}, feasible=feasible)
+        for n, (fid, size, feasible) in enumerate(trials)
+    ]
+    kept = [record for record in records if record.feasible]
+    found = front_records(records, OBJECTIVES)
+    assert found == front_records(kept, OBJECTIVES)
+    assert bool(found) == bool(kept)
+
+
+def test_over_a_limit_and_stopped_early_trials_are_no_points(
+    tmp_path: Path, records: list[TrialRecord], trial_folders: None
+) -> None:
+    small = replace(records[2], feasible=False)
+    pruned = TrialRecord(6, "pruned", small.recipe, None, "behind")
+    rows = write_front(tmp_path, [records[0], small, pruned], OBJECTIVES)
+    assert [row["trial"] for row in rows] == [0]
+    assert (tmp_path / "front" / "front.png").stat().st_size > 0
 
 
 def test_written_front_agrees_in_all_its_forms(

@@ -16,6 +16,7 @@ from diffusion.score.digits import DIGITS_SHA256
 from diffusion.score.extractor import ExtractorChoice
 from study.context import Context
 from study.options import KEPT, build_parser, new_settings, resumed_settings
+from study.records import aims
 from study.search import main as search
 from study.settings import FORMAT_VERSION, RunSettings, save_settings
 
@@ -66,6 +67,49 @@ def test_a_run_is_the_space_as_it_is_unless_told() -> None:
     settings = new()
     assert (settings.train_images, settings.formulation, settings.rows) == (None, "edm", ())
     assert (settings.space, settings.trials, settings.extractor) == ("quick", 24, None)
+
+
+def test_a_run_reuses_stops_early_and_retries_unless_told() -> None:
+    settings = new()
+    assert (settings.reuse, settings.early_stopping, settings.sweep_front) == (True, True, False)
+    assert (settings.limits, settings.train_images_total, settings.retries) == ({}, None, 2)
+    told = new("--no-reuse", "--no-early-stopping", "--sweep-front", "--retries", "0")
+    assert (told.reuse, told.early_stopping, told.sweep_front) == (False, False, True)
+    assert told.retries == 0
+
+
+def test_named_rows_are_never_stopped_early() -> None:
+    assert not new("--space", "system-b-mini").early_stopping
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("250000", 250_000), ("500k", 500_000), ("1.5M", 1_500_000), ("2G", 2e9)]
+)
+def test_amounts_may_have_a_unit(text: str, value: float) -> None:
+    limits = new("--max", f"size_bytes={text}", "--max", "latency_ms=2.5").limits
+    assert limits == {"size_bytes": value, "latency_ms": 2.5}
+    total = new("--train-images-total", text).train_images_total
+    assert total == value
+    assert isinstance(total, int)
+
+
+def test_scores_of_either_direction_can_be_objectives() -> None:
+    names = ["fid", "size_bytes", "label_agreement", "precision", "recall"]
+    settings = new(*(word for name in names for word in ("--objective", name)))
+    assert settings.objectives == tuple(names)
+    assert aims(settings.objectives) == (
+        "minimising fid and size_bytes, maximising label_agreement, precision and recall"
+    )
+
+
+def test_a_resume_may_ask_for_more(settings: RunSettings) -> None:
+    run = replace(settings, trials=100, train_images_total=1_000_000)
+    assert resumed(run, "--trials", "200").trials == 200, "the 100 that are there count"
+    longer = resumed(run, "--train-images-total", "2M", "--retries", "0", "--sweep-front")
+    assert (longer.trials, longer.train_images_total, longer.retries) == (100, 2_000_000, 0)
+    assert longer.sweep_front
+    again = resumed(longer)
+    assert (again.train_images_total, again.retries, again.sweep_front) == (2_000_000, 0, True)
 
 
 def test_a_row_may_be_given_again_for_more() -> None:
@@ -193,6 +237,7 @@ def table_run(settings: RunSettings, tmp_path: Path) -> RunSettings:
         train_images=500,
         formulation="published",
         rows=("base", "L1 30"),
+        limits={"size_bytes": 500_000.0},
         extractor=str(tmp_path / "digits.safetensors"),
     )
 
@@ -201,6 +246,7 @@ def table_run(settings: RunSettings, tmp_path: Path) -> RunSettings:
 def test_a_resumed_run_keeps_what_makes_its_study(table_run: RunSettings, tmp_path: Path) -> None:
     same = ["--space", "system-a-ncsn", "--train-images", "500", "--formulation", "published"]
     same += ["--row", "base", "--row", "L1 30", "--extractor", str(table_run.extractor)]
+    same += ["--max", "size_bytes=0.5M"]
     for arguments in ([], same):
         again = resumed(table_run, *arguments)
         for name in KEPT:
@@ -217,7 +263,12 @@ def test_a_resumed_run_keeps_what_makes_its_study(table_run: RunSettings, tmp_pa
         (["--extractor", "/other"], "extractor is '/other', but the run has '"),
         (["--extractor", "inception"], "extractor is 'inception', but the run has '"),
         (["--objective", "macs"], "objectives is ('macs',), but the run has ('fid', 'size_bytes'"),
+        (["--objective", "fid", "--objective", "recall"], "objectives is ('fid', 'recall'), but"),
         (["--seed", "4"], "seed is 4, but the run has 3; allowed: the same"),
+        (["--max", "size_bytes=600k"], "limits is {'size_bytes': 600000.0}, but the run has {'si"),
+        (["--max", "macs=1M"], "limits is {'macs': 1000000.0}, but the run has {'size_byt"),
+        (["--no-reuse"], "reuse is False, but the run has True; allowed: the same"),
+        (["--no-early-stopping"], "early_stopping is False, but the run has True; allowed: the s"),
     ],
 )
 def test_a_resume_that_would_make_another_study_is_refused(
@@ -306,15 +357,17 @@ def test_a_run_of_an_older_format_is_refused(
     settings: RunSettings, tmp_path: Path, refused: Refused
 ) -> None:
     values = dataclasses.asdict(settings) | {"format": FORMAT_VERSION - 1}
+    values["versions"] = {"paretodiff": "0.1"}
     (tmp_path / "run.json").write_text(json.dumps(values))
     line = refused(lambda: search(["--resume", str(tmp_path)]))
-    assert f"{tmp_path / 'run.json'} has format 2; allowed: 3" in line
+    assert f"{tmp_path / 'run.json'} has format 3; allowed: 4. What another version wro" in line
+    assert line.endswith("is read by that one: paretodiff 0.1")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"space": "nope"}, "space is 'nope'; allowed: quick, mnist"),
+        ({"space": "nope"}, "space is 'nope'; allowed: quick, "),
         ({"formulation": "score_matching"}, "formulation is 'score_matching'; allowed: edm or"),
         ({"formulation": "published"}, "space 'quick' has no named rows"),
         ({"rows": ["base"]}, "space 'quick' has no named rows"),
@@ -326,6 +379,10 @@ def test_a_run_of_an_older_format_is_refused(
         ),
         ({"extractor": "/e", "inception_weights": "/w"}, "weights is '/w' with extractor '/e'"),
         ({"train_images": 0}, "train_images is 0; allowed: 1 or more"),
+        ({"limits": None}, "is not as we write it"),
+        ({"limits": {"recall": 1}}, "limit is of 'recall'; allowed: fid, "),
+        ({"limits": {"size_bytes": 0}}, "limit of size_bytes is 0; allowed: a finite number"),
+        ({"limits": {"macs": "few"}}, "limit of macs is 'few'; allowed: a finite number above 0"),
     ],
 )
 def test_settings_that_name_nothing_are_refused(
@@ -358,5 +415,5 @@ def test_backbones_lie_in_the_run_unless_a_store_is_shared(
 def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(ValueError, match=f"--store is {file}, a file; allowed: a folder"):
+    with pytest.raises(ValueError, match=f"store {file} is a file; allowed: a folder"):
         new("--store", str(file))

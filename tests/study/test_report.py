@@ -10,6 +10,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from diffusion.recipe import Recipe
+from study.live import describe
+from study.records import TrialRecord
 from study.report import print_front, print_trainings, write_report
 from study.settings import RunSettings
 
@@ -56,6 +59,47 @@ def test_the_page_shows_the_front_and_embeds_its_pictures(
         assert text in page
     assert "&lt;mnist5k&gt;" in page
     assert "<mnist5k>" not in page
+
+
+def test_what_is_not_on_the_front_is_shown_as_what_it_is(
+    tmp_path: Path, settings: RunSettings, digit_recipe: Recipe
+) -> None:
+    scores = {"fid": 12.34, "size_bytes": 600_000, "train_images": 64_000}
+    over = TrialRecord(5, "complete", digit_recipe, scores, "size_bytes 600,000 is over", 1, False)
+    rungs = {8_000: {"fid": 99.0}, 16_000: {"fid": 88.8, "size_bytes": 1_000_000}}
+    reason = "stopped early after 16,000 training images"
+    records = [
+        over,
+        TrialRecord(6, "pruned", digit_recipe, None, reason, 1, rungs=rungs),
+        TrialRecord(7, "failed", digit_recipe, None, "<boom>"),
+        TrialRecord(8, "infeasible", None, None, "groups"),
+        TrialRecord(9, "complete", digit_recipe, scores),
+        TrialRecord(10, "waiting", None),
+    ]
+    settings = replace(settings, objectives=("fid", "recall"), limits={"size_bytes": 500_000})
+    write_report(tmp_path, settings, records, [])
+    page = (tmp_path / "report.html").read_text()
+    assert "minimising fid, maximising recall; size_bytes at most 500,000;" in page
+    counts = "1 over a limit, 1 stopped early, 1 failed, 1 refused, 1 complete;"
+    assert f"trials: {counts}" in page
+    _, *lines = re.findall("<tr>(.*?)</tr>", page)
+    cells = [re.findall("<td[^>]*>(.*?)</td>", line) for line in lines]
+    model = describe(digit_recipe)
+    assert cells == [
+        ["5", model, "size_bytes 600,000 is over", "64,000", "600 kB", "12.3"],
+        ["6", model, reason, "16,000", "1 MB", "88.8"],
+        ["7", model, "&lt;boom&gt;", "-", "-", "-"],
+    ]
+
+
+def test_an_objective_that_has_no_column_gets_one(tmp_path: Path, settings: RunSettings) -> None:
+    names = ("fid", "recall", "macs")
+    row = {**ROW, "recall": 0.4321, "macs": 1_234_567}
+    write_report(tmp_path, replace(settings, objectives=names), [], [row])
+    page = (tmp_path / "report.html").read_text()
+    assert page.endswith("</html>\n")
+    assert re.findall("<th>(.*?)</th>", page)[-2:] == ["recall", "macs"]
+    assert re.findall('<td class="number">(.*?)</td>', page)[-2:] == ["0.4321", "1.23457e+06"]
 
 
 def test_a_run_without_a_front_still_has_a_page(tmp_path: Path, settings: RunSettings) -> None:

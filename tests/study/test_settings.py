@@ -13,6 +13,16 @@ from study.settings import RunSettings, exclusive, new_run_dir, save_settings
 def test_settings_round_trip_with_the_versions_that_made_them(
     tmp_path: Path, settings: RunSettings
 ) -> None:
+    settings = dataclasses.replace(
+        settings,
+        objectives=("fid", "recall"),
+        limits={"size_bytes": 500_000.0, "macs": 2e6},
+        reuse=False,
+        early_stopping=False,
+        train_images_total=2_000_000,
+        retries=0,
+        sweep_front=True,
+    )
     save_settings(tmp_path, settings)
     assert RunSettings.load(tmp_path) == settings
     written = json.loads((tmp_path / "run.json").read_text())

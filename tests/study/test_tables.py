@@ -117,6 +117,25 @@ def test_rows_stand_in_the_published_order_with_both_values(
     assert rows[0]["seconds_per_10000_images"] == pytest.approx(125)
 
 
+def test_a_row_over_a_limit_is_told_with_its_values(ncsn_settings: RunSettings) -> None:
+    over = TrialRecord(
+        0, "complete", recipe_of(ncsn_settings, "base"), scores(48.0), "too large", feasible=False
+    )
+    pruned = TrialRecord(
+        1, "pruned", recipe_of(ncsn_settings, "L1 10"), None, "stopped early after 9 images"
+    )
+    rows = table_rows(ncsn_settings, [over, pruned])
+    assert (rows[0]["state"], rows[0]["fid"]) == ("over a limit", 48.0)
+    heading, *table = cells(as_markdown(rows))
+    states = [line[heading.index("state")] for line in table]
+    assert states == [
+        "over a limit: too large",
+        "not run",
+        "stopped early after 9 images",
+        "not run",
+    ]
+
+
 def test_all_rows_are_listed_where_none_was_asked_for(ncsn_settings: RunSettings) -> None:
     rows = table_rows(replace(ncsn_settings, rows=()), [])
     assert len(rows) == 17
