@@ -19,6 +19,8 @@ VERSIONS = ("paretodiff", "torch", "numpy")
 
 # on_progress(stage, share): how far the trial is in a stage, from 0 to 1.
 StageProgress = Callable[[str, float], None]
+# on_rung(train_images, scores): what the training scores on its way; may end the trial.
+RungReport = Callable[[int, Scores], None]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class Context:
         store_dir: of the backbones, shared by all trials.
         extractor: of the features that score; None for the built-in ones.
         threads: torch's threads; recorded, since they may change the last digits.
+        reuse: whether a training feeds every trial that can use it.
+        judges: whether trainings are judged on their way.
+        on_rung: takes that judgement; None where there is none.
     """
 
     dataset: str
@@ -40,7 +45,10 @@ class Context:
     extractor: ExtractorChoice | None = None
     device: str = "cpu"
     threads: int = 1
+    reuse: bool = True
+    judges: bool = False
     on_progress: StageProgress = lambda stage, share: None
+    on_rung: RungReport | None = None
 
     @classmethod
     def of_run(cls, run_dir: Path, settings: RunSettings, data_dir: Path | None = None) -> Self:
@@ -59,6 +67,8 @@ class Context:
             extractor=settings.extractor_choice(),
             device=settings.device,
             threads=settings.threads,
+            reuse=settings.reuse,
+            judges=settings.early_stopping,
         )
 
     def references(self) -> References:

@@ -2,12 +2,14 @@
 
 import logging
 import time
-from collections import deque
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from diffusion.recipe import Recipe
 from study.records import Scores, TrialRecord
+from study.rungs import Rungs
 from study.sampler import Proposer
 
 logger = logging.getLogger(__name__)
@@ -24,8 +26,29 @@ class Watcher(Protocol):
     def on_progress(self, number: int, stage: str, share: float) -> None:
         """A running trial has done a share of a stage."""
 
-    def on_end(self, number: int, scores: Scores | None, reason: str | None) -> None:
-        """A trial is complete, or failed for a reason."""
+    def on_retry(self, number: int, reason: str) -> None:
+        """A running trial broke and is started again."""
+
+    def on_end(self, record: TrialRecord) -> None:
+        """A trial is complete, was stopped early, or failed."""
+
+    def on_extend(self, trials: int) -> None:
+        """The study goes on to so many trials."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When a study ends.
+
+    Attributes:
+        trials: finished ones to reach.
+        deadline: time after which no trial starts.
+        train_images: once so many were trained on, no trial starts.
+    """
+
+    trials: int
+    deadline: float | None = None
+    train_images: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,21 +68,47 @@ class Dispatcher:
 
     Attributes:
         ended: whether there was nothing more to hand out; false when a study was interrupted.
+        halted: why no trial can go on, for example since the disk is full; else None.
     """
 
     def __init__(
-        self, proposer: Proposer, trials: int, deadline: float | None, watcher: Watcher
+        self,
+        proposer: Proposer,
+        rungs: Rungs,
+        budget: Budget,
+        watcher: Watcher,
+        *,
+        reuse: bool = True,
+        sweep_front: bool = False,
+        retries: int = 0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """Take up where the storage's records end.
+
+        Args:
+            reuse: whether a training feeds every trial that can use it.
+            sweep_front: whether the front's backbones are swept once the trials are finished.
+            retries: how often a trial that breaks is started again.
+            clock: returns seconds, in which `budget` and records are given.
+        """
         self.ended = False
+        self.halted: str | None = None
         self._exhausted = False
         self._proposer = proposer
+        self._rungs = rungs
         self._storage = proposer.storage
-        self._trials = trials
-        self._deadline = deadline
+        self._budget = budget
         self._watcher = watcher
+        self._reuse = reuse
+        self._retries = retries
+        self._sweep_front = sweep_front
+        self._clock = clock
+        self._attempts: Counter[int] = Counter()  # that broke
         self._running: dict[int, Assignment] = {}
+        self._stops: dict[int, str] = {}  # why running trials are being stopped early
         records = self._storage.records()
         self._finished = sum(record.finished for record in records)
+        self._train_images = sum(_trained_images(record) for record in records)
         self._trained = {_trained_key(r) for r in records if r.state == "complete"}
         self._held = deque(
             (r.number, r.recipe) for r in records if r.state == "running" and r.recipe is not None
@@ -67,12 +116,14 @@ class Dispatcher:
 
     def next(self) -> Assignment | None:
         """Hand out a trial, or None; then `ended` tells whether asking again is of use."""
+        if self._sweep_front and not self._running and self._finished >= self._budget.trials:
+            self._begin_sweep()
         chosen = None if self._is_spent() else self._take_held() or self._take_new()
         if chosen is None:
-            self.ended = not self._running
+            self.ended = not self._running and self.halted is None
             return None
         number, recipe = chosen
-        self._running[number] = Assignment(number, recipe, time.time())
+        self._running[number] = Assignment(number, recipe, self._clock())
         self._watcher.on_start(number, recipe)
         return self._running[number]
 
@@ -80,39 +131,95 @@ class Dispatcher:
         """Pass a running trial's progress on."""
         self._watcher.on_progress(number, stage, share)
 
+    def judge(self, number: int, train_images: int, scores: Scores) -> bool:
+        """Keep what a running trial's training scored on its way; return whether it may go on."""
+        key = self._running[number].recipe.backbone_key
+        self._storage.keep_rung(number, train_images, scores)
+        self._rungs.add(key, train_images, scores)
+        if self._rungs.may_go_on(key, train_images):
+            return True
+        self._stops[number] = self._rungs.stop(key, train_images)
+        return False
+
     def end(self, number: int, scores: Scores | None, reason: str | None) -> None:
         """Record a trial's scores, or why it has none."""
-        wall_seconds = round(time.time() - self._running.pop(number).start, 3)
+        wall_seconds = round(self._clock() - self._running.pop(number).start, 3)
         if scores is not None:
             self._storage.complete(number, scores, wall_seconds)
+        elif number in self._stops:
+            self._storage.prune(number, self._stops.pop(number), wall_seconds)
         else:
             self._storage.fail(number, reason or "unknown", wall_seconds)
-        self._finished += 1
         record = self._storage.record(number)
-        if record.state == "complete":
+        self._finished += 1
+        self._train_images += _trained_images(record)
+        if record.state == "complete" and record.recipe is not None:
             self._trained.add(_trained_key(record))
-        self._watcher.on_end(number, record.scores, record.reason)
+            self._rungs.finish(record.recipe.backbone_key)
+        self._watcher.on_end(record)
 
-    def abandon(self, number: int) -> None:
-        """Let go of a trial that was cut off; it stays running in the storage."""
+    def break_off(self, number: int, reason: str) -> None:
+        """Put a trial that broke in line again, or record that it failed once too often."""
+        self._attempts[number] += 1
+        if self._attempts[number] > self._retries:
+            self.end(number, None, reason)
+            return
+        self._held.appendleft((number, self._running.pop(number).recipe))
+        self._watcher.on_retry(number, reason)
+
+    def abandon(self, number: int, halt: str | None = None) -> None:
+        """Let go of a trial that was cut off; it stays running in the storage.
+
+        Args:
+            halt: why no other trial can go on either.
+        """
         del self._running[number]
+        self._stops.pop(number, None)
+        self.halted = self.halted or halt
+
+    def is_stopped(self, number: int) -> bool:
+        """Whether a running trial was judged to be stopped early."""
+        return number in self._stops
+
+    def _begin_sweep(self) -> None:
+        self._sweep_front = False
+        trials = self._finished + self._proposer.enqueue_sweep()
+        self._budget = replace(self._budget, trials=trials)
+        self._watcher.on_extend(trials)
 
     def _is_spent(self) -> bool:
-        late = self._deadline is not None and time.time() >= self._deadline
-        return late or self._finished + len(self._running) >= self._trials
+        deadline, most = self._budget.deadline, self._budget.train_images
+        return (
+            self.halted is not None
+            or self._finished + len(self._running) >= self._budget.trials
+            or (deadline is not None and self._clock() >= deadline)
+            or (most is not None and self._train_images + self._training_images() >= most)
+        )
+
+    def _training_images(self) -> int:
+        """Return how many images running trials have to train on, whatever they have done."""
+        return sum(
+            running.recipe.training.train_images
+            for running in self._running.values()
+            if not self._is_trained(running.recipe)
+        )
 
     def _take_held(self) -> tuple[int, Recipe] | None:
-        for position, (number, recipe) in enumerate(self._held):
-            if not self._in_training(recipe):
-                del self._held[position]
-                return number, recipe
+        for number, recipe in tuple(self._held):
+            if self._in_training(recipe):
+                continue
+            self._held.remove((number, recipe))
+            if reason := self._rungs.refusal(recipe):
+                self._storage.withdraw(number, reason)
+                continue
+            return number, recipe
         return None
 
     def _take_new(self) -> tuple[int, Recipe] | None:
         while (
             not self._exhausted
             and len(self._held) < MOST_HELD
-            and len(self._running) + len(self._held) + self._finished < self._trials
+            and len(self._running) + len(self._held) + self._finished < self._budget.trials
         ):
             proposal = self._proposer.propose()
             if proposal is None:
@@ -125,12 +232,25 @@ class Dispatcher:
         return None
 
     def _in_training(self, recipe: Recipe) -> bool:
-        key = (recipe.backbone_key, recipe.training.train_images)
-        return key not in self._trained and any(
-            recipe.backbone_key == other.recipe.backbone_key for other in self._running.values()
+        return (
+            self._reuse
+            and not self._is_trained(recipe)
+            and any(
+                recipe.backbone_key == other.recipe.backbone_key
+                for other in self._running.values()
+            )
         )
+
+    def _is_trained(self, recipe: Recipe) -> bool:
+        return self._reuse and (recipe.backbone_key, recipe.training.train_images) in self._trained
 
 
 def _trained_key(record: TrialRecord) -> tuple[str, int] | None:
     recipe = record.recipe
     return None if recipe is None else (recipe.backbone_key, recipe.training.train_images)
+
+
+def _trained_images(record: TrialRecord) -> int:
+    """Return how many images an ended trial was trained on, as far as it could say."""
+    scores = record.scores or record.rungs.get(max(record.rungs, default=0)) or {}
+    return int(scores.get("trained_images", 0))

@@ -1,6 +1,7 @@
 """What a person sees while a study runs: a live table, or plain lines when it is no terminal."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,8 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from diffusion.recipe import Recipe
-from study.records import Scores, TrialRecord
+from study.records import DEFAULT_OBJECTIVES, Scores, TrialRecord, cost
 from study.units import format_bytes, format_seconds
+
+TITLES = {"fid": "best FID", "size_bytes": "smallest"}  # others: best NAME
 
 
 @dataclass
@@ -34,6 +37,7 @@ class LiveView:
         trials: how many finished trials end the study.
         records: of the trials that there are already.
         seconds_left: of the time budget, where there is one.
+        objectives: names of the scores whose best trials are shown.
     """
 
     def __init__(
@@ -42,21 +46,21 @@ class LiveView:
         trials: int,
         records: Sequence[TrialRecord] = (),
         seconds_left: float | None = None,
+        objectives: tuple[str, ...] = DEFAULT_OBJECTIVES,
     ) -> None:
         self._console = console
         self._trials = trials
         self._finished = sum(record.finished for record in records)
-        self._failed = sum(record.state == "failed" for record in records)
+        self._counts = Counter(record.outcome for record in records)
         self._ended_here = 0
         self._start = time.time()
         self._seconds_left = seconds_left
         self._running: dict[int, RunningTrial] = {}
-        self._best: tuple[int, Scores] | None = None
-        self._smallest: tuple[int, Scores] | None = None
+        self._objectives = objectives
+        self._best: dict[str, tuple[int, Scores]] = {}
         self._live: Live | None = None
         for record in records:
-            if record.state == "complete" and record.scores is not None:
-                self._keep(record.number, record.scores)
+            self._keep(record)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -86,28 +90,51 @@ class LiveView:
             self._running[number].stage = stage
             self._running[number].share = share
 
-    def on_end(self, number: int, scores: Scores | None, reason: str | None) -> None:
-        """A trial is complete, or failed for a reason."""
-        self._running.pop(number, None)
+    def on_retry(self, number: int, reason: str) -> None:
+        """A running trial broke and is started again."""
+        self._line(f"trial {number} broke ({reason}) and starts again", alarming=True)
+
+    def on_end(self, record: TrialRecord) -> None:
+        """A trial is complete, was stopped early, or failed."""
+        self._running.pop(record.number, None)
         self._finished += 1
         self._ended_here += 1
-        if scores is None or reason is not None:
-            self._failed += 1
-            outcome = f"failed: {reason}"
+        self._counts[record.outcome] += 1
+        self._keep(record)
+        if record.scores is None:
+            failed = "failed: " if record.state == "failed" else ""
+            parts = [f"{failed}{record.reason}"]
         else:
-            self._keep(number, scores)
-            outcome = f"FID {scores['fid']:.1f}, {format_bytes(scores['size_bytes'])}"
-        self._line(f"trial {number} {outcome} ({self._progress()})", failed=scores is None)
+            parts = [self._figures(record.scores)]
+            if not record.feasible:
+                parts.append(record.reason or record.outcome)
+        line = f"trial {record.number} {', '.join(parts)} ({self._progress()})"
+        self._line(line, alarming=record.state == "failed")
 
-    def _keep(self, number: int, scores: Scores) -> None:
-        if self._best is None or scores["fid"] < self._best[1]["fid"]:
-            self._best = (number, scores)
-        if self._smallest is None or scores["size_bytes"] < self._smallest[1]["size_bytes"]:
-            self._smallest = (number, scores)
+    def on_extend(self, trials: int) -> None:
+        """The study goes on to so many trials."""
+        self._trials = trials
+        self._line(f"the front's backbones are swept, up to {trials} trials")
 
-    def _line(self, text: str, *, failed: bool = False) -> None:
-        """Write a line where there is no live table; failures always."""
-        if self._live is None or failed:
+    def _keep(self, record: TrialRecord) -> None:
+        """Keep a trial where it is the best so far in an objective."""
+        scores = record.scores
+        if scores is None or not record.feasible:
+            return
+        for name in self._objectives:
+            kept = self._best.get(name)
+            if kept is None or cost(name, scores[name]) < cost(name, kept[1][name]):
+                self._best[name] = (record.number, scores)
+
+    def _figures(self, scores: Scores) -> str:
+        """Write a trial's FID and size, and what else is an objective."""
+        others = [n for n in self._objectives if n not in DEFAULT_OBJECTIVES]
+        parts = [f"FID {scores['fid']:.1f}", format_bytes(scores["size_bytes"])]
+        return ", ".join([*parts, *(f"{name} {scores[name]:,.3g}" for name in others)])
+
+    def _line(self, text: str, *, alarming: bool = False) -> None:
+        """Write a line where there is no live table; what went wrong always."""
+        if self._live is None or alarming:
             self._console.print(Text(text), soft_wrap=True)
 
     def _progress(self) -> str:
@@ -137,15 +164,15 @@ class LiveView:
             stage = f"{trial.stage} {trial.share:.0%}"
             seconds = format_seconds(time.time() - trial.start)
             table.add_row(str(number), describe(trial.recipe), stage, seconds)
-        lines = [
-            f"{len(self._running)} running, {self._progress()}, {self._failed} failed, "
-            f"{format_seconds(time.time() - self._start)} so far"
-        ]
-        for title, kept in (("best FID", self._best), ("smallest", self._smallest)):
-            if kept is not None:
-                number, scores = kept
-                size = format_bytes(scores["size_bytes"])
-                lines.append(f"{title}: trial {number}, FID {scores['fid']:.1f}, {size}")
+        counts = [f"{len(self._running)} running", self._progress()]
+        for outcome in ("stopped early", "over a limit"):
+            if self._counts[outcome]:
+                counts.append(f"{self._counts[outcome]} {outcome}")
+        counts.append(f"{self._counts['failed']} failed")
+        lines = [f"{', '.join(counts)}, {format_seconds(time.time() - self._start)} so far"]
+        for name, (number, scores) in self._best.items():
+            title = TITLES.get(name, f"best {name}")
+            lines.append(f"{title}: trial {number}, {self._figures(scores)}")
         return Group(table, *map(Text, lines))
 
 

@@ -16,23 +16,28 @@ from pathlib import Path
 
 from rich.console import Console
 
-from diffusion.recipe import DataConfig
+from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from study import cli, scoring, trial
 from study.context import Context
-from study.dispatch import Dispatcher
+from study.dispatch import Budget, Dispatcher
+from study.feasibility import excess
 from study.front import Row, write_front
 from study.live import LiveView
 from study.options import DEFAULT_SPACE, build_parser, new_settings, resumed_settings
+from study.records import aims
 from study.report import print_front, write_report
 from study.rescoring import SHORT_PLAN, SHORT_SECONDS, verify_briefly
+from study.rungs import Rungs
 from study.sampler import Proposer
 from study.settings import JOURNAL_NAME, RunSettings, exclusive, new_run_dir, save_settings
 from study.storage import StudyStorage
-from study.tuning import Evaluate, Resources, ray_session, resolve_resources, run_trials
+from study.stores import open_store
+from study.tuning import Resources, ray_session, resolve_resources, run_trials
 from study.units import format_seconds
 from study.verification import Verification, verified_records
 from study.verifier import Rescore, RescoreLatency, Verifier
+from study.worker import Evaluate
 
 
 def main(
@@ -64,8 +69,11 @@ def main(
         run_dir.mkdir(parents=True, exist_ok=True)
         with exclusive(run_dir):
             start, console = time.time(), Console()
+            if resumed is None:
+                save_settings(run_dir, settings)
+            storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
+            open_store(Context.of_run(run_dir, settings).store_dir)
             save_settings(run_dir, settings)
-            storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives)
             ended = _search(run_dir, settings, resources, storage, evaluate, console)
             if ended and not given.no_verify:
                 verifier = Verifier(
@@ -86,19 +94,44 @@ def _search(
     console: Console,
 ) -> bool:
     """Run the trials that are missing; return whether nothing cut them off."""
-    finished = sum(record.finished for record in storage.records())
-    _introduce(console, run_dir, settings, finished)
-    data = DataConfig.from_dict(settings.data)
-    proposer = Proposer(settings.load_space(), data, storage, settings.seed)
-    budget = settings.time_budget_seconds
-    view = LiveView(console, settings.trials, storage.records(), budget)
-    deadline = None if budget is None else time.time() + budget
-    dispatcher = Dispatcher(proposer, settings.trials, deadline, view)
+    records = storage.records()
+    _introduce(console, run_dir, settings, sum(record.finished for record in records))
+    rungs = Rungs(settings.objectives, records)
+
+    def refusal(recipe: Recipe) -> str | None:
+        return rungs.refusal(recipe) or excess(recipe, settings.limits)
+
+    proposer = Proposer(
+        settings.load_space(),
+        DataConfig.from_dict(settings.data),
+        storage,
+        settings.seed,
+        reuse=settings.reuse,
+        refusal=refusal,
+    )
+    seconds = settings.time_budget_seconds
+    budget = Budget(
+        settings.trials,
+        None if seconds is None else time.time() + seconds,
+        settings.train_images_total,
+    )
+    view = LiveView(console, settings.trials, records, seconds, settings.objectives)
+    dispatcher = Dispatcher(
+        proposer,
+        rungs,
+        budget,
+        view,
+        reuse=settings.reuse,
+        sweep_front=settings.sweep_front,
+        retries=settings.retries,
+    )
     scratch_dir = run_dir / ".tune"
+    context = Context.of_run(run_dir, settings)
     try:
         with view:
-            context = Context.of_run(run_dir, settings)
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
+        if dispatcher.halted:
+            raise OSError(dispatcher.halted)
     except OSError as error:
         raise OSError(f"{error}; mend that, then go on with --resume {run_dir}") from error
     finally:
@@ -114,7 +147,7 @@ def _introduce(console: Console, run_dir: Path, settings: RunSettings, finished:
     console.print(
         f"run      {run_dir}\n"
         f"study    {settings.space} space, {settings.dataset}, {settings.trials} trials "
-        f"({finished} finished), minimising {' and '.join(settings.objectives)}\n"
+        f"({finished} finished), {aims(settings.objectives)}\n"
         f"workers  {settings.concurrent_trials} at once {where}, {each} each",
         soft_wrap=True,
         highlight=False,
@@ -151,7 +184,9 @@ def _finish(
         console.print(f"interrupted; go on with: {resume}", soft_wrap=True, highlight=False)
         return cli.INTERRUPTED_STATUS
     if not rows:
-        console.print("no trial is complete, so there is no front")
+        complete = any(record.state == "complete" for record in records)
+        why = "keeps to the limits" if complete else "is complete"
+        console.print(f"no trial {why}, so there is no front")
         return 1
     return 0
 

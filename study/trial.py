@@ -23,6 +23,8 @@ from study.context import Context
 from study.files import write_json
 from study.pictures import save_grid
 from study.records import Scores
+from study.rung_scores import score_rung
+from study.rungs import latest_rung
 from study.scoring import draw_and_score
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
@@ -63,6 +65,7 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
         "macs": count_macs(model.network, recipe.data),
         **drawing.scores,
         "train_images": recipe.training.train_images,
+        "trained_images": backbone.trained_images + recipe.compression.finetune_images,
         "train_seconds": backbone.train_seconds,
         "train_ms_per_epoch": 1000 * backbone.train_seconds / epochs,
         **context.conditions(),
@@ -78,10 +81,22 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
 def _obtain_backbone(
     recipe: Recipe, context: Context, dataset: ImageDataset, device: torch.device
 ) -> Backbone:
-    def on_progress(images: int) -> None:
-        context.on_progress("train", images / recipe.training.train_images)
+    """Train on or reuse; a training is scored at each rung, which may be where it ends."""
+    store = BackboneStore(context.store_dir)
+    begin = judged = -1
 
-    return BackboneStore(context.store_dir).obtain(recipe, dataset, device, on_progress)
+    def on_progress(images_seen: int) -> None:
+        nonlocal begin, judged
+        context.on_progress("train", images_seen / recipe.training.train_images)
+        begin = images_seen if begin < 0 else begin
+        rung = latest_rung(recipe, images_seen)
+        if context.on_rung is None or rung <= max(judged, 0):
+            return
+        judged = rung
+        if scores := score_rung(recipe, rung, store, context):
+            context.on_rung(rung, {**scores, "trained_images": max(rung - begin, 0)})
+
+    return store.obtain(recipe, dataset, device, on_progress)
 
 
 def _fine_tune(

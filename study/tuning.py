@@ -8,11 +8,8 @@ missing.
 import json
 import logging
 import os
-import time
-import traceback
-from collections.abc import Callable
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,8 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+# Where Ray's own processes are gone, the driver ends after so long; the study can be resumed.
+os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "20")
 
 import ray
 from ray import tune
@@ -29,12 +28,10 @@ from ray.tune.search import Searcher
 from diffusion.recipe import Recipe
 from study.context import Context
 from study.dispatch import Dispatcher
-from study.records import Scores
+from study.scheduler import ParetoScheduler
+from study.worker import Evaluate, run_trial
 
-WORKER_DEATHS_ALLOWED = 1  # A trial whose process dies is started once more.
-REPORT_EVERY_SECONDS = 1.0
-
-Evaluate = Callable[[Recipe, Context], Scores]
+PROCESS_DIED = "its worker process died"
 
 
 @dataclass(frozen=True)
@@ -109,6 +106,7 @@ class StudySearcher(Searcher):
         super().__init__()
         self._dispatcher = dispatcher
         self._numbers: dict[str, int] = {}
+        self._reasons: dict[str, str] = {}  # of trials about to break
         self._most_at_once = 1
 
     def suggest(self, trial_id: str) -> Any:
@@ -117,29 +115,38 @@ class StudySearcher(Searcher):
             return None
         assignment = self._dispatcher.next()
         if assignment is None:
-            return Searcher.FINISHED if self._dispatcher.ended else None
+            over = self._dispatcher.ended or self._dispatcher.halted
+            return Searcher.FINISHED if over else None
         self._numbers[trial_id] = assignment.number
         recipe = json.dumps(assignment.recipe.to_dict())
         return {"number": assignment.number, "recipe": recipe}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass a running trial's progress on."""
-        if trial_id in self._numbers and "stage" in result:
-            self._dispatcher.progress(self._numbers[trial_id], result["stage"], result["share"])
+        number = self._numbers.get(trial_id)
+        if number is None:
+            return
+        if "stage" in result:
+            self._dispatcher.progress(number, result["stage"], result["share"])
+        elif "attempt" in result:
+            self._reasons[trial_id] = result["attempt"]
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Pass on how a trial ended."""
         number, result = self._numbers.pop(trial_id), result or {}
+        reason = self._reasons.pop(trial_id, PROCESS_DIED)
         if "scores" in result:
             self._dispatcher.end(number, json.loads(result["scores"]), None)
         elif "reason" in result:
             self._dispatcher.end(number, None, result["reason"])
         elif error:
-            self._dispatcher.end(number, None, "its worker process died")
+            self._dispatcher.break_off(number, reason)
+        elif "rung" in result and self._dispatcher.is_stopped(number):
+            self._dispatcher.end(number, None, None)
         else:  # cut off before it ended
-            self._dispatcher.abandon(number)
+            self._dispatcher.abandon(number, result.get("halt"))
 
     def save(self, checkpoint_path: str) -> None:
         """Write which trials run, for a person to read; nothing is restored from it."""
@@ -173,10 +180,13 @@ def run_trials(
         tune.with_parameters(_run_trial, evaluate=evaluate, context=context),
         {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
     )
+    # It would only list the failed trials once more, as an error of its own.
+    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=StudySearcher(dispatcher),
+            scheduler=ParetoScheduler(dispatcher),
             num_samples=-1,
             max_concurrent_trials=resources.concurrent_trials,
             reuse_actors=True,
@@ -186,7 +196,8 @@ def run_trials(
         run_config=tune.RunConfig(
             name="tune",
             storage_path=str(scratch_dir),
-            failure_config=tune.FailureConfig(max_failures=WORKER_DEATHS_ALLOWED),
+            # Tune itself would not start a trial again whose worker died before it began.
+            failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
     )
@@ -194,29 +205,9 @@ def run_trials(
 
 
 def _trial_name(trial: Any) -> str:
-    return f"{trial.config['number']}"
+    return f"{trial.config['number']}-{trial.trial_id}"  # each attempt has an id of its own
 
 
 def _run_trial(config: dict[str, Any], evaluate: Evaluate, context: Context) -> None:
-    """Evaluate one recipe in a worker; an error becomes the trial's reason and log."""
-    last_report = 0.0
-
-    def report_progress(stage: str, share: float) -> None:
-        nonlocal last_report
-        if time.monotonic() - last_report >= REPORT_EVERY_SECONDS:
-            last_report = time.monotonic()
-            tune.report({"stage": stage, "share": share})
-
-    trial_dir = context.trial_dir / str(config["number"])
     recipe = Recipe.from_dict(json.loads(config["recipe"]))
-    try:
-        scores = evaluate(
-            recipe, replace(context, trial_dir=trial_dir, on_progress=report_progress)
-        )
-    except Exception as error:  # the one place that turns an error into a recorded failure
-        with suppress(OSError):  # a full disk must not hide the reason
-            trial_dir.mkdir(parents=True, exist_ok=True)
-            (trial_dir / "log.txt").write_text(traceback.format_exc())
-        tune.report({"reason": f"{type(error).__name__}: {error}"})
-    else:
-        tune.report({"scores": json.dumps(scores)})
+    run_trial(config["number"], recipe, evaluate, context, tune.report)

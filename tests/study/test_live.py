@@ -1,6 +1,8 @@
 """What a person reads: lines that carry the facts, in a terminal and outside one."""
 
 import io
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -19,14 +21,19 @@ def view(recipe: Recipe, terminal: bool, trials: int = 4) -> tuple[LiveView, io.
     return LiveView(console, trials, [old, TrialRecord(9, "running", recipe)]), out
 
 
+def complete(number: int, recipe: Recipe, fid: float, size: int, **others: Any) -> TrialRecord:
+    scores = {"fid": fid, "size_bytes": size, **others}
+    return TrialRecord(number, "complete", recipe, scores)
+
+
 def test_lines_outside_a_terminal_tell_starts_ends_and_failures(digit_recipe: Recipe) -> None:
     live, out = view(digit_recipe, terminal=False)
     with live:
         live.on_start(7, digit_recipe)
         live.on_progress(7, "train", 0.5)
-        live.on_end(7, {"fid": 12.34, "size_bytes": 98_765}, None)
+        live.on_end(complete(7, digit_recipe, 12.34, 98_765))
         live.on_start(8, digit_recipe)
-        live.on_end(8, None, "diverged at step 3")
+        live.on_end(TrialRecord(8, "failed", digit_recipe, None, "diverged at step 3"))
     lines = out.getvalue().splitlines()
     assert lines[0] == f"trial 7 starts: {describe(digit_recipe)}"
     assert lines[1].startswith("trial 7 FID 12.3, 98.8 kB (2 of 4 finished, about ")
@@ -40,9 +47,9 @@ def test_a_terminal_shows_running_finished_failed_best_and_time_left(
     live, out = view(digit_recipe, terminal=True)
     with live:
         live.on_start(1, digit_recipe)
-        live.on_end(1, {"fid": 30.0, "size_bytes": 2_000_000}, None)
+        live.on_end(complete(1, digit_recipe, 30.0, 2_000_000))
         live.on_start(2, digit_recipe)
-        live.on_end(2, {"fid": 50.0, "size_bytes": 1_000}, None)
+        live.on_end(complete(2, digit_recipe, 50.0, 1_000))
         live.on_start(3, digit_recipe)
         live.on_progress(3, "generate", 0.25)
     text = out.getvalue()
@@ -51,6 +58,41 @@ def test_a_terminal_shows_running_finished_failed_best_and_time_left(
     assert "0 failed" in text
     assert "best FID: trial 1, FID 30.0, 2 MB" in text
     assert "smallest: trial 2, FID 50.0, 1 kB" in text
+
+
+def test_what_was_stopped_or_is_over_a_limit_is_told_as_that_and_is_never_the_best(
+    digit_recipe: Recipe,
+) -> None:
+    over = replace(complete(2, digit_recipe, 1.0, 10), feasible=False, reason="macs 9 is over 5")
+    pruned = TrialRecord(1, "pruned", digit_recipe, None, "stopped early after 9 images")
+    live, out = view(digit_recipe, terminal=False)
+    with live:
+        live.on_end(pruned)
+        live.on_end(over)
+        live.on_retry(3, "boom")
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith("trial 1 stopped early after 9 images (2 of 4 finished")
+    assert lines[1].startswith("trial 2 FID 1.0, 10 B, macs 9 is over 5 (3 of 4 finished")
+    assert lines[2] == "trial 3 broke (boom) and starts again"
+    live, out = view(digit_recipe, terminal=True)
+    with live:
+        live.on_end(pruned)
+        live.on_end(over)
+    text = " ".join(out.getvalue().split())
+    assert "1 stopped early, 1 over a limit, 0 failed" in text
+    assert "best FID: trial 0, FID 40.0, 3 MB" in out.getvalue()
+
+
+def test_the_best_of_a_maximised_objective_is_the_largest(digit_recipe: Recipe) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80)
+    records = [
+        complete(n, digit_recipe, 5.0, 100, recall=r) for n, r in enumerate((0.2, 0.7, 0.5))
+    ]
+    with LiveView(console, 9, records, objectives=("fid", "recall")):
+        pass
+    assert "best recall: trial 1, FID 5.0, 100 B, recall 0.7" in out.getvalue()
+    assert "best FID: trial 0" in out.getvalue()
 
 
 def test_a_resumed_study_shows_the_best_of_before(digit_recipe: Recipe) -> None:

@@ -1,6 +1,8 @@
 """The journal: states and reasons as they are, and a torn line never costs a study."""
 
 import math
+import os
+import tempfile
 from pathlib import Path
 
 import optuna
@@ -9,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion.recipe import Recipe
-from study.storage import StudyStorage, cut_torn_line
+from study.journal import mend_journal
+from study.storage import StudyStorage, read_records
 
 OBJECTIVES = ("fid", "size_bytes")
 
@@ -103,18 +106,35 @@ def test_enqueued_rows_are_asked_first_and_never_twice(storage: StudyStorage) ->
     assert len(storage.frozen_trials()) == 3
 
 
-@given(st.lists(st.binary(max_size=20).filter(lambda line: b"\n" not in line)), st.binary())
+@given(
+    st.lists(st.integers(0, 9), max_size=5), st.integers(0, 40), st.binary(max_size=9), st.data()
+)
 @settings(deadline=None)
-def test_only_a_line_without_its_end_is_cut(lines: list[bytes], torn: bytes) -> None:
-    torn = torn.replace(b"\n", b"")
-    whole = b"".join(line + b"\n" for line in lines)
-    path = Path(f"/tmp/torn-{id(lines)}")
-    try:
-        path.write_bytes(whole + torn)
-        cut_torn_line(path)
+def test_only_a_line_without_its_end_is_cut(
+    codes: list[int], torn: int, noise: bytes, data: st.DataObject
+) -> None:
+    whole = b"".join(b'{"op_code":%d}\n' % code for code in codes)
+    rest = b'{"op_code":10,"worker_id":"a"}'[:torn]
+    if whole:  # a block that was never written may read as anything
+        rest = data.draw(st.sampled_from([rest, noise.replace(b"\n", b"")]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "study.journal"
+        path.write_bytes(whole + rest)
+        mend_journal(path)
         assert path.read_bytes() == whole
-    finally:
-        path.unlink()
+
+
+@given(st.binary(max_size=60))
+@settings(deadline=None)
+def test_a_file_that_is_no_journal_keeps_every_byte(content: bytes) -> None:
+    content = b"\x00" + content
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "study.journal"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="is no journal of a study"):
+            StudyStorage(path, OBJECTIVES)
+        assert path.read_bytes() == content
+        assert os.listdir(folder) == ["study.journal"]
 
 
 def test_a_journal_torn_anywhere_in_its_last_line_goes_on(
@@ -135,6 +155,69 @@ def test_a_journal_torn_anywhere_in_its_last_line_goes_on(
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "study.journal"
-    path.write_text("this is not\na journal\n")
-    with pytest.raises(ValueError, match=f"journal {path} cannot be read"):
+    path.write_text("this is not\na journal")
+    with pytest.raises(
+        ValueError, match=f"{path} is no journal of a study: it begins with b'this"
+    ):
         StudyStorage(path, OBJECTIVES)
+    assert path.read_text() == "this is not\na journal"
+
+
+def damaged(content: bytes, line: int, by: bytes) -> bytes:
+    lines = content.splitlines(keepends=True)
+    return b"".join([*lines[: line - 1], by + b"\n", *lines[line:]])
+
+
+@pytest.mark.parametrize("by", [b"garbage", b"\xff\x00", b"[]", b"", b"{}"])
+@pytest.mark.parametrize("line", [2, 4, -1])
+def test_a_damaged_line_is_named_and_nothing_is_changed(
+    tmp_path: Path, digit_recipe: Recipe, line: int, by: bytes
+) -> None:
+    path = tmp_path / "study.journal"
+    storage = StudyStorage(path, OBJECTIVES)
+    storage.complete(start(storage, digit_recipe), {"fid": 1.0, "size_bytes": 2}, 3.0)
+    content = path.read_bytes()
+    line = line if line > 0 else content.count(b"\n")
+    content = damaged(content, line, by)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"journal {path} .* in line {line}"):
+        StudyStorage(path, OBJECTIVES)
+    assert path.read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == ["study.journal"]
+
+
+def test_a_reader_names_the_journal_itself(tmp_path: Path) -> None:
+    path = tmp_path / "study.journal"
+    path.write_bytes(b"\x00")
+    with pytest.raises(ValueError, match=f"^{path} is no journal"):
+        read_records(path, OBJECTIVES)
+
+
+def test_directions_limits_and_early_stops_are_kept(tmp_path: Path, digit_recipe: Recipe) -> None:
+    path, names, limits = tmp_path / "study.journal", ("fid", "recall"), {"size_bytes": 100.0}
+    storage = StudyStorage(path, names, limits)
+    numbers = [start(storage, digit_recipe) for _ in range(3)]
+    for number, size in zip(numbers[:2], (100, 101), strict=True):
+        storage.complete(number, {"fid": 2.0, "recall": 0.5, "size_bytes": size}, 1.0)
+    storage.keep_rung(numbers[2], 16, {"fid": 9.0})
+    storage.prune(numbers[2], "behind", 1.0)
+    again = StudyStorage(path, names)
+    assert again.limits == limits
+    kept, over, pruned = again.records()
+    assert (kept.feasible, over.feasible) == (True, False)
+    assert over.outcome == "over a limit"
+    assert (pruned.state, pruned.reason, pruned.rungs) == ("pruned", "behind", {16: {"fid": 9.0}})
+    assert all(record.finished for record in again.records())
+    directions = [direction.name for direction in again._study.directions]
+    assert directions == ["MINIMIZE", "MAXIMIZE"]
+    with pytest.raises(ValueError, match=r"limits are .*200.*, but the study has .*100"):
+        StudyStorage(path, names, {"size_bytes": 200.0})
+
+
+def test_a_limited_score_that_is_not_finite_is_a_failure(
+    tmp_path: Path, digit_recipe: Recipe
+) -> None:
+    storage = StudyStorage(tmp_path / "study.journal", ("fid",), {"latency_ms": 5.0})
+    number = start(storage, digit_recipe)
+    storage.complete(number, {"fid": 1.0, "latency_ms": math.nan}, 1.0)
+    assert storage.record(number).reason == "latency_ms is nan; allowed: a finite number"

@@ -1,0 +1,106 @@
+"""What a worker process does with one trial: evaluate it, and report how that ended.
+
+Knows nothing of Ray. Reports are plain dictionaries: {"stage", "share"} on the way, {"rung",
+"rung_scores"} at a rung, and at the end one of {"scores"}, {"reason"} for a failure that would
+only repeat itself, {"attempt"} before the error of one that may not, {"halt"} when nothing can be
+written any more.
+"""
+
+import errno
+import json
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffusion.recipe import Recipe
+from study.context import Context
+from study.records import Scores
+
+REPORT_EVERY_SECONDS = 1.0
+# A full disk is the whole study's trouble, not the trial's.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+Evaluate = Callable[[Recipe, Context], Scores]
+Report = Callable[[dict[str, Any]], None]
+
+
+def run_trial(
+    number: int, recipe: Recipe, evaluate: Evaluate, context: Context, report: Report
+) -> None:
+    """Evaluate a recipe and report how it ended.
+
+    Args:
+        number: of the trial; its folder's name.
+        context: of the run; its trial_dir holds all trials' folders.
+        report: may not return, when the trial is stopped early.
+
+    Raises:
+        Exception: the trial broke in a way that another attempt may mend.
+    """
+    trial_dir = context.trial_dir / str(number)
+    context = replace(
+        context,
+        trial_dir=trial_dir,
+        store_dir=context.store_dir if context.reuse else context.store_dir / str(number),
+        on_progress=_seldom(report),
+        on_rung=_rung_report(report) if context.judges else None,
+    )
+    try:
+        scores = evaluate(recipe, context)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            report({"halt": describe(error)})
+            return
+        _write_log(trial_dir)
+        if isinstance(error, ValueError):  # the recipe's own: it diverged, or cannot be built
+            report({"reason": describe(error)})
+            return
+        report({"attempt": describe(error)})
+        raise
+    report({"scores": json.dumps(scores)})
+
+
+def describe(error: Exception) -> str:
+    """Return the reason that an error is recorded as."""
+    kind = "OutOfMemory" if is_out_of_memory(error) else type(error).__name__
+    return f"{kind}: {error}"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine or of a GPU."""
+    # On the CPU torch raises a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def _seldom(report: Report) -> Callable[[str, float], None]:
+    """Return a report of progress that is made once a second."""
+    last_report = 0.0
+
+    def report_progress(stage: str, share: float) -> None:
+        nonlocal last_report
+        if time.monotonic() - last_report >= REPORT_EVERY_SECONDS:
+            last_report = time.monotonic()
+            report({"stage": stage, "share": share})
+
+    return report_progress
+
+
+def _rung_report(report: Report) -> Callable[[int, Scores], None]:
+    def report_rung(train_images: int, scores: Scores) -> None:
+        report({"rung": train_images, "rung_scores": json.dumps(scores)})
+
+    return report_rung
+
+
+def _write_log(trial_dir: Path) -> None:
+    with suppress(OSError):  # must not hide the reason
+        trial_dir.mkdir(parents=True, exist_ok=True)
+        (trial_dir / "log.txt").write_text(traceback.format_exc())
