@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from search_spaces import mnist, quick, system_a, system_b
+from search_spaces import mnist, quick, quick_grid, system_a, system_b
 from search_spaces.space import SearchSpace, SpaceOptions
 
 SPACES: dict[str, Callable[[SpaceOptions], SearchSpace]] = {
     "quick": quick.SPACE.with_options,
+    "quick-grid": quick_grid.SPACE.with_options,
     "mnist": mnist.SPACE.with_options,
     "system-a-ncsn": system_a.ncsn,
     "system-a-ddpm": system_a.ddpm,

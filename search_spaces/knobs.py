@@ -1,6 +1,7 @@
 """Knobs that search spaces share: each draws one part of a recipe from an Optuna trial."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import optuna
@@ -17,6 +18,12 @@ from diffusion.recipe import (
 from search_spaces.space import Value
 
 TRACKS: tuple[Track, ...] = ("none", "short", "mid", "long")
+# Method, ratio and region.
+SWEPT_PRUNINGS: tuple[tuple[PruneMethod, float | None, PruneRegion | None], ...] = (
+    ("none", None, None),
+    ("l1", 0.1, "all"),
+    ("l1", 0.2, "middle"),
+)
 
 
 def widths(trial: optuna.Trial, architecture: str, options: Sequence[str]) -> str:
@@ -87,3 +94,12 @@ def variant_row(
         row["compression.prune_ratio"] = prune_ratio
         row["compression.prune_region"] = prune_region
     return row
+
+
+def sweep() -> tuple[dict[str, Value], ...]:
+    """Return every track with every quantization, unpruned and with each of a few prunings."""
+    return tuple(
+        variant_row({}, track, quantization, *pruning)
+        for pruning in SWEPT_PRUNINGS
+        for track, quantization in product(TRACKS, choices(Quantization))
+    )

@@ -62,7 +62,8 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
 
 def _covering() -> tuple[dict[str, Value], ...]:
     """Go through the widths once, and through every other knob's levels in turn beside them."""
-    options = [(name, widths) for name in ARCHITECTURES for widths in WIDTHS[name]]
+    # The small trainings first: they are done soonest.
+    options = [(name, widths) for name in reversed(ARCHITECTURES) for widths in WIDTHS[name]]
     tracks: Iterator[Track] = cycle(("short", "mid", "long", "none"))
     quantizations: Iterator[Quantization] = cycle(choices(Quantization))
     groups, rates = cycle(GROUPS), cycle(LEARNING_RATES)
@@ -98,4 +99,5 @@ SPACE = SearchSpace(
     trials=200,
     reuse_share=0.8,
     fid_num_images=1_000,
+    sweep=knobs.sweep(),
 )

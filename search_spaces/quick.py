@@ -48,24 +48,25 @@ _TINY_GROUPED = knobs.backbone_row("mini_ddpm", "12-32", 2)
 _NCSN = knobs.backbone_row("ncsn", "16-32-64-128", 1)
 _NCSN_GROUPED = knobs.backbone_row("ncsn", "32-64-128-256", 4)
 
-# Every level of every knob, on six backbones; the longest trainings start first.
+# Every level of every knob, on six backbones. The small ones come first, with their variants:
+# they are trained soonest and cover most of the front.
 COVERING = (
-    knobs.variant_row(_MINI, "short", "none"),
-    knobs.variant_row(_NCSN, "short", "linear8"),
-    knobs.variant_row(_MINI_GROUPED, "short", "weights8"),
-    knobs.variant_row(_NCSN_GROUPED, "mid", "weights8"),
     knobs.variant_row(_TINY, "short", "weights8"),
     knobs.variant_row(_TINY_GROUPED, "short", "weights8"),
+    knobs.variant_row(_TINY, "mid", "weights8", "l1", 0.5, "middle"),
+    knobs.variant_row(_TINY_GROUPED, "mid", "weights8", "l1", 0.5, "middle"),
+    knobs.variant_row(_TINY_GROUPED, "short", "weights8", "l1", 0.2, "all"),
+    knobs.variant_row(_TINY, "short", "linear4", "random", 0.3, "extremes"),
+    knobs.variant_row(_MINI, "short", "none"),
+    knobs.variant_row(_MINI_GROUPED, "short", "weights8"),
+    knobs.variant_row(_NCSN, "short", "linear8"),
+    knobs.variant_row(_NCSN_GROUPED, "mid", "weights8"),
     knobs.variant_row(_MINI, "mid", "weights8"),
-    knobs.variant_row(_MINI, "mid", "weights8", "l1", 0.1, "all"),
     knobs.variant_row(_MINI, "mid", "weights8", "l1", 0.2, "middle"),
     knobs.variant_row(_MINI_GROUPED, "short", "weights8", "l1", 0.1, "all"),
-    knobs.variant_row(_TINY, "short", "weights8", "l1", 0.1, "all"),
-    knobs.variant_row(_TINY_GROUPED, "short", "weights8", "l1", 0.2, "middle"),
     knobs.variant_row(_NCSN, "short", "weights8"),
     knobs.variant_row(_MINI, "long", "linear4", "l1", 0.4, "middle"),
     knobs.variant_row(_NCSN, "none", "weights8", "l1", 0.6, "extremes"),
-    knobs.variant_row(_TINY, "short", "linear4", "random", 0.3, "extremes"),
     knobs.variant_row(_MINI_GROUPED, "none", "linear8", "random", 0.5, "middle"),
     knobs.variant_row(_NCSN_GROUPED, "long", "linear4", "random", 0.7, "all"),
 )
@@ -77,4 +78,5 @@ SPACE = SearchSpace(
     trials=24,
     reuse_share=0.75,
     fid_num_images=500,
+    sweep=knobs.sweep(),
 )

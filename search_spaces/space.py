@@ -87,9 +87,10 @@ class SearchSpace:
         suggest: draws a recipe for the data from an Optuna trial, one `suggest_*` call a knob.
         covering: knob values to try first, so that every level of every knob occurs.
         trials: how many trials a study has by default.
-        reuse_share: after the covering design, a new backbone is proposed only while at least
-            this share of all trials reuses one.
+        reuse_share: of all trials, for as long as the costs of training and scoring are unknown;
+            a new backbone is proposed only while at least this share reuses one.
         fid_num_images: images that a trial is scored with.
+        sweep: compressions, as knob values without those of a backbone, for `--sweep-front`.
         rows: of a fixed list of recipes, in which there is nothing else to draw.
         published_note: what the rows' published figures are worth beside ours.
     """
@@ -100,6 +101,7 @@ class SearchSpace:
     trials: int
     reuse_share: float
     fid_num_images: int
+    sweep: Sequence[Mapping[str, Value]] = ()
     rows: tuple[Row, ...] = ()
     published_note: str = ""
 

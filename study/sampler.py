@@ -1,26 +1,33 @@
 """Proposals: which recipe is tried next.
 
-First the space's covering design, so that every level of every knob occurs. Then Optuna's TPE. Of
-all trials a stated share must reuse a trained backbone: there the backbone's knobs are fixed to
-those of a backbone near the front, and TPE draws the compression alone.
+First what is in line: the space's covering design, so that every level of every knob occurs, or a
+sweep. Then a new backbone, for as long as they cost no more than scoring does, or another
+compression of a backbone near the front; Optuna's TPE draws either from its own view.
 """
 
 import hashlib
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler, PartialFixedSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import TrialState
 
 from diffusion.networks import build_network
-from diffusion.recipe import DataConfig, Recipe
-from search_spaces.space import BACKBONE_PREFIX, SearchSpace
-from study.front import non_dominated
+from diffusion.recipe import DataConfig, NetworkConfig, Recipe
+from search_spaces.space import SearchSpace
+from study.history import History, Knobs, all_knobs, backbone_knobs
 from study.storage import StudyStorage
+from study.views import backbone_view, compression_view, draw, fixing, tpe
 
+# Draws from which TPE takes the most promising one, anew after each that is known already; 0 is
+# a draw at random. A good part of the space is soon exhausted, and TPE would not leave it.
+CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
+CHANCES = 3  # Compressions refused, after which a backbone is not drawn any more.
 MOST_REFUSALS = 100  # In a row; then the space is taken to be exhausted.
+
+Refusal = Callable[[Recipe], str | None]
 
 
 class Proposer:
@@ -31,75 +38,159 @@ class Proposer:
     """
 
     def __init__(
-        self, space: SearchSpace, data: DataConfig, storage: StudyStorage, seed: int
+        self,
+        space: SearchSpace,
+        data: DataConfig,
+        storage: StudyStorage,
+        seed: int,
+        *,
+        reuse: bool = True,
+        refusal: Refusal | None = None,
     ) -> None:
+        """Take up a study.
+
+        Args:
+            reuse: whether backbones are; without, one TPE draws all knobs together.
+            refusal: says why a new recipe that can be built is not to be run, or None.
+        """
         self.storage = storage
         self._space = space
         self._data = data
         self._seed = seed
-        records = storage.records()
-        self._known = {r.recipe.key: r.number for r in records if r.recipe is not None}
+        self._reuse = reuse
+        self._refusal = refusal
+        self._buildable: set[NetworkConfig] = set()
+        self._history = History(storage.objectives)
+        self._known: dict[str, int] = {}
+        self._open: list[int] = []  # Trials that have not ended, as far as is known.
+        self._num_seen = 0
+        records, trials = storage.records(), storage.frozen_trials()
+        for record, trial in zip(records, trials, strict=True):
+            if record.recipe is not None:
+                self._known[record.recipe.key] = record.number
+                self._history.accept(trial.params)
         self._orphans = [r.number for r in records if r.state == "running" and r.recipe is None]
         storage.enqueue(space.covering)
 
     def propose(self) -> tuple[int, Recipe] | None:
-        """Start the next trial that can be built and is new.
+        """Start the next trial that can be built, is new and is not refused.
 
         Returns:
             Its number and recipe, or None where the space holds nothing new any more.
         """
         for attempt in range(MOST_REFUSALS):
-            # Where every variant of the trained backbones was tried, a new one may come.
-            trial = self._start(reuse=attempt < MOST_REFUSALS // 2)
+            # Where a view has nothing new any more, another part of the space may.
+            trial = self._start(anywhere=attempt >= MOST_REFUSALS // 2)
             try:
                 recipe = self._space.suggest(trial, self._data)
-                if recipe.key not in self._known:
-                    build_network(recipe.network, recipe.data)
+                reason = self._why_not(recipe)
             except ValueError as error:  # InfeasibleRecipe, or a field out of bounds
-                self.storage.refuse(trial, str(error))
-                continue
-            if recipe.key in self._known:
-                self.storage.refuse(trial, f"the same recipe as trial {self._known[recipe.key]}")
+                reason = str(error)
+            if reason is not None:
+                self.storage.refuse(trial, reason)
                 continue
             self._known[recipe.key] = trial.number
+            self._history.accept(trial.params)
             self.storage.accept(trial, recipe)
             return trial.number, recipe
         return None
 
-    def _start(self, *, reuse: bool) -> optuna.Trial:
+    def enqueue_sweep(self) -> int:
+        """Put the space's sweep in line for every backbone on the front.
+
+        Returns:
+            How many trials wait.
+        """
+        self._learn()
+        backbones = {backbone_knobs(v.trial.params): None for v in self._history.front}
+        rows = [{**dict(knobs), **row} for knobs in backbones for row in self._space.sweep]
+        self.storage.enqueue([row for row in rows if self._is_new(row)])
+        return [r.state for r in self.storage.records()].count("waiting")
+
+    def _is_new(self, row: dict[str, Any]) -> bool:
+        try:
+            return self._space.recipe(row, self._data).key not in self._known
+        except ValueError:
+            return False  # it cannot be built
+
+    def _why_not(self, recipe: Recipe) -> str | None:
+        """Return why a recipe is not to be run, or None; raise ValueError if it cannot."""
+        if recipe.key in self._known:
+            return f"the same recipe as trial {self._known[recipe.key]}"
+        if recipe.network not in self._buildable:
+            build_network(recipe.network, recipe.data)
+            self._buildable.add(recipe.network)
+        return None if self._refusal is None else self._refusal(recipe)
+
+    def _start(self, *, anywhere: bool) -> optuna.Trial:
+        num_waiting = self._learn()
         if self._orphans:
             number = self._orphans.pop(0)
-            return self.storage.reopen(number, self._sampler(number, reuse=reuse))
-        states = [trial.state.name for trial in self.storage.frozen_trials()]
-        number = len(states) - states.count("WAITING")
-        return self.storage.ask(self._sampler(number, reuse=reuse))
+            return self.storage.reopen(number, self._sampler(number, anywhere=anywhere))
+        number = self._num_seen - num_waiting
+        return self.storage.ask(self._sampler(number, anywhere=anywhere or num_waiting > 0))
 
-    def _sampler(self, number: int, *, reuse: bool) -> BaseSampler:
-        """Build the sampler of one draw; its seed is the study's and the draw's number."""
-        seed, trials = draw_seed(self._seed, number), self.storage.frozen_trials()
-        generator = np.random.default_rng(seed)
-        backbone = self._backbone_to_reuse(trials, generator) if reuse else None
-        with warnings.catch_warnings():
-            # Only with groups does TPE model the knobs that exist in some trials alone.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = TPESampler(multivariate=True, group=True, seed=seed)
-            return sampler if backbone is None else PartialFixedSampler(backbone, sampler)
+    def _learn(self) -> int:
+        """Take in the trials that ended since; return how many wait in line."""
+        records, trials = self.storage.records(), self.storage.frozen_trials()
+        still_open = []
+        for number in [*self._open, *range(self._num_seen, len(records))]:
+            if trials[number].state.is_finished():
+                self._history.take_in(records[number], trials[number])
+            else:
+                still_open.append(number)
+        self._open, self._num_seen = still_open, len(records)
+        return [trials[number].state for number in still_open].count(TrialState.WAITING)
 
-    def _backbone_to_reuse(
-        self, trials: Sequence[optuna.trial.FrozenTrial], generator: np.random.Generator
-    ) -> dict[str, Any] | None:
-        """Return the backbone knobs of a front trial, or None where a new one may be trained."""
-        built = [trial for trial in trials if "recipe" in trial.user_attrs]
-        backbones = {Recipe.from_dict(t.user_attrs["recipe"]).backbone_key for t in built}
-        if len(backbones) + 1 <= (1 - self._space.reuse_share) * (len(built) + 1):
-            return None
-        complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
-        front = [complete[i] for i in non_dominated([trial.values for trial in complete])]
-        candidates = front or built  # before the first front: any backbone in training
-        if not candidates:
-            return None
-        chosen = candidates[generator.integers(len(candidates))]
-        return {k: v for k, v in chosen.params.items() if k.startswith(BACKBONE_PREFIX)}
+    def _sampler(self, number: int, *, anywhere: bool) -> BaseSampler:
+        """Return what draws the knobs of a trial; its seed is the study's and the trial's."""
+        seed = draw_seed(self._seed, number)
+        if anywhere:
+            return RandomSampler(seed=seed)
+        if not self._reuse:
+            return tpe(seed)
+        return fixing(self._draw(np.random.default_rng(seed)), RandomSampler(seed=seed))
+
+    def _draw(self, generator: np.random.Generator) -> dict[str, Any]:
+        """Draw a new backbone, or take one of the front's, and draw its other knobs."""
+        history = self._history
+        # Each once: a backbone with many compressions on the front needs no more of them.
+        near = list(dict.fromkeys(backbone_knobs(v.trial.params) for v in history.front))
+        backbone = self._draw_new_backbone(generator) if self._may_train() else None
+        if backbone is None:
+            # Before there is a front: any backbone that is trained or in training, or none at all.
+            tried = [knobs for knobs, known in history.backbones.items() if known.tried]
+            choices = near or tried or [()]
+            backbone = choices[generator.integers(len(choices))]
+        view = compression_view(history.backbones[knobs] for knobs in near)
+        knobs: dict[str, Any] = {}
+        for num_candidates in CANDIDATES:
+            sampler = fixing(dict(backbone), _draw_sampler(generator, num_candidates))
+            knobs = draw(view, sampler, self._space, self._data)
+            if all_knobs(knobs) not in history.known:
+                break
+        return knobs
+
+    def _draw_new_backbone(self, generator: np.random.Generator) -> Knobs | None:
+        """Draw a backbone that was not tried, or return None where that does not succeed."""
+        view = backbone_view(self._history.backbones.values())
+        for num_candidates in CANDIDATES:
+            knobs = draw(view, _draw_sampler(generator, num_candidates), self._space, self._data)
+            known = self._history.backbones.get(backbone_knobs(knobs))
+            if known is None or not (known.tried or len(known.variants) >= CHANCES):
+                return backbone_knobs(knobs)
+        return None
+
+    def _may_train(self) -> bool:
+        """Tell whether the share of new backbones is not used up."""
+        share = self._history.new_share(1 - self._space.reuse_share)
+        tried = sum(backbone.tried for backbone in self._history.backbones.values())
+        return tried == 0 or tried + 1 <= share * (self._history.num_accepted + 1)
+
+
+def _draw_sampler(generator: np.random.Generator, num_candidates: int) -> BaseSampler:
+    seed = int(generator.integers(2**32))
+    return tpe(seed, n_ei_candidates=num_candidates) if num_candidates else RandomSampler(seed)
 
 
 def draw_seed(study_seed: int, number: int) -> int:

@@ -1,5 +1,6 @@
 """Proposals: the covering design first, a stated share on trained backbones, nothing twice."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,3 +105,103 @@ def test_an_exhausted_space_ends_instead_of_repeating(tmp_path: Path) -> None:
     assert {recipe.network.groups for recipe in run(source, 2)} == {1, 2}
     assert source.propose() is None
     assert len(source.storage.records()) <= 2 + 2 * MOST_REFUSALS
+
+
+def scored(proposer: Proposer, number: int, recipe: Recipe, train_seconds: float) -> None:
+    """Finish a trial that took the given seconds to train and ten to score."""
+    share = int(recipe.key[:8], 16) / 16**8
+    timings = {"train_seconds": train_seconds, "generate_seconds": 9.0, "score_seconds": 1.0}
+    scores = {"fid": 1 + share, "size_bytes": 2 - share}
+    proposer.storage.complete(number, {**scores, **timings}, 1.0)
+
+
+@pytest.mark.parametrize(("train_seconds", "share"), [(320.0, 1 / 33), (20.0, 1 / 3)])
+def test_costly_trainings_are_started_less_often(train_seconds: float, share: float) -> None:
+    mnist = load_space("mnist")
+    source = Proposer(mnist, DATA, StudyStorage(None, OBJECTIVES), 0)
+    recipes = []
+    for count in range(1, 51):
+        number, recipe = source.propose() or pytest.fail("the space is exhausted")
+        recipes.append(recipe)
+        scored(source, number, recipe, train_seconds)
+        backbones = len({recipe.backbone_key for recipe in recipes})
+        assert backbones <= max(11, share * count + 1e-9), "11 are in the covering design"
+    assert backbones == max(11, int(50 * share))
+
+
+def test_noise_in_the_timings_changes_no_proposal() -> None:
+    sources = [Proposer(QUICK, DATA, StudyStorage(None, OBJECTIVES), 3) for _ in range(2)]
+    for count in range(30):
+        proposals = [source.propose() for source in sources]
+        assert proposals[0] == proposals[1]
+        for source, noise, proposal in zip(sources, (1.0, 1.2), proposals, strict=True):
+            number, recipe = proposal or pytest.fail("the space is exhausted")
+            scored(source, number, recipe, 80 * noise + count % 3)
+
+
+def test_trials_that_end_out_of_order_are_all_learned_from(tmp_path: Path) -> None:
+    source = proposer(tmp_path)
+    running: list[tuple[int, Recipe]] = []
+    for _ in range(30):
+        running.append(source.propose() or pytest.fail("the space is exhausted"))
+        if len(running) == 3:
+            scored(source, *running.pop(1), 80.0)
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "study.journal", tmp_path / "copy")
+    assert proposer(tmp_path / "copy").propose() == source.propose()
+
+
+def test_a_recipe_that_is_refused_is_not_handed_out() -> None:
+    def refusal(recipe: Recipe) -> str | None:
+        return "too grouped" if recipe.network.groups == 4 else None
+
+    storage = StudyStorage(None, OBJECTIVES)
+    recipes = run(Proposer(QUICK, DATA, storage, 0, refusal=refusal), 40)
+    assert {recipe.network.groups for recipe in recipes} == {1, 2}
+    refused = [record for record in storage.records() if record.reason == "too grouped"]
+    assert refused
+    assert {record.state for record in refused} == {"infeasible"}
+    assert len(refused) <= 4 * 3 + 5, "it does not learn"
+
+
+def test_a_space_in_which_all_is_refused_ends() -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    source = Proposer(QUICK, DATA, storage, 0, refusal=lambda recipe: "no")
+    assert source.propose() is None
+    assert len(storage.records()) <= MOST_REFUSALS + len(QUICK.covering)
+
+
+def test_without_reuse_the_covering_comes_first_and_nothing_twice(tmp_path: Path) -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    source = Proposer(QUICK, DATA, storage, 0, reuse=False)
+    recipes = run(source, 40)
+    with_views = run(proposer(tmp_path), 40)
+    covering = len(QUICK.covering)
+    assert recipes[:covering] == with_views[:covering]
+    assert recipes[covering:] != with_views[covering:]
+    assert len({recipe.key for recipe in recipes}) == 40
+
+
+def test_a_sweep_tries_its_rows_on_every_backbone_of_the_front() -> None:
+    rows = QUICK.sweep[:3]
+    space = replace(QUICK, covering=QUICK.covering[:6], sweep=rows)
+    source = Proposer(space, DATA, StudyStorage(None, OBJECTIVES), 0)
+    for fid, size in ((1, 9), (9, 1), (10, 10), (11, 11), (12, 12), (13, 13)):
+        number, _ = source.propose() or pytest.fail("the space is exhausted")
+        source.storage.complete(number, {"fid": fid, "size_bytes": size}, 1.0)
+    backbones = [
+        {k: v for k, v in row.items() if k.startswith("backbone.")} for row in QUICK.covering[:2]
+    ]
+    expected = [space.recipe({**backbone, **row}, DATA) for backbone in backbones for row in rows]
+    assert source.enqueue_sweep() == 6
+    assert source.enqueue_sweep() == 6, "what is in line is not put there again"
+    proposals = [source.propose() for _ in expected]
+    assert [recipe for _, recipe in proposals if recipe] == expected
+    for number, _ in filter(None, proposals):
+        source.storage.complete(number, {"fid": 50, "size_bytes": 50}, 1.0)
+    assert source.enqueue_sweep() == 0, "all of it is known"
+
+
+def test_a_sweep_before_there_is_a_front_is_empty() -> None:
+    source = Proposer(replace(QUICK, covering=()), DATA, StudyStorage(None, OBJECTIVES), 0)
+    assert source.enqueue_sweep() == 0
