@@ -1,0 +1,125 @@
+"""What the engine costs besides its trials: time and memory of a study whose trials do nothing.
+
+    python -m benchmarks.overhead --trials 5000
+
+A real search of the mnist space, with real Ray workers and a real journal; only what a trial does
+is injected. Prints the time of a trial around every thousand, the driver's memory, and the time
+that the front of 10,000 trials takes.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from diffusion.data import load_dataset
+from diffusion.recipe import Recipe
+from search_spaces import load_space
+from study.context import Context
+from study.dispatch import Budget, Dispatcher
+from study.front import front_records
+from study.records import Scores, TrialRecord
+from study.rungs import Rungs
+from study.sampler import Proposer
+from study.storage import StudyStorage
+from study.tuning import ray_session, resolve_resources, run_trials
+
+OBJECTIVES = ("fid", "size_bytes")
+AROUND = 50  # Twice as many trials before each thousand are the ones timed.
+WARM = 100  # Trials after which memory is counted: by then all is loaded.
+
+
+def do_nothing(recipe: Recipe, context: Context) -> Scores:
+    """Score by the recipe's hash."""
+    share = int(recipe.key[:8], 16) / 16**8
+    return {
+        "fid": 10 + 90 * share,
+        "size_bytes": int(1e6 * (1.5 - share) ** 2),
+        "train_seconds": 64.0,
+        "generate_seconds": 3.0,
+        "score_seconds": 1.0,
+    }
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process holds now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def front_milliseconds(num_trials: int) -> float:
+    """Return the median time that the front of so many random trials takes."""
+    generator = np.random.default_rng(0)
+    records = [
+        TrialRecord(number, "complete", None, {"fid": fid, "size_bytes": size})
+        for number, (fid, size) in enumerate(
+            np.exp(generator.normal(size=(num_trials, 2))).tolist()
+        )
+    ]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        front_records(records, ("fid", "size_bytes"))
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times)
+
+
+class Meter:
+    """A watcher that notes the time and the driver's memory at the end of each trial."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.memory: list[int] = []
+
+    def on_start(self, number: int, recipe: Recipe) -> None: ...
+
+    def on_progress(self, number: int, stage: str, share: float) -> None: ...
+
+    def on_retry(self, number: int, reason: str) -> None: ...
+
+    def on_extend(self, trials: int) -> None: ...
+
+    def on_end(self, record: TrialRecord) -> None:
+        """Note both."""
+        self.seconds.append(time.perf_counter())
+        self.memory.append(resident_bytes())
+
+
+def run(trials: int, folder: Path) -> Meter:
+    """Run a study of trials that do nothing."""
+    meter, dataset = Meter(), load_dataset("mnist5k")
+    storage = StudyStorage(folder / "study.journal", OBJECTIVES)
+    rungs = Rungs(OBJECTIVES)
+    proposer = Proposer(
+        load_space("mnist"), dataset.config(), storage, seed=0, refusal=rungs.refusal
+    )
+    dispatcher = Dispatcher(proposer, rungs, Budget(trials), meter)
+    context = Context("mnist5k", None, folder / "trials", folder / "backbones", 10)
+    with ray_session(None):
+        resources = resolve_resources(1, 0, None)
+        run_trials(dispatcher, do_nothing, context, resources, folder / "tune")
+    return meter
+
+
+def main() -> None:
+    """Run the study and print what it cost."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--trials", type=int, default=1_000)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        meter = run(given.trials, Path(folder))
+    print("| trials | ms a trial | driver's memory, MB |\n|-|-|-|")
+    for count in range(1_000, len(meter.seconds) + 1, 1_000):
+        near = meter.seconds[count - 2 * AROUND : count]
+        each = 1000 * (near[-1] - near[0]) / (len(near) - 1)
+        print(f"| {count:,} | {each:.0f} | {meter.memory[count - 1] / 1e6:.0f} |")
+    grown = meter.memory[-1] - meter.memory[WARM]
+    print(f"\nmemory a trial: {grown / 1000 / (len(meter.memory) - WARM):.1f} kB")
+    print(f"front of 10,000 trials: {front_milliseconds(10_000):.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""How much sooner a search reaches what plain Ray Tune with OptunaSearch ends with: a replay.
+
+    python -m study.search --space quick-grid --run grid --store store
+    python -m study.record runs/grid --score-rungs --out table.json.gz
+    python -m benchmarks.replay table.json.gz
+
+Nothing is trained or drawn: trials are looked up in the table, in simulated time with two
+workers. Proposals, early stopping and storage are the real ones. The space is the quick space's,
+with the levels that the table holds. Prints a Markdown table.
+"""
+
+import argparse
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import optuna
+from rich.progress import track
+
+from benchmarks.hypervolume import Moment, hypervolume
+from diffusion.recipe import DataConfig, Recipe
+from search_spaces import load_space
+from search_spaces.space import SearchSpace
+from study.dispatch import Assignment, Budget, Dispatcher
+from study.record import Table, read_table
+from study.records import Scores, TrialRecord
+from study.rungs import Rungs
+from study.sampler import MOST_REFUSALS, Proposer
+from study.storage import StudyStorage
+
+OBJECTIVES = ("fid", "size_bytes")
+WORKERS = 2
+PLAIN_TRIALS, MOST_TRIALS = 24, 250
+PROJECTED_SLOWDOWN = 10
+PLAIN = "plain TPE (OptunaSearch's), every trial trains"
+
+
+class Search(Protocol):
+    """Hands out trials and hears of them, as the dispatcher does."""
+
+    def next(self) -> Assignment | None: ...
+
+    def judge(self, number: int, train_images: int, scores: Scores) -> bool: ...
+
+    def end(self, number: int, scores: Scores | None, reason: str | None) -> None: ...
+
+
+class Quiet:
+    """Watches, and says nothing."""
+
+    def on_start(self, number: int, recipe: Recipe) -> None: ...
+
+    def on_progress(self, number: int, stage: str, share: float) -> None: ...
+
+    def on_retry(self, number: int, reason: str) -> None: ...
+
+    def on_extend(self, trials: int) -> None: ...
+
+    def on_end(self, record: TrialRecord) -> None: ...
+
+
+class PlainSearch:
+    """What Ray's OptunaSearch does: ask and tell, nothing is known to be the same."""
+
+    def __init__(
+        self, world: "World", space: SearchSpace, sampler: optuna.samplers.BaseSampler
+    ) -> None:
+        self._world, self._space = world, space
+        self._study = optuna.create_study(directions=["minimize"] * 2, sampler=sampler)
+        self._left = PLAIN_TRIALS
+
+    def next(self) -> Assignment | None:
+        """Hand out a trial that the table holds."""
+        for _ in range(MOST_REFUSALS if self._left else 0):
+            trial = self._study.ask()
+            recipe = self._space.suggest(trial, self._world.data)
+            if self._world.refusal(recipe) is None:
+                self._left -= 1
+                return Assignment(trial.number, recipe, self._world.seconds)
+            self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        if self._left:
+            raise ValueError("the table lacks most combinations of its levels; record a grid")
+        return None
+
+    def judge(self, number: int, train_images: int, scores: Scores) -> bool:
+        """Stop nothing."""
+        return True
+
+    def end(self, number: int, scores: Scores | None, reason: str | None) -> None:
+        """Tell the study."""
+        self._study.tell(number, [(scores or {})[name] for name in OBJECTIVES])
+
+
+class World:
+    """The recorded trainings and drawings, in simulated time.
+
+    Attributes:
+        data: that they were made with.
+        seconds: since the search began.
+        images: trained on so far.
+    """
+
+    def __init__(self, table: Table, slowdown: int, *, reuse: bool, judges: bool) -> None:
+        """Begin with nothing trained.
+
+        Args:
+            slowdown: how many times as long every training takes, in images and seconds; its
+                rungs stay where they are.
+            reuse: whether a training feeds every trial that can use it.
+            judges: whether trainings are judged on their way.
+        """
+        self.data = DataConfig.from_dict(table["conditions"]["data"])
+        self.seconds, self.images = 0.0, 0
+        self._scores = {row["key"]: row["scores"] for row in table["trials"]}
+        self._backbones = table["backbones"]
+        self._slowdown, self._reuse, self._judges = slowdown, reuse, judges
+        self._reached: dict[str, tuple[float, float]] = {}  # images and seconds by backbone
+        self._points: list[tuple[float, float]] = []
+
+    def refusal(self, recipe: Recipe) -> str | None:
+        """Say why a recipe cannot be replayed."""
+        return None if recipe.key in self._scores else "not in the table"
+
+    def run(self, search: Search, target: float = math.inf) -> list[Moment]:
+        """Run a search to its end, or until it reaches a hypervolume."""
+        moments, order, idle = [Moment(0.0, 0, 0.0)], itertools.count(), WORKERS
+        events: list[tuple[float, int, Iterator[float]]] = []
+        while moments[-1].hypervolume < target:
+            while idle and (assignment := search.next()):
+                trial = self._trial(search, assignment)
+                heapq.heappush(events, (self.seconds + next(trial), next(order), trial))
+                idle -= 1
+            if not events:
+                break
+            self.seconds, _, trial = heapq.heappop(events)
+            if (wait := next(trial, None)) is not None:
+                heapq.heappush(events, (self.seconds + wait, next(order), trial))
+                continue
+            idle += 1
+            moments.append(Moment(self.seconds, self.images, hypervolume(self._points)))
+        return moments
+
+    def _trial(self, search: Search, assignment: Assignment) -> Iterator[float]:
+        """Run a trial; yields the seconds that pass."""
+        number, recipe = assignment.number, assignment.recipe
+        scores = self._scores[recipe.key]
+        reached = self._reached.get(recipe.backbone_key, (0.0, 0.0)) if self._reuse else (0.0, 0.0)
+        for rung, at_rung in self._course(recipe, scores):
+            factor = self._slowdown if at_rung is scores else 1
+            images, seconds = factor * rung, factor * at_rung["train_seconds"]
+            if images <= reached[0]:
+                continue
+            yield seconds - reached[1]
+            self.images += images - reached[0]
+            self._reached[recipe.backbone_key] = reached = (images, seconds)
+            if self._judges and at_rung is not scores:
+                yield _drawing_seconds(at_rung)
+                if not search.judge(number, rung, at_rung):
+                    search.end(number, None, None)
+                    return
+        yield _drawing_seconds(scores)
+        self._points.append((scores["fid"], scores["size_bytes"]))
+        train_seconds = self._slowdown * scores["train_seconds"]
+        search.end(number, {**scores, "train_seconds": train_seconds}, None)
+
+    def _course(self, recipe: Recipe, scores: Scores) -> list[tuple[int, Scores]]:
+        """Return what is known of a training at its rungs, and at its end."""
+        rungs: Mapping[str, Scores] = self._backbones[recipe.backbone_key]["rungs"]
+        course = sorted((int(images), at_rung) for images, at_rung in rungs.items())
+        return [*course, (recipe.training.train_images, scores)]
+
+
+def _drawing_seconds(scores: Scores) -> float:
+    return float(scores["generate_seconds"] + scores["score_seconds"])
+
+
+class _OnTable:
+    """A trial that draws levels which the table holds."""
+
+    def __init__(self, trial: optuna.Trial, levels: Mapping[str, list[Any]]) -> None:
+        self._trial, self._levels = trial, levels
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Draw one of the levels."""
+        return self._trial.suggest_categorical(name, self._levels[name])
+
+    def suggest_float(self, name: str, *bounds: float, **options: Any) -> Any:
+        """Draw one of the levels."""
+        return self._trial.suggest_categorical(name, self._levels[name])
+
+
+def replayed_space(table: Table) -> SearchSpace:
+    """Return the quick space with the levels, and the rows of its covering design, of a table."""
+    quick = load_space("quick")
+    levels: dict[str, list[Any]] = {}
+    for row in table["trials"]:
+        for name, value in row["knobs"].items():
+            levels.setdefault(name, []).append(value)
+    levels = {name: sorted(set(values)) for name, values in levels.items()}
+    keys = {row["key"] for row in table["trials"]}
+    data = DataConfig.from_dict(table["conditions"]["data"])
+
+    def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
+        on_table: Any = _OnTable(trial, levels)
+        return quick.suggest(on_table, data)
+
+    covering = [row for row in quick.covering if quick.recipe(row, data).key in keys]
+    return replace(quick, suggest=suggest, covering=covering)
+
+
+def plain(table: Table, slowdown: int, seed: int, target: float) -> list[Moment]:
+    """Run Ray's plain search: Optuna's default sampler, no trial knows of another's training."""
+    world = World(table, slowdown, reuse=False, judges=False)
+    sampler = optuna.samplers.TPESampler(seed=seed)
+    return world.run(PlainSearch(world, replayed_space(table), sampler), target)
+
+
+def random(table: Table, slowdown: int, seed: int, target: float) -> list[Moment]:
+    """Draw every trial at random, and train it."""
+    world = World(table, slowdown, reuse=False, judges=False)
+    sampler = optuna.samplers.RandomSampler(seed=seed)
+    return world.run(PlainSearch(world, replayed_space(table), sampler), target)
+
+
+def engine(
+    table: Table,
+    slowdown: int,
+    seed: int,
+    target: float,
+    *,
+    views: bool = True,
+    covering: bool = True,
+    judges: bool = False,
+) -> list[Moment]:
+    """Run our engine; without views one TPE draws all knobs."""
+    world, space = World(table, slowdown, reuse=True, judges=judges), replayed_space(table)
+    rungs, storage = Rungs(OBJECTIVES), StudyStorage(None, OBJECTIVES)
+    proposer = Proposer(
+        space if covering else replace(space, covering=()),
+        world.data,
+        storage,
+        seed,
+        reuse=views,
+        refusal=lambda recipe: world.refusal(recipe) or rungs.refusal(recipe),
+    )
+    budget = Budget(MOST_TRIALS)
+    dispatcher = Dispatcher(proposer, rungs, budget, Quiet(), clock=lambda: world.seconds)
+    return world.run(dispatcher, target)
+
+
+Strategy = Callable[[Table, int, int, float], list[Moment]]
+STRATEGIES: dict[str, Strategy] = {
+    PLAIN: plain,
+    "random, every trial trains": random,
+    "one TPE, trainings reused": lambda *a: engine(*a, views=False, covering=False),
+    "ours without the covering design": lambda *a: engine(*a, covering=False, judges=True),
+    "ours without early stopping": lambda *a: engine(*a),
+    "ours": lambda *a: engine(*a, judges=True),
+}
+
+
+def shares(table: Table, strategy: Strategy, slowdown: int, seeds: int) -> np.ndarray:
+    """Return the shares of the plain search's images and seconds that a search needs.
+
+    Returns:
+        [seeds, 2], infinite where it never reached the plain search's last hypervolume.
+    """
+    found = np.full((seeds, 2), math.inf)
+    for seed in track(range(seeds), description=f"x{slowdown}"):
+        whole = plain(table, slowdown, seed, math.inf)[-1]
+        last = strategy(table, slowdown, seed, whole.hypervolume)[-1]
+        if last.hypervolume >= whole.hypervolume:
+            found[seed] = last.trained_images / whole.trained_images, last.seconds / whole.seconds
+    return found
+
+
+def main() -> None:
+    """Replay every strategy on a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", type=Path, help="of python -m study.record")
+    parser.add_argument("--seeds", type=int, default=20, help="(default 20)")
+    given = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    table = read_table(given.table)
+    print(_describe(table, given.seeds))
+    print("| search | reached | images | seconds | seconds, trainings x10 |\n|-|-|-|-|-|")
+    for name, strategy in STRATEGIES.items():
+        found = shares(table, strategy, 1, given.seeds)
+        longer = shares(table, strategy, PROJECTED_SLOWDOWN, given.seeds)
+        reached = int(np.isfinite(found[:, 0]).sum())
+        columns = [found[:, 0], found[:, 1], longer[:, 1]]
+        cells = " | ".join(_spread(column) for column in columns)
+        print(f"| {name} | {reached} of {given.seeds} | {cells} |", flush=True)
+
+
+def _describe(table: Table, seeds: int) -> str:
+    conditions = table["conditions"]
+    return (
+        f"Replayed: {len(table['trials'])} recorded trials of {len(table['backbones'])} trainings "
+        f"(space {conditions['space']}, data {conditions['dataset']}, FID of "
+        f"{conditions['fid_num_images']} images, {conditions['threads']} threads a trial), "
+        f"{WORKERS} workers, {seeds} seeds. Shares of what {PLAIN_TRIALS} trials of the plain "
+        "search cost, until its last hypervolume of (ln FID, log10 bytes) is reached, with the "
+        f"reference point (ln 700, 7): median (quartiles).\n"
+    )
+
+
+def _spread(values: np.ndarray) -> str:
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), method="nearest")
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Write a run's finished trials as a table, on which searches can be replayed in seconds.
+
+python -m study.record runs/quick-grid-001
+python -m study.record runs/quick-grid-001 --out table.json.gz --score-rungs
+"""
+
+import gzip
+import json
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from diffusion.train import snapshot_points
+from study import cli
+from study.backbones import BackboneStore
+from study.context import Context
+from study.records import SCORE_COLUMNS, Scores, TrialRecord
+from study.rung_scores import score_rung
+from study.settings import JOURNAL_NAME, SETTINGS_NAME, RunSettings
+from study.storage import StudyStorage
+
+FORMAT_VERSION = 1
+KEPT_SCORES = (*SCORE_COLUMNS, "generate_seconds", "score_seconds", "label_agreement")
+CONDITIONS = (
+    *("space", "formulation", "dataset", "data", "extractor_sha256", "fid_num_images"),
+    *("threads", "concurrent_trials", "device", "python", "versions"),
+)
+
+Table = dict[str, Any]
+
+
+def make_table(run_dir: Path, *, score_rungs: bool = False) -> Table:
+    """Return the complete trials of a run, and the trainings that they share.
+
+    Args:
+        run_dir: of a run; it may still be running.
+        score_rungs: whether snapshots that no trial was judged by are scored now.
+
+    Returns:
+        Its `trials` by number, each with its knobs and scores, and its `backbones` by key, each
+        with its scores by training images, where it was scored uncompressed on its way.
+
+    Raises:
+        ValueError: it is no run, or no trial of it is complete.
+    """
+    settings = RunSettings.load(run_dir)
+    known = json.loads((run_dir / SETTINGS_NAME).read_text())
+    records, knobs = _read_trials(run_dir, settings)
+    complete = [record for record in records if record.state == "complete"]
+    if not complete:
+        raise ValueError(f"run {run_dir} has no complete trial; allowed: one or more")
+    backbones = _backbones(records, settings.objectives)
+    if score_rungs:
+        _score_rungs(complete, backbones, Context.of_run(run_dir, settings))
+    return {
+        "format": FORMAT_VERSION,
+        "run": run_dir.name,
+        "objectives": list(settings.objectives),
+        "conditions": {name: known[name] for name in CONDITIONS},
+        "backbones": backbones,
+        "trials": [_row(record, knobs[record.number], settings.objectives) for record in complete],
+    }
+
+
+def _read_trials(
+    run_dir: Path, settings: RunSettings
+) -> tuple[list[TrialRecord], list[dict[str, Any]]]:
+    """Return a run's trials and the knobs of each, from a copy: it may be being written."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Path(folder) / JOURNAL_NAME
+        shutil.copyfile(run_dir / JOURNAL_NAME, journal)
+        storage = StudyStorage(journal, settings.objectives)
+        return storage.records(), [dict(trial.params) for trial in storage.frozen_trials()]
+
+
+def _backbones(records: Iterable[TrialRecord], objectives: tuple[str, ...]) -> dict[str, Any]:
+    backbones: dict[str, Any] = {}
+    for record in records:
+        if record.recipe is not None:
+            rungs = backbones.setdefault(record.recipe.backbone_key, {"rungs": {}})["rungs"]
+            for train_images, scores in sorted(record.rungs.items()):
+                rungs[str(train_images)] = _kept(scores, objectives)
+    return backbones
+
+
+def _score_rungs(
+    records: Iterable[TrialRecord], backbones: dict[str, Any], context: Context
+) -> None:
+    """Score the kept snapshots of trainings that no trial was judged by."""
+    store = BackboneStore(context.store_dir)
+    recipes = {r.recipe.backbone_key: r.recipe for r in records if r.recipe is not None}
+    for key, recipe in track(recipes.items(), description="scoring rungs"):
+        *rungs, _ = snapshot_points(recipe.training.train_images)
+        for train_images in rungs:
+            if str(train_images) in backbones[key]["rungs"]:
+                continue
+            if scores := score_rung(recipe, train_images, store, context):
+                kept = _kept(scores, tuple(scores))
+                backbones[key]["rungs"][str(train_images)] = kept
+
+
+def _row(record: TrialRecord, knobs: dict[str, Any], objectives: tuple[str, ...]) -> Table:
+    recipe: Any = record.recipe
+    return {
+        "trial": record.number,
+        "key": recipe.key,
+        "backbone_key": recipe.backbone_key,
+        "knobs": knobs,
+        "scores": _kept(record.scores or {}, objectives),
+    }
+
+
+def _kept(scores: Scores, objectives: tuple[str, ...]) -> Scores:
+    names = dict.fromkeys((*objectives, *KEPT_SCORES))
+    return {name: scores[name] for name in names if name in scores}
+
+
+def write_table(table: Table, path: Path) -> None:
+    """Write a table as JSON, packed where the name ends in .gz."""
+    content = (json.dumps(table, separators=(",", ":")) + "\n").encode()
+    # Without a time in it, the same table gives the same file.
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+
+
+def read_table(path: Path) -> Table:
+    """Read a table.
+
+    Raises:
+        ValueError: the file is missing, or no table of this version.
+    """
+    try:
+        content = path.read_bytes()
+        table = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+        found = table["format"]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no table of trials ({error})") from error
+    if found != FORMAT_VERSION:
+        raise ValueError(f"{path} has format {found!r}; allowed: {FORMAT_VERSION}")
+    return dict(table)
+
+
+def build_parser() -> cli.Parser:
+    """Describe the command line."""
+    parser = cli.Parser(prog="python -m study.record", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("run", type=Path, help="a run's folder; it may still be running")
+    add(
+        "--out", type=Path, metavar="FILE", help="a .json or .json.gz (default: RUN/table.json.gz)"
+    )
+    add(
+        "--score-rungs",
+        action="store_true",
+        help="score the kept snapshots of every training, where that was not done on the way",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    given = build_parser().parse_args(arguments)
+    out = given.out or given.run / "table.json.gz"
+    if not out.name.endswith((".json", ".json.gz")):
+        raise ValueError(f"--out is {str(out)!r}; allowed: a name that ends in .json or .json.gz")
+    table = make_table(given.run, score_rungs=given.score_rungs)
+    write_table(table, out)
+    print(f"{len(table['trials'])} trials of {len(table['backbones'])} trainings: {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run_command(main)
