@@ -1,20 +1,25 @@
-"""What a trial does in tests of the engine: sleeps, fails or dies instead of training.
+"""What a trial does in tests of the engine: pretends, fails or dies instead of training.
 
 As a command it runs the real search with one of these: `python injected.py NAME [ARGUMENTS]`.
 """
 
+import errno
 import os
 import signal
 import sys
 import time
 from pathlib import Path
 
-from diffusion.errors import PackageError
+from diffusion.errors import PackageError, TrainingDiverged
 from diffusion.recipe import Recipe
 from study import cli
+from study.context import Context
 from study.records import Scores
+from study.rungs import latest_rung
 from study.search import main
-from study.trial import Context
+from study.trial import evaluate
+
+STEP_IMAGES = 8_000  # of a pretended training
 
 
 def tabulated(recipe: Recipe, context: Context) -> Scores:
@@ -42,8 +47,11 @@ def tabulated(recipe: Recipe, context: Context) -> Scores:
         "nonzero_parameters": 1,
         "macs": 1,
         "latency_ms": 1.0,
-        "train_images": 1,
-        "train_seconds": 1.0,
+        "train_images": recipe.training.train_images,
+        "trained_images": 0,
+        "train_seconds": 64.0,
+        "generate_seconds": 3.0,
+        "score_seconds": 1.0,
         "train_ms_per_epoch": 1000.0,
     }
 
@@ -56,9 +64,35 @@ def slow(recipe: Recipe, context: Context) -> Scores:
     return tabulated(recipe, context)
 
 
+def staged(recipe: Recipe, context: Context) -> Scores:
+    """Pretend a training: steps that are kept, so that the next attempt goes on, and rungs."""
+    kept = context.store_dir / recipe.backbone_key
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    seen = begin = int(kept.read_text()) if kept.exists() else 0
+    judged = 0
+    while seen < recipe.training.train_images:
+        rung = latest_rung(recipe, seen)
+        if context.on_rung is not None and rung > judged:
+            judged = rung
+            context.on_rung(rung, rung_scores(recipe, rung, rung - begin))
+        time.sleep(0.03)
+        seen += STEP_IMAGES
+        kept.with_suffix(f".{os.getpid()}").write_text(str(seen))
+        kept.with_suffix(f".{os.getpid()}").replace(kept)
+    return {**tabulated(recipe, context), "trained_images": seen - begin}
+
+
+def rung_scores(recipe: Recipe, rung: int, trained_images: int) -> Scores:
+    """Score a pretended training by its key."""
+    fid, size_bytes = int(recipe.backbone_key[:4], 16), int(recipe.backbone_key[4:8], 16)
+    return {"fid": fid / rung, "size_bytes": size_bytes, "trained_images": trained_images}
+
+
 def failing(recipe: Recipe, context: Context) -> Scores:
-    """Raise, return NaN or die, by trial number; else succeed."""
+    """Raise, diverge, return NaN or die, by trial number; else succeed. Notes every attempt."""
     number = int(context.trial_dir.name)
+    with (context.trial_dir.parent.parent / "starts.txt").open("a") as starts:
+        starts.write(f"{number}\n")
     if number == 1:
         raise RuntimeError("boom")
     scores = tabulated(recipe, context)
@@ -68,7 +102,30 @@ def failing(recipe: Recipe, context: Context) -> Scores:
         os.kill(os.getpid(), signal.SIGKILL)
     if number == 4:
         del scores["size_bytes"]
+    if number == 5:
+        raise TrainingDiverged("training diverged at step 7: loss nan")
+    if number == 6:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
     return scores
+
+
+def shaky(recipe: Recipe, context: Context) -> Scores:
+    """Break each trial's first attempt: by raising, or by dying, in turn."""
+    attempt = context.trial_dir / "attempt"
+    if not attempt.exists():
+        context.trial_dir.mkdir(parents=True, exist_ok=True)
+        attempt.touch()
+        if int(context.trial_dir.name) % 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise RuntimeError("shaky")
+    return tabulated(recipe, context)
+
+
+def full(recipe: Recipe, context: Context) -> Scores:
+    """Find the disk full from the third trial on, while the file `full` is there."""
+    if int(context.trial_dir.name) > 1 and (context.trial_dir.parent.parent / "full").exists():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return tabulated(recipe, context)
 
 
 def hopeless(recipe: Recipe, context: Context) -> Scores:
@@ -92,7 +149,9 @@ def timed(trial_dir: Path, context: Context) -> float:
     return 0.125
 
 
-CHOICES = {f.__name__: f for f in (tabulated, slow, failing, hopeless)}
+CHOICES = {
+    f.__name__: f for f in (evaluate, tabulated, slow, staged, failing, shaky, full, hopeless)
+}
 
 if __name__ == "__main__":
     cli.run_command(lambda: main(sys.argv[2:], CHOICES[sys.argv[1]], rescored, timed))

@@ -1,28 +1,45 @@
 """Bad input: one clear line naming the value and what is allowed, status 2, nothing written."""
 
 import dataclasses
+import errno
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 
+from diffusion.recipe import Recipe
 from study.generate import main as generate
 from study.search import main as search
-from study.settings import FORMAT_VERSION, RunSettings
+from study.settings import FORMAT_VERSION, JOURNAL_NAME, RunSettings, save_settings
+from study.storage import StudyStorage
+from study.tables import main as tables
+from study.tuning import Resources
+from study.verify import main as verify
 
 Refused = Callable[[Callable[[], int]], str]
 
 CASES = [
-    (["--space", "nope"], "space is 'nope'; allowed: quick, mnist"),
+    (["--space", "nope"], "space is 'nope'; allowed: quick, "),
     (["--dataset", "nope"], "dataset is 'nope'; allowed: mnist5k, mnist"),
     (["--dataset", "folder:/no/such"], "/no/such is no folder of class folders"),
     (["--objective", "beauty"], "objective is 'beauty'; allowed: fid, "),
     (["--objective", "fid", "--objective", "fid"], "allowed: one or more, each once"),
+    (["--max", "size_bytes"], "'size_bytes'; allowed: like size_bytes=500k"),
+    (["--max", "size_bytes=0"], "'0'; allowed: above 0, like 250000, 500k or 1.5M"),
+    (["--max", "size_bytes=-5"], "'-5'; allowed: above 0"),
+    (["--max", "beauty=3"], "limit is of 'beauty'; allowed: fid, "),
+    (["--max", "recall=1"], "limit is of 'recall'; allowed: fid, "),
+    (["--max", "fid=1", "--max", "fid=2"], "limit is of 'fid'; allowed: fid_held_out, "),
+    (["--train-images-total", "0"], "'0'; allowed: above 0, like 250000, 500k or 1.5M"),
+    (["--train-images-total", "0.5"], "'0.5'; allowed: whole, like 250000"),
+    (["--retries", "-1"], "--retries"),
     (["--trials", "0"], "'0'; allowed: a whole number, 1 or more"),
     (["--trials", "many"], "'many'; allowed: a whole number, 1 or more"),
     (["--time-budget", "-3"], "--time-budget"),
@@ -119,6 +136,172 @@ def test_resume_refuses_data_that_is_gone_or_changed_before_any_trial(
     line = refused(lambda: search(["--resume", str(tmp_path)]))
     assert message in line
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.fixture
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no Ray for a command that must end before its first trial."""
+    resources = Resources(1.0, 0.0, 1)
+    for module in ("search", "verify"):
+        monkeypatch.setattr(f"study.{module}.ray_session", lambda address: nullcontext())
+        monkeypatch.setattr(f"study.{module}.resolve_resources", lambda *given: resources)
+
+
+@pytest.fixture
+def run(settings: RunSettings, digit_recipe: Recipe, tmp_path: Path) -> Path:
+    """A run with one failed trial."""
+    folder = tmp_path / "run"
+    (folder / "trials" / "0").mkdir(parents=True)
+    save_settings(folder, settings)
+    storage = StudyStorage(folder / JOURNAL_NAME, settings.objectives)
+    trial = storage.ask(optuna.samplers.RandomSampler(seed=0))
+    storage.accept(trial, digit_recipe)
+    storage.fail(trial.number, "boom")
+    return folder
+
+
+def contents(root: Path) -> dict[str, bytes | None]:
+    paths = sorted(root.rglob("*"))
+    return {str(p.relative_to(root)): p.read_bytes() if p.is_file() else None for p in paths}
+
+
+def resume(run: Path) -> Callable[[], int]:
+    # Another number of trials would show in run.json.
+    return lambda: search(["--resume", str(run), "--trials", "77"])
+
+
+JOURNALS = [
+    (b"", "is missing or empty; allowed: the journal that was written with them"),
+    (None, "is missing or empty; allowed: the journal that was written with them"),
+    (b"\x00\x01\x02" * 99, "is no journal of a study: it begins with b'"),
+    (b"no line's end", 'is no journal of a study: it begins with b"no line\'s end"'),
+    (b'{"op_code":0}\n', "cannot be read (KeyError: "),
+]
+
+
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize(("content", "message"), JOURNALS)
+@pytest.mark.parametrize("command", ["search", "verify"])
+def test_a_run_whose_journal_is_not_ours_stays_as_it_is(
+    command: str, content: bytes | None, message: str, run: Path, refused: Refused
+) -> None:
+    journal = run / JOURNAL_NAME
+    journal.unlink()
+    if content is not None:
+        journal.write_bytes(content)
+    before = contents(run)
+    line = refused(resume(run) if command == "search" else lambda: verify([str(run)]))
+    assert str(journal) in line
+    assert message in line
+    assert contents(run) == before
+
+
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize("command", ["search", "verify", "tables"])
+def test_a_damaged_line_of_a_journal_is_named(command: str, run: Path, refused: Refused) -> None:
+    journal = run / JOURNAL_NAME
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:2], b"\x9a garbage\n", *lines[2:]]))
+    before = contents(run)
+    commands: dict[str, Callable[[], int]] = {
+        "search": resume(run),
+        "verify": lambda: verify([str(run)]),
+        "tables": lambda: tables([str(run)]),
+    }
+    line = refused(commands[command])
+    assert f"journal {journal} cannot be read in line 3 (" in line
+    assert contents(run) == before
+
+
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize("command", ["search", "tables"])
+def test_a_folder_in_place_of_a_journal_is_refused(
+    command: str, run: Path, refused: Refused
+) -> None:
+    journal = run / JOURNAL_NAME
+    journal.unlink()
+    (journal / "inside").mkdir(parents=True)
+    before = contents(run)
+    line = refused(resume(run) if command == "search" else lambda: tables([str(run)]))
+    assert "Is a directory" in line
+    assert str(journal) in line
+    assert contents(run) == before
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_journal_that_may_not_be_written_is_refused(
+    run: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, opened = run / JOURNAL_NAME, Path.open
+
+    # Root may write anywhere, so the system's answer is replaced.
+    def deny(path: Path, *given: Any, **named: Any) -> Any:
+        if path == journal:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *given, **named)
+
+    before = contents(run)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", deny)
+        line = refused(resume(run))
+    assert f"Permission denied: '{journal}'" in line
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("command", ["resume", "verify", "tables"])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (None, "is no run of a study: "),
+        ({"name": "another project", "trials": 3}, "run.json has no format of ours"),
+        (["format"], "run.json has no format of ours"),
+        (
+            {"format": 3, "versions": {"paretodiff": "0.0.7"}},
+            f"has format 3; allowed: {FORMAT_VERSION}. What another version wrote is read by that "
+            "one: paretodiff 0.0.7",
+        ),
+        ({"format": 99, "versions": "many"}, "has format 99; allowed"),
+    ],
+)
+def test_a_run_of_others_is_told_and_stays_as_it_is(
+    command: str, values: object, message: str, run: Path, refused: Refused
+) -> None:
+    settings_file = run / "run.json"
+    settings_file.write_text("" if values is None else json.dumps(values))
+    before = contents(run)
+    commands: dict[str, Callable[[], int]] = {
+        "resume": resume(run),
+        "verify": lambda: verify([str(run)]),
+        "tables": lambda: tables([str(run)]),
+    }
+    line = refused(commands[command])
+    assert str(settings_file) in line
+    assert message in line
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("store.json", '{"format": 99}', "has format 99; allowed: "),
+        ("0123456789abcdef/record.json", '{"format": 99}', "has format 99; allowed: "),
+        ("thesis.tex", "mine", "is no store of backbones: it holds 'thesis.tex'"),
+    ],
+)
+def test_a_store_that_is_not_ours_is_refused_before_anything_starts(
+    name: str, content: str, message: str, run: Path, tmp_path: Path, refused: Refused
+) -> None:
+    store = tmp_path / "store"
+    (store / name).parent.mkdir(parents=True)
+    (store / name).write_text(content)
+    before = contents(tmp_path)
+    out = str(tmp_path / "runs")
+    for arguments in (["--out", out], ["--out", out, "--dry-run"], ["--resume", str(run)]):
+        given = [*arguments, "--store", str(store)]
+        line = refused(lambda given=given: search(given))
+        assert message in line
+        assert str(store) in line
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("content", [b"", b"not a package", b"PK\x03\x04" + bytes(100)])

@@ -1,0 +1,195 @@
+"""Studies killed at random moments: a resume goes on, loses nothing and repeats nothing."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import processes
+import pytest
+from test_search import command, records
+
+from study.records import TrialRecord
+
+BOOT_SECONDS = 60.0
+
+
+def kill_driver(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+
+
+def kill_driver_and_tear_journal(process: subprocess.Popen[bytes]) -> None:
+    """As when the power fails within a write: the last line has a beginning alone."""
+    (run,) = (Path(word) for word in processes.name(process.pid).split() if "study-run" in word)
+    process.kill()
+    process.wait()
+    with (run / "study.journal").open("ab") as journal:
+        journal.write(b'{"op_code": 6, "worker_id": "ab')
+
+
+def kill_everything(process: subprocess.Popen[bytes]) -> None:
+    processes.kill(processes.tree(process.pid))
+
+
+def kill_ray(process: subprocess.Popen[bytes]) -> None:
+    """All of Ray's processes; the driver is left to find that out."""
+    processes.kill(processes.tree(process.pid)[1:])
+
+
+def kill_worker(process: subprocess.Popen[bytes]) -> None:
+    """A trial's process: the study goes on by itself."""
+    processes.kill(processes.workers(process.pid)[:1])
+
+
+def terminate(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C: the whole group hears it, as from a terminal."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+Kill = Callable[[subprocess.Popen[bytes]], None]
+KILLS: tuple[Kill, ...] = (
+    kill_driver,
+    kill_worker,
+    kill_driver_and_tear_journal,
+    kill_everything,
+    interrupt,
+    terminate,
+    kill_ray,
+)
+
+
+@dataclass
+class Ordeal:
+    """A study that is killed again and again until it is done.
+
+    Attributes:
+        run: its folder.
+        longest_wait: from the start of a trial that can be killed to the kill, in seconds.
+    """
+
+    run: Path
+    evaluate: str
+    arguments: list[str]
+    longest_wait: float
+    seed: int
+    killed: list[str] = field(default_factory=list)
+
+    def suffer(self, kills: list[Kill]) -> None:
+        """Start the study once for each kill and once more, and let it end."""
+        dice = random.Random(self.seed)
+        for kill in kills:
+            before = self._ended()
+            with self._start() as process:
+                self._wait_until_at_work(process)
+                time.sleep(dice.uniform(0, self.longest_wait))
+                if process.poll() is None:
+                    self.killed.append(kill.__name__)
+                    kill(process)
+                if kill is kill_worker:
+                    time.sleep(dice.uniform(0, self.longest_wait))
+                    process.kill()
+                process.wait(timeout=60)
+            self._check_nothing_is_lost_or_repeated(before)
+        with self._start() as process:
+            assert process.wait(timeout=600) == 0
+
+    def finished(self) -> dict[int, tuple[Any, ...]]:
+        """Return what the finished trials are, without what depends on the clock."""
+        return {number: essence(record) for number, record in self._ended().items()}
+
+    def _ended(self) -> dict[int, TrialRecord]:
+        if not (self.run / "study.journal").exists():
+            return {}
+        return {r.number: r for r in records(self.run) if r.finished}
+
+    def _check_nothing_is_lost_or_repeated(self, before: dict[int, TrialRecord]) -> None:
+        after = self._ended()
+        assert all(after.get(n) == r for n, r in before.items()), (
+            "a finished trial changed, with its wall seconds"
+        )
+        for number, record in after.items():
+            if record.state == "complete":
+                assert (self.run / "trials" / str(number) / "model.pdm").stat().st_size > 0
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        where = ["--resume", str(self.run)]
+        if not (self.run / "run.json").exists():
+            where = ["--out", str(self.run.parent), "--name", self.run.name, *self.arguments]
+        return subprocess.Popen(
+            command(self.evaluate, *where),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _wait_until_at_work(self, process: subprocess.Popen[bytes]) -> None:
+        end = time.monotonic() + BOOT_SECONDS
+        while process.poll() is None and not processes.workers(process.pid):
+            assert time.monotonic() < end, "no worker has started"
+            time.sleep(0.05)
+
+
+def essence(record: TrialRecord) -> tuple[Any, ...]:
+    scores, key = record.scores or {}, record.recipe.key if record.recipe else None
+    rungs = {images: rung["fid"] for images, rung in record.rungs.items()}
+    return record.state, key, scores.get("fid"), scores.get("size_bytes"), rungs
+
+
+def check_whole(run: Path, trials: int) -> None:
+    """Exactly the trials asked for have ended, none is left over and none ran twice."""
+    found = records(run)
+    assert sum(r.finished for r in found) == trials
+    assert not [r.number for r in found if r.state == "running"]
+    keys = [r.recipe.key for r in found if r.finished and r.recipe is not None]
+    assert len(set(keys)) == len(keys) == trials
+
+
+@pytest.mark.timeout(420)
+def test_a_study_killed_three_times_is_the_undisturbed_one(tmp_path: Path) -> None:
+    arguments = ["--trials", "22", "--concurrent-trials", "1", "--seed", "5"]
+    undisturbed = Ordeal(tmp_path / "study-run-a", "staged", arguments, 0.0, 0)
+    undisturbed.suffer([])
+    killed = Ordeal(tmp_path / "study-run-b", "staged", arguments, 2.5, 1)
+    killed.suffer([kill_everything, kill_worker, kill_driver_and_tear_journal])
+    assert killed.finished() == undisturbed.finished()
+    assert "pruned" in {state for state, *_ in killed.finished().values()}
+    check_whole(killed.run, 22)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_two_workers_killed_seven_ways_end_with_exactly_the_trials_asked_for(
+    tmp_path: Path, seed: int
+) -> None:
+    arguments = ["--trials", "60", "--seed", str(seed)]
+    ordeal = Ordeal(tmp_path / "study-run", "staged", arguments, 3.0, seed)
+    ordeal.suffer(list(KILLS))
+    assert len(ordeal.killed) == len(KILLS), "the study was over before it was killed"
+    check_whole(ordeal.run, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_real_trainings_killed_six_times_give_the_same_models(tmp_path: Path) -> None:
+    arguments = ["--trials", "4", "--concurrent-trials", "1", "--train-images", "17000"]
+    undisturbed = Ordeal(tmp_path / "study-run-a", "evaluate", arguments, 0.0, 0)
+    undisturbed.suffer([])
+    killed = Ordeal(tmp_path / "study-run-b", "evaluate", arguments, 35.0, 2)
+    killed.suffer(
+        [kill_everything, kill_driver, kill_worker, kill_everything, terminate, kill_ray]
+    )
+    assert killed.finished() == undisturbed.finished()
+    check_whole(killed.run, 4)
+    for folder in (undisturbed.run / "trials").iterdir():
+        same = killed.run / "trials" / folder.name / "model.pdm"
+        assert same.read_bytes() == (folder / "model.pdm").read_bytes()
