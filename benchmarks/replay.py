@@ -1,8 +1,8 @@
 """How much sooner a search reaches what plain Ray Tune with OptunaSearch ends with: a replay.
 
-    python -m study.search --space quick-grid --run grid --store store
-    python -m study.record runs/grid --score-rungs --out table.json.gz
-    python -m benchmarks.replay table.json.gz
+    python -m benchmarks.replay                     # on the table that is shipped, made by:
+    python -m study.search --space quick-grid --name grid --no-early-stopping --no-verify
+    python -m study.record runs/grid --score-rungs --out benchmarks/quick-grid.json.gz
 
 Nothing is trained or drawn: trials are looked up in the table, in simulated time with two
 workers. Proposals, early stopping and storage are the real ones. The space is the quick space's,
@@ -34,6 +34,7 @@ from study.sampler import MOST_REFUSALS, Proposer
 from study.storage import StudyStorage
 
 OBJECTIVES = ("fid", "size_bytes")
+SHIPPED = Path(__file__).parent / "quick-grid.json.gz"
 WORKERS = 2
 PLAIN_TRIALS, MOST_TRIALS = 24, 250
 PROJECTED_SLOWDOWN = 10
@@ -282,7 +283,9 @@ def shares(table: Table, strategy: Strategy, slowdown: int, seeds: int) -> np.nd
 def main() -> None:
     """Replay every strategy on a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", type=Path, help="of python -m study.record")
+    parser.add_argument(
+        "table", type=Path, nargs="?", default=SHIPPED, help="of study.record (default: shipped)"
+    )
     parser.add_argument("--seeds", type=int, default=20, help="(default 20)")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -15,6 +15,8 @@ from diffusion.train import snapshot_points
 from study.front import non_dominated
 from study.records import TrialRecord, costs
 
+# What so few images leave undefined is judged by the FID itself.
+AT_RUNGS = {"fid_infinity": "fid"}
 KEEP_SHARE = 0.5  # Of the trainings at a rung, besides all that no other one dominates.
 
 
@@ -28,7 +30,8 @@ class Rungs:
             objectives: names of the scores compared.
             records: of the trials so far, in any order.
         """
-        self._objectives = objectives
+        at_rungs = [AT_RUNGS.get(name, name) for name in objectives]
+        self._objectives = tuple(dict.fromkeys(at_rungs))
         self._costs: dict[int, dict[str, list[float]]] = {}  # by train_images and backbone key
         self._stopped: dict[str, int] = {}  # rung by backbone key
         for record in records:

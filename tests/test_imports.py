@@ -12,8 +12,8 @@ FORBIDDEN = {
     "study": {"tests"},
 }
 # The only files on Ray, and the only ones on Optuna's storage.
-ON_RAY = {"tuning.py", "tasks.py"}
-ON_OPTUNA_STORAGE = {"storage.py"}
+ON_RAY = {"tuning.py", "scheduler.py", "tasks.py"}
+ON_OPTUNA_STORAGE = {"storage.py", "views.py"}  # a view is a storage in memory
 SLOW = {"bitsandbytes", "torchvision"}
 
 

@@ -101,6 +101,14 @@ def test_a_maximised_objective_counts_the_other_way() -> None:
     assert not rungs.may_go_on("bad", 16_000)
 
 
+def test_what_few_images_leave_undefined_is_judged_by_the_fid() -> None:
+    rungs = Rungs(("fid_infinity", "size_bytes"))
+    for place in range(3):
+        rungs.add(f"key{place}", 16_000, {**scores(30 - place, 300 - place), "fid_infinity": None})
+    going = [rungs.may_go_on(f"key{place}", 16_000) for place in range(3)]
+    assert going == [False, True, True]
+
+
 @pytest.mark.parametrize("fid", [math.nan, math.inf, None])
 def test_a_training_without_a_score_comes_last(fid: float | None) -> None:
     rungs = Rungs(OBJECTIVES)
