@@ -6,7 +6,8 @@
 
 Nothing is trained or drawn: trials are looked up in the table, in simulated time with two
 workers. Proposals, early stopping and storage are the real ones. The space is the quick space's,
-with the levels that the table holds. Prints a Markdown table.
+with the levels that the table holds. The quick space's covering design was arranged with such
+trials in view, so one search goes without it. Prints a Markdown table.
 """
 
 import argparse

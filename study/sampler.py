@@ -24,6 +24,8 @@ from study.views import backbone_view, compression_view, draw, fixing, tpe
 # Draws from which TPE takes the most promising one, anew after each that is known already; 0 is
 # a draw at random. A good part of the space is soon exhausted, and TPE would not leave it.
 CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
+# Before compressions are worth a closer look, however long a training takes.
+LEAST_BACKBONES = 4
 CHANCES = 3  # Compressions refused, after which a backbone is not drawn any more.
 MOST_REFUSALS = 100  # In a row; then the space is taken to be exhausted.
 
@@ -185,7 +187,7 @@ class Proposer:
         """Tell whether the share of new backbones is not used up."""
         share = self._history.new_share(1 - self._space.reuse_share)
         tried = sum(backbone.tried for backbone in self._history.backbones.values())
-        return tried == 0 or tried + 1 <= share * (self._history.num_accepted + 1)
+        return tried < LEAST_BACKBONES or tried + 1 <= share * (self._history.num_accepted + 1)
 
 
 def _draw_sampler(generator: np.random.Generator, num_candidates: int) -> BaseSampler:
