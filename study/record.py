@@ -6,8 +6,6 @@ python -m study.record runs/quick-grid-001 --out table.json.gz --score-rungs
 
 import gzip
 import json
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +20,7 @@ from study.context import Context
 from study.records import SCORE_COLUMNS, Scores, TrialRecord
 from study.rung_scores import score_rung
 from study.settings import JOURNAL_NAME, SETTINGS_NAME, RunSettings
-from study.storage import StudyStorage
+from study.storage import read_records
 
 FORMAT_VERSION = 1
 KEPT_SCORES = (*SCORE_COLUMNS, "generate_seconds", "score_seconds", "label_agreement")
@@ -50,7 +48,7 @@ def make_table(run_dir: Path, *, score_rungs: bool = False) -> Table:
     """
     settings = RunSettings.load(run_dir)
     known = json.loads((run_dir / SETTINGS_NAME).read_text())
-    records, knobs = _read_trials(run_dir, settings)
+    records = read_records(run_dir / JOURNAL_NAME, settings.objectives)
     complete = [record for record in records if record.state == "complete"]
     if not complete:
         raise ValueError(f"run {run_dir} has no complete trial; allowed: one or more")
@@ -63,19 +61,8 @@ def make_table(run_dir: Path, *, score_rungs: bool = False) -> Table:
         "objectives": list(settings.objectives),
         "conditions": {name: known[name] for name in CONDITIONS},
         "backbones": backbones,
-        "trials": [_row(record, knobs[record.number], settings.objectives) for record in complete],
+        "trials": [_row(record, settings.objectives) for record in complete],
     }
-
-
-def _read_trials(
-    run_dir: Path, settings: RunSettings
-) -> tuple[list[TrialRecord], list[dict[str, Any]]]:
-    """Return a run's trials and the knobs of each, from a copy: it may be being written."""
-    with tempfile.TemporaryDirectory() as folder:
-        journal = Path(folder) / JOURNAL_NAME
-        shutil.copyfile(run_dir / JOURNAL_NAME, journal)
-        storage = StudyStorage(journal, settings.objectives)
-        return storage.records(), [dict(trial.params) for trial in storage.frozen_trials()]
 
 
 def _backbones(records: Iterable[TrialRecord], objectives: tuple[str, ...]) -> dict[str, Any]:
@@ -104,13 +91,13 @@ def _score_rungs(
                 backbones[key]["rungs"][str(train_images)] = kept
 
 
-def _row(record: TrialRecord, knobs: dict[str, Any], objectives: tuple[str, ...]) -> Table:
+def _row(record: TrialRecord, objectives: tuple[str, ...]) -> Table:
     recipe: Any = record.recipe
     return {
         "trial": record.number,
         "key": recipe.key,
         "backbone_key": recipe.backbone_key,
-        "knobs": knobs,
+        "knobs": dict(record.knobs),
         "scores": _kept(record.scores or {}, objectives),
     }
 

@@ -88,6 +88,7 @@ class TrialRecord:
         reason: why it failed, was stopped early, exceeds a limit or could not be built.
         feasible: whether a complete trial keeps to the study's limits.
         rungs: scores of its uncompressed training on the way, by its training images.
+        knobs: what was drawn for it, by the names of the search space.
     """
 
     number: int
@@ -98,6 +99,7 @@ class TrialRecord:
     wall_seconds: float | None = None
     feasible: bool = True
     rungs: Mapping[int, Scores] = field(default_factory=dict)
+    knobs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:

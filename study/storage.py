@@ -214,4 +214,5 @@ def _as_record(trial: FrozenTrial) -> TrialRecord:
             for name, scores in attrs.items()
             if name.startswith(RUNG_PREFIX)
         },
+        knobs=dict(trial.params),
     )
