@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from diffusion.compress.package import PACKAGE_NAME, read_package, write_package
+from diffusion.errors import MetricUndefined
 from diffusion.networks import count_macs, count_parameters
 from diffusion.recipe import CompressionConfig, EmaConfig, Recipe, Track
 from study.backbones import BackboneStore
@@ -42,14 +43,17 @@ def score_rung(
     quick = dataclasses.replace(
         context, fid_num_images=RUNG_NUM_IMAGES, on_progress=lambda stage, share: None
     )
-    drawing = draw_and_score(model, quick)
+    try:
+        drawn = draw_and_score(model, quick).scores
+    except MetricUndefined:  # it draws what is not finite yet: it is placed last
+        drawn = {}
     parameters, nonzero_parameters = count_parameters(model.network)
     return {
         "size_bytes": size_bytes,
         "parameters": parameters,
         "nonzero_parameters": nonzero_parameters,
         "macs": count_macs(model.network, recipe.data),
-        **drawing.scores,
+        **drawn,
         "train_seconds": backbone.train_seconds,
     }
 

@@ -69,11 +69,7 @@ def main(
         run_dir.mkdir(parents=True, exist_ok=True)
         with exclusive(run_dir):
             start, console = time.time(), Console()
-            if resumed is None:
-                save_settings(run_dir, settings)
-            storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
-            open_store(Context.of_run(run_dir, settings).store_dir)
-            save_settings(run_dir, settings)
+            storage = _open(run_dir, settings, new=resumed is None)
             ended = _search(run_dir, settings, resources, storage, evaluate, console)
             if ended and not given.no_verify:
                 verifier = Verifier(
@@ -83,6 +79,17 @@ def main(
                 )
                 verify_briefly(verifier, storage.records(), settings.objectives, console)
             return _finish(run_dir, settings, storage, console, interrupted=not ended, start=start)
+
+
+def _open(run_dir: Path, settings: RunSettings, *, new: bool) -> StudyStorage:
+    """Open a run's study; a resume that is refused leaves its settings as they were."""
+    if new:
+        save_settings(run_dir, settings)
+    storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
+    open_store(Context.of_run(run_dir, settings).store_dir)
+    if not new:
+        save_settings(run_dir, settings)
+    return storage
 
 
 def _search(

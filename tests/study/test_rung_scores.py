@@ -1,0 +1,112 @@
+"""Rungs of a real training: what is judged there, and what is left when it ends there."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diffusion import train as train_module
+from diffusion.errors import MetricUndefined
+from diffusion.recipe import Recipe
+from study import rung_scores
+from study.backbones import BackboneStore
+from study.context import Context
+from study.records import Scores
+from study.rung_scores import plain_recipe, score_rung
+from study.trial import evaluate
+
+RUNGS = (64, 128)
+
+
+class StoppedEarly(Exception):
+    """In place of what ends a worker's trial."""
+
+
+@pytest.fixture(autouse=True)
+def short_rungs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep snapshots after 64 and 128 images, and draw few."""
+    monkeypatch.setattr(train_module, "FIRST_SNAPSHOT_IMAGES", RUNGS[0])
+    monkeypatch.setattr(rung_scores, "RUNG_NUM_IMAGES", 40)
+
+
+@pytest.fixture
+def recipe(digit_recipe: Recipe) -> Recipe:
+    return replace(digit_recipe, training=replace(digit_recipe.training, train_images=160))
+
+
+def context(run: Path, number: int = 0, on_rung: Any = None) -> Context:
+    return Context(
+        dataset="mnist5k",
+        data_dir=None,
+        trial_dir=run / "trials" / str(number),
+        store_dir=run / "backbones",
+        fid_num_images=40,
+        on_rung=on_rung,
+    )
+
+
+def test_a_rung_is_scored_as_the_uncompressed_file_of_its_snapshot(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    told: list[tuple[int, Scores]] = []
+    evaluate(recipe, context(tmp_path, on_rung=lambda *rung: told.append(rung)))
+    assert [train_images for train_images, _ in told] == list(RUNGS)
+    assert [scores["trained_images"] for _, scores in told] == list(RUNGS)
+    for number, (train_images, scores) in enumerate(told, start=1):
+        whole = evaluate(plain_recipe(recipe, train_images), context(tmp_path, number))
+        assert whole["trained_images"] == 0
+        for name in ("fid", "size_bytes", "parameters", "nonzero_parameters", "macs"):
+            assert scores[name] == whole[name], name
+
+
+def test_every_compression_of_a_training_is_judged_alike(recipe: Recipe) -> None:
+    other = replace(recipe, compression=replace(recipe.compression, quantization="linear4"))
+    assert plain_recipe(recipe, 64) == plain_recipe(other, 64)
+    assert plain_recipe(recipe, 64).backbone_key == recipe.backbone_key
+
+
+@pytest.mark.parametrize("last", RUNGS)
+def test_a_training_that_was_stopped_at_a_rung_goes_on_to_the_same_model(
+    recipe: Recipe, tmp_path: Path, last: int
+) -> None:
+    def stop(train_images: int, scores: Scores) -> None:
+        if train_images == last:
+            raise StoppedEarly
+
+    with pytest.raises(StoppedEarly):
+        evaluate(recipe, context(tmp_path / "stopped", on_rung=stop))
+    told: list[tuple[int, int]] = []
+    again = context(
+        tmp_path / "stopped", on_rung=lambda rung, s: told.append((rung, s["trained_images"]))
+    )
+    scores = evaluate(recipe, again)
+    assert scores["trained_images"] == 160 - last
+    # The rung at which it was stopped is told again: the judgement may have been lost.
+    assert told == [(rung, rung - last) for rung in RUNGS if rung >= last]
+    evaluate(recipe, context(tmp_path / "whole"))
+    package = Path("trials") / "0" / "model.pdm"
+    stopped, whole = (tmp_path / name / package for name in ("stopped", "whole"))
+    assert stopped.read_bytes() == whole.read_bytes()
+
+
+def test_a_trained_backbone_is_not_judged_again(recipe: Recipe, tmp_path: Path) -> None:
+    evaluate(recipe, context(tmp_path))
+    told: list[int] = []
+    scores = evaluate(recipe, context(tmp_path, 1, on_rung=lambda rung, _: told.append(rung)))
+    assert told == []
+    assert scores["trained_images"] == 0
+
+
+def test_what_cannot_be_drawn_from_has_its_size_alone(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def undefined(*_: Any) -> Any:
+        raise MetricUndefined("images are not finite")
+
+    evaluate(recipe, context(tmp_path))
+    monkeypatch.setattr(rung_scores, "draw_and_score", undefined)
+    scores = score_rung(recipe, 64, BackboneStore(tmp_path / "backbones"), context(tmp_path))
+    assert scores is not None
+    assert "fid" not in scores
+    assert scores["size_bytes"] > 0
