@@ -3,11 +3,13 @@
     python -m benchmarks.overhead --trials 5000
 
 A real search of the mnist space, with real Ray workers and a real journal; only what a trial does
-is injected. Prints the time of a trial around every thousand, the driver's memory, and the time
-that the front of 10,000 trials takes.
+is injected. Prints the time of a trial around every thousand, the driver's memory, how soon the
+trial of a killed worker runs again, and the time that the front of 10,000 trials takes.
 """
 
 import argparse
+import os
+import signal
 import statistics
 import tempfile
 import time
@@ -26,9 +28,11 @@ from study.rungs import Rungs
 from study.sampler import Proposer
 from study.storage import StudyStorage
 from study.tuning import ray_session, resolve_resources, run_trials
+from study.worker import Evaluate
 
 OBJECTIVES = ("fid", "size_bytes")
 AROUND = 50  # Twice as many trials before each thousand are the ones timed.
+DYING_TRIALS, ATTEMPTS = 6, "attempts"
 WARM = 100  # Trials after which memory is counted: by then all is loaded.
 
 
@@ -88,19 +92,38 @@ class Meter:
         self.memory.append(resident_bytes())
 
 
-def run(trials: int, folder: Path) -> Meter:
-    """Run a study of trials that do nothing."""
+def die_once(recipe: Recipe, context: Context) -> Scores:
+    """Note the time, and kill the own process at the first attempt."""
+    context.trial_dir.mkdir(parents=True, exist_ok=True)
+    attempts = context.trial_dir / ATTEMPTS
+    first = not attempts.exists()
+    with attempts.open("a") as file:
+        file.write(f"{time.time()}\n")
+    if first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return do_nothing(recipe, context)
+
+
+def restart_seconds(folder: Path) -> list[float]:
+    """Return for each of some trials the time from its process's death to its next attempt."""
+    run(DYING_TRIALS, folder, die_once)
+    times = [path.read_text().split() for path in folder.glob(f"trials/*/{ATTEMPTS}")]
+    return [float(second) - float(first) for first, second in times]
+
+
+def run(trials: int, folder: Path, evaluate: Evaluate) -> Meter:
+    """Run a study of trials that do nothing much."""
     meter, dataset = Meter(), load_dataset("mnist5k")
     storage = StudyStorage(folder / "study.journal", OBJECTIVES)
     rungs = Rungs(OBJECTIVES)
     proposer = Proposer(
         load_space("mnist"), dataset.config(), storage, seed=0, refusal=rungs.refusal
     )
-    dispatcher = Dispatcher(proposer, rungs, Budget(trials), meter)
+    dispatcher = Dispatcher(proposer, rungs, Budget(trials), meter, retries=1)
     context = Context("mnist5k", None, folder / "trials", folder / "backbones", 10)
     with ray_session(None):
         resources = resolve_resources(1, 0, None)
-        run_trials(dispatcher, do_nothing, context, resources, folder / "tune")
+        run_trials(dispatcher, evaluate, context, resources, folder / "tune")
     return meter
 
 
@@ -110,7 +133,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1_000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        meter = run(given.trials, Path(folder))
+        meter = run(given.trials, Path(folder), do_nothing)
+    with tempfile.TemporaryDirectory() as folder:
+        restarts = restart_seconds(Path(folder))
     print("| trials | ms a trial | driver's memory, MB |\n|-|-|-|")
     for count in range(1_000, len(meter.seconds) + 1, 1_000):
         near = meter.seconds[count - 2 * AROUND : count]
@@ -118,6 +143,7 @@ def main() -> None:
         print(f"| {count:,} | {each:.0f} | {meter.memory[count - 1] / 1e6:.0f} |")
     grown = meter.memory[-1] - meter.memory[WARM]
     print(f"\nmemory a trial: {grown / 1000 / (len(meter.memory) - WARM):.1f} kB")
+    print(f"a killed worker's trial runs again after: {max(restarts):.1f} s at most")
     print(f"front of 10,000 trials: {front_milliseconds(10_000):.0f} ms")
 
 
