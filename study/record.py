@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.progress import track
 
 from diffusion.train import snapshot_points
@@ -79,6 +80,7 @@ def _score_rungs(
     records: Iterable[TrialRecord], backbones: dict[str, Any], context: Context
 ) -> None:
     """Score the kept snapshots of trainings that no trial was judged by."""
+    torch.set_num_threads(context.threads)
     store = BackboneStore(context.store_dir)
     recipes = {r.recipe.backbone_key: r.recipe for r in records if r.recipe is not None}
     for key, recipe in track(recipes.items(), description="scoring rungs"):
