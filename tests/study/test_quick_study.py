@@ -34,9 +34,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def complete(run: Path) -> list[TrialRecord]:
+def finished(run: Path) -> list[TrialRecord]:
+    """The trials that were finished, stopped early or not."""
     storage = StudyStorage(run / "study.journal", RunSettings.load(run).objectives)
-    return [record for record in storage.records() if record.state == "complete"]
+    return [record for record in storage.records() if record.finished]
+
+
+@pytest.fixture(scope="module")
+def complete(finished: list[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in finished if record.state == "complete"]
 
 
 @pytest.fixture(scope="module")
@@ -45,26 +51,45 @@ def points(run: Path) -> list[dict[str, Any]]:
     return front
 
 
-def test_it_covers_what_it_promises(complete: list[TrialRecord]) -> None:
+def test_it_covers_what_it_promises(
+    finished: list[TrialRecord], complete: list[TrialRecord]
+) -> None:
+    assert len(finished) == 24
+    trained = [record.recipe for record in finished if record.recipe is not None]
+    assert len({r.backbone_key for r in trained}) >= 6
+    assert {r.network.architecture for r in trained} == {"ncsn", "mini_ddpm"}
+    assert {r.network.groups for r in trained} == {1, 2, 4}
     recipes = [record.recipe for record in complete if record.recipe is not None]
     assert len(recipes) >= 16
     assert len({r.backbone_key for r in recipes}) >= 4
-    assert {r.network.architecture for r in recipes} == {"ncsn", "mini_ddpm"}
-    assert {r.network.groups for r in recipes} == {1, 2, 4}
     assert {r.compression.prune_method for r in recipes} == set(choices(PruneMethod))
     assert {r.compression.prune_region for r in recipes} == set(choices(PruneRegion))
     assert {r.compression.quantization for r in recipes} == set(choices(Quantization))
     assert {r.ema.track for r in recipes} == set(TRACKS)
 
 
-def test_each_backbone_is_trained_once(run: Path, complete: list[TrialRecord]) -> None:
+def test_each_backbone_is_trained_once(
+    run: Path, finished: list[TrialRecord], complete: list[TrialRecord]
+) -> None:
     trained = Counter(
         (record.recipe.backbone_key, (record.scores or {})["train_seconds"])
         for record in complete
         if record.recipe is not None
     )
     assert len(trained) == len({key for key, _ in trained}), "two trainings of one backbone"
-    assert len(list((run / "backbones").iterdir())) == len(trained)
+    kept = {path.name for path in (run / "backbones").iterdir() if path.is_dir()}
+    assert kept == {r.recipe.backbone_key for r in finished if r.recipe is not None}
+
+
+def test_a_training_that_was_stopped_is_not_on_the_front(
+    finished: list[TrialRecord], points: list[dict[str, Any]]
+) -> None:
+    stopped = [record for record in finished if record.state == "pruned"]
+    assert stopped
+    for record in stopped:
+        assert record.rungs
+        assert record.scores is None
+        assert record.number not in {point["trial"] for point in points}
 
 
 def test_the_front_is_long_and_wide(points: list[dict[str, Any]]) -> None:
