@@ -94,7 +94,7 @@ class Ordeal:
                 if process.poll() is None:
                     self.killed.append(kill.__name__)
                     kill(process)
-                if kill is kill_worker:
+                if kill is kill_worker:  # which ends nothing
                     time.sleep(dice.uniform(0, self.longest_wait))
                     process.kill()
                 process.wait(timeout=60)
@@ -158,8 +158,10 @@ def test_a_study_killed_three_times_is_the_undisturbed_one(tmp_path: Path) -> No
     arguments = ["--trials", "22", "--concurrent-trials", "1", "--seed", "5"]
     undisturbed = Ordeal(tmp_path / "study-run-a", "staged", arguments, 0.0, 0)
     undisturbed.suffer([])
-    killed = Ordeal(tmp_path / "study-run-b", "staged", arguments, 2.5, 1)
-    killed.suffer([kill_everything, kill_worker, kill_driver_and_tear_journal])
+    killed = Ordeal(tmp_path / "study-run-b", "staged", arguments, 1.2, 1)
+    # A worker and then its driver; then the driver within a write.
+    killed.suffer([kill_worker, kill_driver_and_tear_journal])
+    assert len(killed.killed) == 2, "the study was over before it was killed"
     assert killed.finished() == undisturbed.finished()
     assert "pruned" in {state for state, *_ in killed.finished().values()}
     check_whole(killed.run, 22)
