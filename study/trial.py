@@ -73,8 +73,6 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
     write_json(context.trial_dir / "scores.json", scores)
     samples = _pick_samples(drawing.images, drawing.labels)
     save_grid(samples, SAMPLE_COLUMNS, context.trial_dir / "samples.png")
-    if device.type == "cuda":
-        torch.cuda.empty_cache()  # the worker waits for its next trial; others need the memory
     return scores
 
 

@@ -52,7 +52,7 @@ def run_trial(
         on_rung=_rung_report(report) if context.judges else None,
     )
     try:
-        scores = evaluate(recipe, context)
+        scores = _evaluate(evaluate, recipe, context)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             report({"halt": describe(error)})
@@ -64,6 +64,14 @@ def run_trial(
         report({"attempt": describe(error)})
         raise
     report({"scores": json.dumps(scores)})
+
+
+def _evaluate(evaluate: Evaluate, recipe: Recipe, context: Context) -> Scores:
+    try:
+        return evaluate(recipe, context)
+    finally:  # also where the trial is stopped: the worker waits, and others need the memory
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def describe(error: Exception) -> str:
