@@ -48,6 +48,8 @@ def main(
 ) -> int:
     """Run the command; `evaluate` is what a trial does, the others how it is verified."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    # It would warn of kernels that nobody asked for, where a limit is known before training.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
     resumed = None if given.resume is None else RunSettings.load(given.resume)
     if resumed is not None:
@@ -150,11 +152,12 @@ def _introduce(console: Console, run_dir: Path, settings: RunSettings, finished:
     each = f"{settings.cpus_per_trial:g} CPU"
     if settings.gpus_per_trial:
         each += f" and {settings.gpus_per_trial:g} GPU"
+    limits = "".join(f", {name} at most {most:,.10g}" for name, most in settings.limits.items())
     where = "on GPUs" if settings.gpus_per_trial else "on CPUs (no GPU asked for or found)"
     console.print(
         f"run      {run_dir}\n"
         f"study    {settings.space} space, {settings.dataset}, {settings.trials} trials "
-        f"({finished} finished), {aims(settings.objectives)}\n"
+        f"({finished} finished), {aims(settings.objectives)}{limits}\n"
         f"workers  {settings.concurrent_trials} at once {where}, {each} each",
         soft_wrap=True,
         highlight=False,
