@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Backbone:
     recipe: Recipe
     folder: Path
     train_seconds: float
-    trained_images: int = 0
+    trained_images: int = field(default=0, compare=False)
 
     def network(self) -> nn.Module:
         """Build the recipe's network with the weights of its EMA track.

@@ -82,6 +82,12 @@ def staged(recipe: Recipe, context: Context) -> Scores:
     return {**tabulated(recipe, context), "trained_images": seen - begin}
 
 
+def dragging(recipe: Recipe, context: Context) -> Scores:
+    """Take half a second more, so that there is time to be killed."""
+    time.sleep(0.5)
+    return staged(recipe, context)
+
+
 def rung_scores(recipe: Recipe, rung: int, trained_images: int) -> Scores:
     """Score a pretended training by its key."""
     fid, size_bytes = int(recipe.backbone_key[:4], 16), int(recipe.backbone_key[4:8], 16)
@@ -150,7 +156,8 @@ def timed(trial_dir: Path, context: Context) -> float:
 
 
 CHOICES = {
-    f.__name__: f for f in (evaluate, tabulated, slow, staged, failing, shaky, full, hopeless)
+    f.__name__: f
+    for f in (evaluate, tabulated, slow, staged, dragging, failing, shaky, full, hopeless)
 }
 
 if __name__ == "__main__":

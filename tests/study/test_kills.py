@@ -173,11 +173,11 @@ def test_a_study_killed_three_times_is_the_undisturbed_one(tmp_path: Path) -> No
 def test_two_workers_killed_seven_ways_end_with_exactly_the_trials_asked_for(
     tmp_path: Path, seed: int
 ) -> None:
-    arguments = ["--trials", "60", "--seed", str(seed)]
-    ordeal = Ordeal(tmp_path / "study-run", "staged", arguments, 3.0, seed)
+    arguments = ["--trials", "80", "--seed", str(seed)]
+    ordeal = Ordeal(tmp_path / "study-run", "dragging", arguments, 2.0, seed)
     ordeal.suffer(list(KILLS))
     assert len(ordeal.killed) == len(KILLS), "the study was over before it was killed"
-    check_whole(ordeal.run, 60)
+    check_whole(ordeal.run, 80)
 
 
 @pytest.mark.slow
