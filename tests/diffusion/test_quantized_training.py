@@ -427,7 +427,7 @@ TO_DATA, TO_FLOAT = (0.5, 0.3), (0.15, 0.1)
         ("ncsn", "linear8"),
         ("ncsn", "linear4_frozen"),
         ("ncsn", "linear4_straight_through"),
-        ("ddpm", "linear8"),
+        pytest.param("ddpm", "linear8", marks=pytest.mark.slow),
     ],
 )
 def test_averages_of_quantized_trainings_draw_images_as_light_as_the_data(

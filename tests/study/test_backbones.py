@@ -193,6 +193,7 @@ def test_a_longer_training_goes_on_from_the_shorter_one(
         assert torch.equal(value, continued.network().state_dict()[name])
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(
     tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset
 ) -> None:

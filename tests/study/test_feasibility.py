@@ -154,6 +154,7 @@ def test_a_network_that_cannot_be_built_is_said(digit_recipe: Recipe) -> None:
         excess(digit_recipe.with_changes({"network.groups": 7}), {"parameters": 1e9})
 
 
+@pytest.mark.slow
 def test_trained_digit_weights_are_judged_within_the_margin(
     digit_recipe: Recipe, tmp_path: Path
 ) -> None:

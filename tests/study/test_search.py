@@ -127,6 +127,7 @@ def test_a_full_disk_ends_the_study_with_one_line_and_a_resume_goes_on(tmp_path:
     assert all(after[r.number] == r for r in before)
 
 
+@pytest.mark.slow
 def test_a_study_where_all_fails_ends_with_status_1_and_says_so(tmp_path: Path) -> None:
     arguments = ["--trials", "2", "--retries", "0", "--out", str(tmp_path), "--name", "none"]
     out = search("hopeless", *arguments)
@@ -183,6 +184,7 @@ def assert_whole_after_resume(run: Path, before: Sequence[TrialRecord], trials: 
         assert starts[str(record.number)] == 1, "a finished trial ran again"
 
 
+@pytest.mark.slow
 def test_the_time_budget_starts_nothing_after_its_end(tmp_path: Path) -> None:
     arguments = ["--trials", "500", "--time-budget", "3s", "--concurrent-trials", "2"]
     out = search("slow", *arguments, "--out", str(tmp_path), "--name", "late")

@@ -99,6 +99,7 @@ def test_a_file_that_cannot_be_read_leaves_the_front_with_its_reason(
     assert victim not in {point["trial"] for point in front(run)}
 
 
+@pytest.mark.slow
 def test_what_is_no_fault_of_a_model_ends_the_verification_and_can_be_mended(
     searched: tuple[Path, str],
 ) -> None:

@@ -88,6 +88,7 @@ def test_limit_is_the_closed_form_of_two_gaussians(shift, scale, expected):
     assert error < 0.03 * expected
 
 
+@pytest.mark.slow
 def test_limit_leaves_a_tenth_of_the_bias_of_features_of_unequal_spread():
     # 84 features whose deviations fall as those of a trained network's do.
     deviations = np.exp(-np.arange(84) / 12)
