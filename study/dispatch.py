@@ -161,7 +161,7 @@ class Dispatcher:
     def break_off(self, number: int, reason: str) -> None:
         """Put a trial that broke in line again, or record that it failed once too often."""
         self._attempts[number] += 1
-        if self._attempts[number] > self._retries:
+        if number in self._stops or self._attempts[number] > self._retries:
             self.end(number, None, reason)
             return
         self._held.appendleft((number, self._running.pop(number).recipe))

@@ -179,6 +179,13 @@ def test_a_training_that_falls_behind_ends_its_trial_with_what_it_scored(tmp_pat
     assert log.ends == [(behind.number, "pruned", reason)]
 
 
+def test_a_worker_that_dies_while_it_is_stopped_is_not_started_again(tmp_path: Path) -> None:
+    source = dispatcher(tmp_path, retries=2)
+    behind, _ = stop_one(source)
+    source.break_off(behind.number, "its worker process died")
+    assert states(tmp_path)[behind.number] == "pruned"
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_stopped_training_is_not_gone_on_with(tmp_path: Path, restarted: bool) -> None:
     source = dispatcher(tmp_path)
