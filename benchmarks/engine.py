@@ -67,11 +67,10 @@ def _run_search(out: Path, name: str, seed: int, trials: int, *options: str) -> 
     for record, trial in zip(storage.records(), storage.frozen_trials(), strict=True):
         if not record.finished or trial.datetime_complete is None:
             continue
-        scores = record.scores or {}
-        partial = record.rungs[max(record.rungs)] if record.rungs else {}
-        images = scores.get("trained_images", partial.get("trained_images", 0))
-        point = (scores["fid"], scores["size_bytes"]) if record.state == "complete" else None
-        rows.append((trial.datetime_complete.timestamp() - start, images, point))
+        scores = record.scores
+        point = (scores["fid"], scores["size_bytes"]) if scores else None
+        seconds = trial.datetime_complete.timestamp() - start
+        rows.append((seconds, record.trained_images, point))
     return course(rows)
 
 

@@ -108,7 +108,7 @@ class Dispatcher:
         self._stops: dict[int, str] = {}  # why running trials are being stopped early
         records = self._storage.records()
         self._finished = sum(record.finished for record in records)
-        self._train_images = sum(_trained_images(record) for record in records)
+        self._train_images = sum(record.trained_images for record in records)
         self._trained = {_trained_key(r) for r in records if r.state == "complete"}
         self._held = deque(
             (r.number, r.recipe) for r in records if r.state == "running" and r.recipe is not None
@@ -152,7 +152,7 @@ class Dispatcher:
             self._storage.fail(number, reason or "unknown", wall_seconds)
         record = self._storage.record(number)
         self._finished += 1
-        self._train_images += _trained_images(record)
+        self._train_images += record.trained_images
         if record.state == "complete" and record.recipe is not None:
             self._trained.add(_trained_key(record))
             self._rungs.finish(record.recipe.backbone_key)
@@ -248,9 +248,3 @@ class Dispatcher:
 def _trained_key(record: TrialRecord) -> tuple[str, int] | None:
     recipe = record.recipe
     return None if recipe is None else (recipe.backbone_key, recipe.training.train_images)
-
-
-def _trained_images(record: TrialRecord) -> int:
-    """Return how many images an ended trial was trained on, as far as it could say."""
-    scores = record.scores or record.rungs.get(max(record.rungs, default=0)) or {}
-    return int(scores.get("trained_images", 0))

@@ -107,6 +107,12 @@ class TrialRecord:
         return self.state in ("complete", "pruned", "failed")
 
     @property
+    def trained_images(self) -> int:
+        """How many images an ended trial was trained on, as far as it could say."""
+        scores = self.scores or self.rungs.get(max(self.rungs, default=0)) or {}
+        return int(scores.get("trained_images", 0))
+
+    @property
     def outcome(self) -> str:
         """Its state in words for people."""
         if self.state == "complete" and not self.feasible:
