@@ -180,7 +180,7 @@ def _finish(
     failed = [record for record in records if record.state == "failed"]
     finished = sum(record.finished for record in records)
     console.print(
-        f"\n{finished} of {settings.trials} trials finished, {len(failed)} failed, "
+        f"\n{finished} of {max(settings.trials, finished)} trials finished, {len(failed)} failed, "
         f"in {format_seconds(time.time() - start)}",
         highlight=False,
     )
