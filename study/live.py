@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diffusion.recipe import Recipe
-from study.records import DEFAULT_OBJECTIVES, Scores, TrialRecord, cost
+from study.records import DEFAULT_OBJECTIVES, OVER_A_LIMIT, Scores, TrialRecord, cost
 from study.units import format_bytes, format_seconds
 
 TITLES = {"fid": "best FID", "size_bytes": "smallest"}  # others: best NAME
@@ -165,7 +165,7 @@ class LiveView:
             seconds = format_seconds(time.time() - trial.start)
             table.add_row(str(number), describe(trial.recipe), stage, seconds)
         counts = [f"{len(self._running)} running", self._progress()]
-        for outcome in ("stopped early", "over a limit"):
+        for outcome in ("stopped early", OVER_A_LIMIT):
             if self._counts[outcome]:
                 counts.append(f"{self._counts[outcome]} {outcome}")
         counts.append(f"{self._counts['failed']} failed")

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from study.records import drawn_images
+from study.records import OVER_A_LIMIT, drawn_images
 from study.units import format_bytes
 
 MARKERS = {"ncsn": "o", "mini_ddpm": "s"}
@@ -48,7 +48,7 @@ def plot_front(
             )
     if over:
         places = [row["size_bytes"] for row in over], [row["fid"] for row in over]
-        axes.scatter(*places, marker="x", color="#999999", label="over a limit")
+        axes.scatter(*places, marker="x", color="#999999", label=OVER_A_LIMIT)
     _draw_front(axes, front)
     axes.set(xscale="log", yscale="log", xlabel="size of the model file", ylabel="FID")
     for axis, write in ((axes.xaxis, format_bytes), (axes.yaxis, "{:g}".format)):

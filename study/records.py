@@ -39,6 +39,8 @@ OBJECTIVES = {
     )
 }
 DEFAULT_OBJECTIVES = ("fid", "size_bytes")
+NOISE = "fid_noise"
+OVER_A_LIMIT = "over a limit"
 SCORE_COLUMNS = (
     "parameters",
     "nonzero_parameters",
@@ -116,7 +118,7 @@ class TrialRecord:
     def outcome(self) -> str:
         """Its state in words for people."""
         if self.state == "complete" and not self.feasible:
-            return "over a limit"
+            return OVER_A_LIMIT
         return "stopped early" if self.state == "pruned" else self.state
 
 
@@ -144,13 +146,26 @@ def check_limits(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
     return limits
 
 
+def excesses(scores: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str, float]:
+    """Return the shares by which a trial's scores exceed each limit; up to 0 within it.
+
+    Every study has one limit more: a model that is worse than uniform noise is of no use.
+    """
+    shares = {name: (scores[name] - most) / most for name, most in limits.items()}
+    if NOISE in scores:
+        shares[NOISE] = (scores["fid"] - scores[NOISE]) / scores[NOISE]
+    return shares
+
+
 def over_limits(scores: Mapping[str, Any], limits: Mapping[str, float]) -> str | None:
     """Say which limits a trial's scores exceed; None where it keeps to them all."""
-    over = [
-        f"{name} {scores[name]:,.10g} is over the limit {most:,.10g}"
-        for name, most in limits.items()
-        if scores[name] > most
-    ]
+    over = []
+    for name, share in excesses(scores, limits).items():
+        if share > 0 and name == NOISE:
+            noise = f"{scores[NOISE]:,.1f}"
+            over.append(f"fid {scores['fid']:,.1f} is worse than uniform noise's {noise}")
+        elif share > 0:
+            over.append(f"{name} {scores[name]:,.10g} is over the limit {limits[name]:,.10g}")
     return ", ".join(over) or None
 
 

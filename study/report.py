@@ -11,7 +11,7 @@ from rich.table import Table
 
 from study.front import Row
 from study.live import describe
-from study.records import TrialRecord, aims, drawn_images
+from study.records import OVER_A_LIMIT, TrialRecord, aims, drawn_images
 from study.settings import RunSettings
 from study.units import format_bytes
 
@@ -38,7 +38,7 @@ COLUMNS = (
 )
 TEXTS = ("point", "model", "groups", "EMA", "pruning", "quantization", "why", "compression")
 SHOWN = ("fid", "fid_held_out", "size_bytes", "label_agreement")  # objectives in COLUMNS
-LEFT_OUT = ("stopped early", "over a limit", "failed")
+LEFT_OUT = ("stopped early", OVER_A_LIMIT, "failed")
 LEFT_OUT_COLUMNS = ("trial", "model", "why", "trained on", "size", "FID")
 # No trial runs any more when a report is written.
 OUTCOMES = {"running": "begun, for a resume to finish", "infeasible": "refused"}

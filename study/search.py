@@ -25,7 +25,7 @@ from study.feasibility import excess
 from study.front import Row, write_front
 from study.live import LiveView
 from study.options import DEFAULT_SPACE, build_parser, new_settings, resumed_settings
-from study.records import aims
+from study.records import OVER_A_LIMIT, aims
 from study.report import print_front, write_report
 from study.rescoring import SHORT_PLAN, SHORT_SECONDS, verify_briefly
 from study.rungs import Rungs
@@ -194,9 +194,9 @@ def _finish(
         console.print(f"interrupted; go on with: {resume}", soft_wrap=True, highlight=False)
         return cli.INTERRUPTED_STATUS
     if not rows:
-        complete = any(record.state == "complete" for record in records)
-        why = "keeps to the limits" if complete else "is complete"
-        console.print(f"no trial {why}, so there is no front")
+        over = [record.reason for record in records if record.outcome == OVER_A_LIMIT]
+        why = f"keeps to the limits (the last: {over[-1]})" if over else "is complete"
+        console.print(f"no trial {why}, so there is no front", soft_wrap=True, highlight=False)
         return 1
     return 0
 

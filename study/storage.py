@@ -19,7 +19,15 @@ from optuna.trial import FrozenTrial, TrialState
 
 from diffusion.recipe import Recipe
 from study.journal import journal_fault, mend_journal
-from study.records import OBJECTIVES, Scores, State, TrialRecord, objective_values, over_limits
+from study.records import (
+    OBJECTIVES,
+    Scores,
+    State,
+    TrialRecord,
+    excesses,
+    objective_values,
+    over_limits,
+)
 
 STUDY_NAME = "study"
 FEASIBLE = "recipe"  # The constraint: 0 when the recipe can be built, 1 when not.
@@ -134,8 +142,8 @@ class StudyStorage:
         if reason := over_limits(scores, self.limits):
             self._set_attrs(number, reason=reason)
         trial = self._trial(number)
-        for name, most in self.limits.items():
-            trial.set_constraint(f"max_{name}", scores[name] / most - 1)
+        for name, share in excesses(scores, self.limits).items():
+            trial.set_constraint(f"max_{name}", share)
         self._study.tell(number, values)
 
     def prune(self, number: int, reason: str, wall_seconds: float) -> None:

@@ -67,6 +67,17 @@ def test_each_limit_that_is_exceeded_is_named() -> None:
     assert reason == "macs 12,000 is over the limit 10,000, fid 30.5 is over the limit 25"
 
 
+@given(st.floats(0, 2000), st.floats(0.5, 1e3))
+def test_a_model_worse_than_noise_is_over_a_limit_in_every_study(fid: float, noise: float) -> None:
+    reason = over_limits({"fid": fid, "fid_noise": noise}, {})
+    assert (reason is not None) == (fid > noise)
+
+
+def test_it_is_said_how_much_worse_than_noise() -> None:
+    reason = over_limits({"fid": 714.12, "fid_noise": 690.6}, {})
+    assert reason == "fid 714.1 is worse than uniform noise's 690.6"
+
+
 @pytest.mark.parametrize("most", [0, -1, math.inf, math.nan, "many", True, None])
 def test_a_limit_that_is_no_positive_number_is_refused(most: float) -> None:
     with pytest.raises(ValueError, match=r"limit of macs is .*; allowed: a finite number above 0"):
