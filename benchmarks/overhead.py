@@ -28,6 +28,7 @@ from study.rungs import Rungs
 from study.sampler import Proposer
 from study.storage import StudyStorage
 from study.tuning import ray_session, resolve_resources, run_trials
+from study.watcher import Watcher
 from study.worker import Evaluate
 
 OBJECTIVES = ("fid", "size_bytes")
@@ -71,20 +72,12 @@ def front_milliseconds(num_trials: int) -> float:
     return statistics.median(times)
 
 
-class Meter:
-    """A watcher that notes the time and the driver's memory at the end of each trial."""
+class Meter(Watcher):
+    """Notes the time and the driver's memory at the end of each trial."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.memory: list[int] = []
-
-    def on_start(self, number: int, recipe: Recipe) -> None: ...
-
-    def on_progress(self, number: int, stage: str, share: float) -> None: ...
-
-    def on_retry(self, number: int, reason: str) -> None: ...
-
-    def on_extend(self, trials: int) -> None: ...
 
     def on_end(self, record: TrialRecord) -> None:
         """Note both."""

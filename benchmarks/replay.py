@@ -29,10 +29,11 @@ from search_spaces import load_space
 from search_spaces.space import SearchSpace
 from study.dispatch import Assignment, Budget, Dispatcher
 from study.record import Table, read_table
-from study.records import Scores, TrialRecord
+from study.records import Scores
 from study.rungs import Rungs
 from study.sampler import MOST_REFUSALS, Proposer
 from study.storage import StudyStorage
+from study.watcher import Watcher
 
 OBJECTIVES = ("fid", "size_bytes")
 SHIPPED = Path(__file__).parent / "quick-grid.json.gz"
@@ -50,20 +51,6 @@ class Search(Protocol):
     def judge(self, number: int, train_images: int, scores: Scores) -> bool: ...
 
     def end(self, number: int, scores: Scores | None, reason: str | None) -> None: ...
-
-
-class Quiet:
-    """Watches, and says nothing."""
-
-    def on_start(self, number: int, recipe: Recipe) -> None: ...
-
-    def on_progress(self, number: int, stage: str, share: float) -> None: ...
-
-    def on_retry(self, number: int, reason: str) -> None: ...
-
-    def on_extend(self, trials: int) -> None: ...
-
-    def on_end(self, record: TrialRecord) -> None: ...
 
 
 class PlainSearch:
@@ -251,7 +238,7 @@ def engine(
         refusal=lambda recipe: world.refusal(recipe) or rungs.refusal(recipe),
     )
     budget = Budget(MOST_TRIALS)
-    dispatcher = Dispatcher(proposer, rungs, budget, Quiet(), clock=lambda: world.seconds)
+    dispatcher = Dispatcher(proposer, rungs, budget, Watcher(), clock=lambda: world.seconds)
     return world.run(dispatcher, target)
 
 

@@ -5,35 +5,17 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from diffusion.recipe import Recipe
-from study.records import Scores, TrialRecord
+from study.records import Scores
 from study.rungs import Rungs
 from study.sampler import Proposer
+from study.trainings import Trainings
+from study.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
 MOST_HELD = 16  # Proposals that wait for a backbone; drawing more ahead would waste knowledge.
-
-
-class Watcher(Protocol):
-    """Is told what happens; the live table is one."""
-
-    def on_start(self, number: int, recipe: Recipe) -> None:
-        """A trial begins."""
-
-    def on_progress(self, number: int, stage: str, share: float) -> None:
-        """A running trial has done a share of a stage."""
-
-    def on_retry(self, number: int, reason: str) -> None:
-        """A running trial broke and is started again."""
-
-    def on_end(self, record: TrialRecord) -> None:
-        """A trial is complete, was stopped early, or failed."""
-
-    def on_extend(self, trials: int) -> None:
-        """The study goes on to so many trials."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +81,6 @@ class Dispatcher:
         self._storage = proposer.storage
         self._budget = budget
         self._watcher = watcher
-        self._reuse = reuse
         self._retries = retries
         self._sweep_front = sweep_front
         self._clock = clock
@@ -109,7 +90,7 @@ class Dispatcher:
         records = self._storage.records()
         self._finished = sum(record.finished for record in records)
         self._train_images = sum(record.trained_images for record in records)
-        self._trained = {_trained_key(r) for r in records if r.state == "complete"}
+        self._trainings = Trainings(records, reuse=reuse)
         self._held = deque(
             (r.number, r.recipe) for r in records if r.state == "running" and r.recipe is not None
         )
@@ -154,7 +135,7 @@ class Dispatcher:
         self._finished += 1
         self._train_images += record.trained_images
         if record.state == "complete" and record.recipe is not None:
-            self._trained.add(_trained_key(record))
+            self._trainings.finish(record)
             self._rungs.finish(record.recipe.backbone_key)
         self._watcher.on_end(record)
 
@@ -189,24 +170,17 @@ class Dispatcher:
 
     def _is_spent(self) -> bool:
         deadline, most = self._budget.deadline, self._budget.train_images
+        images = self._train_images + self._trainings.images_left(self._running_recipes())
         return (
             self.halted is not None
             or self._finished + len(self._running) >= self._budget.trials
             or (deadline is not None and self._clock() >= deadline)
-            or (most is not None and self._train_images + self._training_images() >= most)
-        )
-
-    def _training_images(self) -> int:
-        """Return how many images running trials have to train on, whatever they have done."""
-        return sum(
-            running.recipe.training.train_images
-            for running in self._running.values()
-            if not self._is_trained(running.recipe)
+            or (most is not None and images >= most)
         )
 
     def _take_held(self) -> tuple[int, Recipe] | None:
         for number, recipe in tuple(self._held):
-            if self._in_training(recipe):
+            if self._trainings.is_busy(recipe, self._running_recipes()):
                 continue
             self._held.remove((number, recipe))
             if reason := self._rungs.refusal(recipe):
@@ -226,25 +200,10 @@ class Dispatcher:
                 logger.warning("the search space holds nothing new; the study ends early")
                 self._exhausted = True
                 return None
-            if not self._in_training(proposal[1]):
+            if not self._trainings.is_busy(proposal[1], self._running_recipes()):
                 return proposal
             self._held.append(proposal)
         return None
 
-    def _in_training(self, recipe: Recipe) -> bool:
-        return (
-            self._reuse
-            and not self._is_trained(recipe)
-            and any(
-                recipe.backbone_key == other.recipe.backbone_key
-                for other in self._running.values()
-            )
-        )
-
-    def _is_trained(self, recipe: Recipe) -> bool:
-        return self._reuse and (recipe.backbone_key, recipe.training.train_images) in self._trained
-
-
-def _trained_key(record: TrialRecord) -> tuple[str, int] | None:
-    recipe = record.recipe
-    return None if recipe is None else (recipe.backbone_key, recipe.training.train_images)
+    def _running_recipes(self) -> list[Recipe]:
+        return [assignment.recipe for assignment in self._running.values()]

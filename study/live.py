@@ -15,6 +15,7 @@ from rich.text import Text
 from diffusion.recipe import Recipe
 from study.records import DEFAULT_OBJECTIVES, OVER_A_LIMIT, Scores, TrialRecord, cost
 from study.units import format_bytes, format_seconds
+from study.watcher import Watcher
 
 TITLES = {"fid": "best FID", "size_bytes": "smallest"}  # others: best NAME
 
@@ -29,8 +30,8 @@ class RunningTrial:
     share: float = 0.0
 
 
-class LiveView:
-    """Shows a study's progress; a `dispatch.Watcher`.
+class LiveView(Watcher):
+    """Shows a study's progress.
 
     Args:
         console: where to write.

@@ -11,6 +11,7 @@ from study.records import Scores, TrialRecord
 from study.rungs import Rungs
 from study.sampler import Proposer
 from study.storage import StudyStorage
+from study.watcher import Watcher
 
 DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
 OBJECTIVES = ("fid", "size_bytes")
@@ -18,17 +19,13 @@ SCORES: Scores = {"fid": 1.0, "size_bytes": 2}
 BACKBONES = 6  # that the quick space's covering design begins with
 
 
-class Log:
-    """A watcher that keeps what it is told."""
+class Log(Watcher):
+    """Keeps what it is told."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[int, str, str | None]] = []
         self.retries: list[tuple[int, str]] = []
         self.trials = 0
-
-    def on_start(self, number: int, recipe: Recipe) -> None: ...
-
-    def on_progress(self, number: int, stage: str, share: float) -> None: ...
 
     def on_retry(self, number: int, reason: str) -> None:
         self.retries.append((number, reason))
