@@ -6,11 +6,12 @@ For each seed, on the quick space and the embedded digits: `plain` (benchmarks.p
 (our engine with reuse and early stopping off) and `ours`. The course of each is its hypervolume of
 (ln FID, log10 bytes) over images trained on and over wall clock, from the start of the command on.
 What is there in DIR is not run again. Prints a Markdown table of what `ours` and `anew` needed to
-reach plain's final hypervolume.
+reach plain's last hypervolume, and `ours` to reach that of `anew`.
 """
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from study.settings import JOURNAL_NAME
 from study.storage import StudyStorage
 
 Course = list[Moment]
+Shares = tuple[float, float]  # of images and of seconds
 
 
 def run_plain(out: Path, seed: int, trials: int) -> Course:
@@ -78,43 +80,55 @@ def _run(module: str, *arguments: str) -> None:
     subprocess.run([sys.executable, "-m", module, *arguments], check=True)
 
 
+SEARCHES: dict[str, Callable[[Path, int, int], Course]] = {
+    "plain": run_plain,
+    "anew": run_anew,
+    "ours": run_ours,
+}
+# A search, and the one whose last hypervolume it has to reach.
+PAIRS = (("ours", "plain"), ("anew", "plain"), ("ours", "anew"))
+
+
 def main() -> None:
     """Run what is missing and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=16)
-    parser.add_argument("--without-anew", action="store_true", help="leave out `anew`")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    engines: dict[str, Callable[[Path, int, int], Course]] = {"ours": run_ours, "anew": run_anew}
-    if given.without_anew:
-        del engines["anew"]
-    print("| engine | seed | plain ends at | images to reach it | share | seconds | share |")
-    print("|-|-|-|-|-|-|-|")
-    shares: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
+    print("| search | reaches the end of | seed | hypervolume | images | seconds |")
+    print("|-|-|-|-|-|-|")
+    shares: dict[tuple[str, str], list[Shares]] = {pair: [] for pair in PAIRS}
     for seed in range(given.seeds):
-        plain = run_plain(given.out, seed, given.trials)[-1]
-        for name, run in engines.items():
-            found = reach(run(given.out, seed, given.trials), plain.hypervolume)
-            images, seconds = _shares(found, plain)
-            shares[name].append((images, seconds))
-            print(
-                f"| {name} | {seed} | {plain.hypervolume:.2f}, {plain.trained_images:,} images, "
-                f"{plain.seconds:.0f} s | {found.trained_images if found else '-'} | {images:.3f} "
-                f"| {f'{found.seconds:.0f}' if found else '-'} | {seconds:.3f} |",
-                flush=True,
-            )
-    for name, pairs in shares.items():
-        images, seconds = (statistics.median(column) for column in zip(*pairs, strict=True))
-        print(f"| {name} | median | | | {images:.3f} | | {seconds:.3f} |")
+        courses = {name: run(given.out, seed, given.trials) for name, run in SEARCHES.items()}
+        for (name, baseline), of_seeds in shares.items():
+            goal = courses[baseline][-1]
+            found = reach(courses[name], goal.hypervolume)
+            of_seeds.append(_shares(found, goal))
+            cells = f"{goal.hypervolume:.2f} | {' | '.join(_cells(found, goal))}"
+            print(f"| {name} | {baseline} | {seed} | {cells} |", flush=True)
+    for (name, baseline), of_seeds in shares.items():
+        images, seconds = (statistics.median(column) for column in zip(*of_seeds, strict=True))
+        print(f"| {name} | {baseline} | median | | {images:.3f} | {seconds:.3f} |")
 
 
-def _shares(found: Moment | None, plain: Moment) -> tuple[float, float]:
-    """Return the shares of plain's images and seconds; infinite where it was never reached."""
+def _shares(found: Moment | None, goal: Moment) -> Shares:
+    """Return the shares of a goal's images and seconds; infinite where it is never reached."""
     if found is None:
-        return float("inf"), float("inf")
-    return found.trained_images / plain.trained_images, found.seconds / plain.seconds
+        return math.inf, math.inf
+    return found.trained_images / goal.trained_images, found.seconds / goal.seconds
+
+
+def _cells(found: Moment | None, goal: Moment) -> tuple[str, str]:
+    """Say how many images and seconds of the goal's a search needed."""
+    if found is None:
+        return f"- of {goal.trained_images:,}", f"- of {goal.seconds:.0f}"
+    images, seconds = _shares(found, goal)
+    return (
+        f"{found.trained_images:,} of {goal.trained_images:,} ({images:.3f})",
+        f"{found.seconds:.0f} of {goal.seconds:.0f} ({seconds:.3f})",
+    )
 
 
 if __name__ == "__main__":
