@@ -139,6 +139,11 @@ def hopeless(recipe: Recipe, context: Context) -> Scores:
     raise RuntimeError("nothing works")
 
 
+def noisy(recipe: Recipe, context: Context) -> Scores:
+    """Draw what is worse than noise."""
+    return {**tabulated(recipe, context), "fid": 700.0}
+
+
 def rescored(trial_dir: Path, seed: int, context: Context) -> Scores:
     """Score a file by the hash that `tabulated` wrote into it, a little apart for each seed."""
     key = (trial_dir / "model.pdm").read_text()
@@ -157,7 +162,7 @@ def timed(trial_dir: Path, context: Context) -> float:
 
 CHOICES = {
     f.__name__: f
-    for f in (evaluate, tabulated, slow, staged, dragging, failing, shaky, full, hopeless)
+    for f in (evaluate, tabulated, slow, staged, dragging, failing, shaky, full, hopeless, noisy)
 }
 
 if __name__ == "__main__":

@@ -128,12 +128,25 @@ def test_a_full_disk_ends_the_study_with_one_line_and_a_resume_goes_on(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_study_where_all_fails_ends_with_status_1_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("evaluate", "line"),
+    [
+        ("hopeless", "no trial is complete, so there is no front"),
+        (
+            "noisy",
+            "no trial keeps to the limits (the last: fid 700.0 is worse than uniform noise's "
+            "600.0), so there is no front",
+        ),
+    ],
+)
+def test_a_study_without_a_front_ends_with_status_1_and_says_why(
+    tmp_path: Path, evaluate: str, line: str
+) -> None:
     arguments = ["--trials", "2", "--retries", "0", "--out", str(tmp_path), "--name", "none"]
-    out = search("hopeless", *arguments)
+    out = search(evaluate, *arguments)
     assert out.returncode == 1
-    assert "nothing works" in out.stdout
-    assert "no trial is complete" in out.stdout
+    assert ("nothing works" in out.stdout) == (evaluate == "hopeless")
+    assert line in out.stdout
     assert front(tmp_path / "none") == []
 
 

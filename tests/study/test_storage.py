@@ -221,3 +221,16 @@ def test_a_limited_score_that_is_not_finite_is_a_failure(
     number = start(storage, digit_recipe)
     storage.complete(number, {"fid": 1.0, "latency_ms": math.nan}, 1.0)
     assert storage.record(number).reason == "latency_ms is nan; allowed: a finite number"
+
+
+def test_a_model_worse_than_noise_is_feasible_in_no_study(
+    storage: StudyStorage, digit_recipe: Recipe
+) -> None:
+    for fid in (689.0, 691.0):
+        number = start(storage, digit_recipe)
+        storage.complete(number, {"fid": fid, "fid_noise": 690.0, "size_bytes": 1}, 1.0)
+    better, worse = storage.records()
+    assert (better.feasible, better.reason) == (True, None)
+    assert (worse.state, worse.feasible) == ("complete", False)
+    assert worse.reason == "fid 691.0 is worse than uniform noise's 690.0"
+    assert storage.frozen_trials()[1].constraints["max_fid_noise"] > 0
