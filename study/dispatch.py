@@ -3,8 +3,9 @@
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from diffusion.recipe import Recipe
 from study.records import Scores
@@ -83,6 +84,7 @@ class Dispatcher:
         self._watcher = watcher
         self._retries = retries
         self._sweep_front = sweep_front
+        self._sweeping = False
         self._clock = clock
         self._attempts: Counter[int] = Counter()  # that broke
         self._running: dict[int, Assignment] = {}
@@ -97,9 +99,15 @@ class Dispatcher:
 
     def next(self) -> Assignment | None:
         """Hand out a trial, or None; then `ended` tells whether asking again is of use."""
-        if self._sweep_front and not self._running and self._finished >= self._budget.trials:
-            self._begin_sweep()
-        chosen = None if self._is_spent() else self._take_held() or self._take_new()
+        chosen = None
+        with self._halting():
+            if self._sweep_is_due():
+                self._proposer.enqueue_sweep()
+                self._sweeping = True
+            if not self._is_spent():
+                chosen = self._take_held() or self._take_new()
+            if self._sweeping:
+                self._say_extent(chosen)
         if chosen is None:
             self.ended = not self._running and self.halted is None
             return None
@@ -112,10 +120,17 @@ class Dispatcher:
         """Pass a running trial's progress on."""
         self._watcher.on_progress(number, stage, share)
 
+    def warn(self, number: int, text: str) -> None:
+        """Pass a running trial's warning on."""
+        self._watcher.on_warning(number, text)
+
     def judge(self, number: int, train_images: int, scores: Scores) -> bool:
         """Keep what a running trial's training scored on its way; return whether it may go on."""
         key = self._running[number].recipe.backbone_key
-        self._storage.keep_rung(number, train_images, scores)
+        with self._halting():
+            self._storage.keep_rung(number, train_images, scores)
+        if self.halted is not None:
+            return False
         self._rungs.add(key, train_images, scores)
         if self._rungs.may_go_on(key, train_images):
             return True
@@ -124,6 +139,10 @@ class Dispatcher:
 
     def end(self, number: int, scores: Scores | None, reason: str | None) -> None:
         """Record a trial's scores, or why it has none."""
+        with self._halting():
+            self._end(number, scores, reason)
+
+    def _end(self, number: int, scores: Scores | None, reason: str | None) -> None:
         wall_seconds = round(self._clock() - self._running.pop(number).start, 3)
         if scores is not None:
             self._storage.complete(number, scores, wall_seconds)
@@ -162,18 +181,34 @@ class Dispatcher:
         """Whether a running trial was judged to be stopped early."""
         return number in self._stops
 
-    def _begin_sweep(self) -> None:
-        self._sweep_front = False
-        trials = self._finished + self._proposer.enqueue_sweep()
-        self._budget = replace(self._budget, trials=trials)
-        self._watcher.on_extend(trials)
+    @contextmanager
+    def _halting(self) -> Iterator[None]:
+        """Come to a halt where the study cannot be written; its trials stay running in it."""
+        try:
+            yield
+        except OSError as error:
+            self.halted = self.halted or str(error)
+
+    def _sweep_is_due(self) -> bool:
+        return (
+            self._sweep_front
+            and not self._sweeping
+            and not self._running
+            and self._finished >= self._budget.trials
+        )
+
+    def _say_extent(self, chosen: tuple[int, Recipe] | None) -> None:
+        """Say how many trials there will be; those of a sweep that are refused do not count."""
+        begun = self._finished + len(self._running) + len(self._held) + (chosen is not None)
+        self._watcher.on_extend(begun + len(self._storage.sweep_in_line()))
 
     def _is_spent(self) -> bool:
         deadline, most = self._budget.deadline, self._budget.train_images
         images = self._train_images + self._trainings.images_left(self._running_recipes())
+        begun = self._finished + len(self._running)
         return (
             self.halted is not None
-            or self._finished + len(self._running) >= self._budget.trials
+            or (not self._sweeping and begun >= self._budget.trials)
             or (deadline is not None and self._clock() >= deadline)
             or (most is not None and images >= most)
         )
@@ -190,20 +225,29 @@ class Dispatcher:
         return None
 
     def _take_new(self) -> tuple[int, Recipe] | None:
-        while (
-            not self._exhausted
-            and len(self._held) < MOST_HELD
-            and len(self._running) + len(self._held) + self._finished < self._budget.trials
-        ):
-            proposal = self._proposer.propose()
+        while self._may_propose():
+            proposal = self._propose()
             if proposal is None:
-                logger.warning("the search space holds nothing new; the study ends early")
-                self._exhausted = True
                 return None
             if not self._trainings.is_busy(proposal[1], self._running_recipes()):
                 return proposal
             self._held.append(proposal)
         return None
+
+    def _may_propose(self) -> bool:
+        if self._exhausted or len(self._held) >= MOST_HELD:
+            return False
+        begun = self._finished + len(self._running) + len(self._held)
+        return self._sweeping or begun < self._budget.trials
+
+    def _propose(self) -> tuple[int, Recipe] | None:
+        if self._sweeping:
+            return self._proposer.propose_swept()
+        proposal = self._proposer.propose()
+        if proposal is None:
+            logger.warning("the search space holds nothing new; the study ends early")
+            self._exhausted = True
+        return proposal
 
     def _running_recipes(self) -> list[Recipe]:
         return [assignment.recipe for assignment in self._running.values()]

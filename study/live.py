@@ -95,6 +95,10 @@ class LiveView(Watcher):
         """A running trial broke and is started again."""
         self._line(f"trial {number} broke ({reason}) and starts again", alarming=True)
 
+    def on_warning(self, number: int, text: str) -> None:
+        """A running trial's worker warns of something."""
+        self._line(f"trial {number}: {text}", alarming=True)
+
     def on_end(self, record: TrialRecord) -> None:
         """A trial is complete, was stopped early, or failed."""
         self._running.pop(record.number, None)
@@ -114,8 +118,9 @@ class LiveView(Watcher):
 
     def on_extend(self, trials: int) -> None:
         """The study goes on to so many trials."""
+        if trials > self._trials:
+            self._line(f"the front's backbones are swept, up to {trials} trials")
         self._trials = trials
-        self._line(f"the front's backbones are swept, up to {trials} trials")
 
     def _keep(self, record: TrialRecord) -> None:
         """Keep a trial where it is the best so far in an objective."""

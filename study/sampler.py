@@ -66,12 +66,7 @@ class Proposer:
         self._known: dict[str, int] = {}
         self._open: list[int] = []  # Trials that have not ended, as far as is known.
         self._num_seen = 0
-        records, trials = storage.records(), storage.frozen_trials()
-        for record, trial in zip(records, trials, strict=True):
-            if record.recipe is not None:
-                self._known[record.recipe.key] = record.number
-                self._history.accept(trial.params)
-        self._orphans = [r.number for r in records if r.state == "running" and r.recipe is None]
+        self._take_up()
         storage.enqueue(space.covering)
 
     def propose(self) -> tuple[int, Recipe] | None:
@@ -83,31 +78,63 @@ class Proposer:
         for attempt in range(MOST_REFUSALS):
             # Where a view has nothing new any more, another part of the space may.
             trial = self._start(anywhere=attempt >= MOST_REFUSALS // 2)
-            try:
-                recipe = self._space.suggest(trial, self._data)
-                reason = self._why_not(recipe)
-            except ValueError as error:  # InfeasibleRecipe, or a field out of bounds
-                reason = str(error)
-            if reason is not None:
-                self.storage.refuse(trial, reason)
-                continue
-            self._known[recipe.key] = trial.number
-            self._history.accept(trial.params)
-            self.storage.accept(trial, recipe)
-            return trial.number, recipe
+            if proposal := self._accept(trial):
+                return proposal
         return None
 
-    def enqueue_sweep(self) -> int:
-        """Put the space's sweep in line for every backbone on the front.
+    def propose_swept(self) -> tuple[int, Recipe] | None:
+        """Start the next trial of the sweep that can be built, is new and is not refused.
 
         Returns:
-            How many trials wait.
+            Its number and recipe, or None where none is left.
         """
+        for number in [*self._orphans, *self.storage.sweep_in_line()]:
+            self._learn()
+            sampler = self._sampler(number, anywhere=True)
+            if number in self._orphans:
+                self._orphans.remove(number)
+                trial = self.storage.reopen(number, sampler)
+            else:
+                trial = self.storage.start(number, sampler)
+            if proposal := self._accept(trial):
+                return proposal
+        return None
+
+    def enqueue_sweep(self) -> None:
+        """Put the space's sweep in line for every backbone on the front."""
         self._learn()
         backbones = {backbone_knobs(v.trial.params): None for v in self._history.front}
         rows = [{**dict(knobs), **row} for knobs in backbones for row in self._space.sweep]
-        self.storage.enqueue([row for row in rows if self._is_new(row)])
-        return [r.state for r in self.storage.records()].count("waiting")
+        self.storage.enqueue_sweep([row for row in rows if self._is_new(row)])
+
+    def _take_up(self) -> None:
+        """Learn what there is, trial by trial, as the driver did that made it."""
+        records, trials = self.storage.records(), self.storage.frozen_trials()
+        for record, trial in zip(records, trials, strict=True):
+            if record.recipe is not None:
+                self._known[record.recipe.key] = record.number
+                self._history.accept(trial.params)
+            if trial.state.is_finished():
+                self._history.take_in(record, trial)
+            else:
+                self._open.append(record.number)
+        self._num_seen = len(records)
+        self._orphans = [r.number for r in records if r.state == "running" and r.recipe is None]
+
+    def _accept(self, trial: optuna.Trial) -> tuple[int, Recipe] | None:
+        """Keep a started trial's number and recipe, or end it where it is not to be run."""
+        try:
+            recipe = self._space.suggest(trial, self._data)
+            reason = self._why_not(recipe)
+        except ValueError as error:  # InfeasibleRecipe, or a field out of bounds
+            reason = str(error)
+        if reason is not None:
+            self.storage.refuse(trial, reason)
+            return None
+        self._known[recipe.key] = trial.number
+        self._history.accept(trial.params)
+        self.storage.accept(trial, recipe)
+        return trial.number, recipe
 
     def _is_new(self, row: dict[str, Any]) -> bool:
         try:

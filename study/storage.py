@@ -31,6 +31,7 @@ from study.records import (
 
 STUDY_NAME = "study"
 FEASIBLE = "recipe"  # The constraint: 0 when the recipe can be built, 1 when not.
+SWEEP = "sweep"  # An attribute of the trials that a sweep put in line.
 RUNG_PREFIX = "rung "  # of a trial's attributes, before the training images
 _STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
@@ -98,10 +99,27 @@ class StudyStorage:
         for row in rows:
             self._study.enqueue_trial(dict(row), skip_if_exists=True)
 
+    def enqueue_sweep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Put knob values in line as those of a sweep, whether they were in line or not."""
+        self.enqueue(rows)
+        for trial in self._waiting():
+            if trial.system_attrs["fixed_params"] in rows and SWEEP not in trial.user_attrs:
+                self._set_attrs(trial.number, **{SWEEP: True})
+
+    def sweep_in_line(self) -> list[int]:
+        """Return the trials of sweeps that wait."""
+        return [trial.number for trial in self._waiting() if SWEEP in trial.user_attrs]
+
     def ask(self, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
         """Start a trial whose knobs the sampler draws, unless one is in line."""
         self._study.sampler = sampler
         return self._study.ask()
+
+    def start(self, number: int, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
+        """Start a trial that is in line, before those ahead of it."""
+        trial = self.reopen(number, sampler)
+        self._study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        return trial
 
     def reopen(self, number: int, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
         """Return a running trial that a crash left without a recipe; known knobs stay."""
@@ -167,6 +185,9 @@ class StudyStorage:
     def frozen_trials(self) -> list[FrozenTrial]:
         """Return Optuna's own view of the trials, not copied: do not change them."""
         return self._study.get_trials(deepcopy=False)
+
+    def _waiting(self) -> list[FrozenTrial]:
+        return [trial for trial in self.frozen_trials() if trial.state == TrialState.WAITING]
 
     def _trial(self, number: int) -> optuna.Trial:
         return optuna.Trial(self._study, self.frozen_trials()[number]._trial_id)

@@ -128,6 +128,8 @@ class StudySearcher(Searcher):
             return
         if "stage" in result:
             self._dispatcher.progress(number, result["stage"], result["share"])
+        elif "warning" in result:
+            self._dispatcher.warn(number, result["warning"])
         elif "attempt" in result:
             self._reasons[trial_id] = result["attempt"]
 

@@ -16,6 +16,9 @@ class Watcher:
     def on_retry(self, number: int, reason: str) -> None:
         """A running trial broke and is started again."""
 
+    def on_warning(self, number: int, text: str) -> None:
+        """A running trial's worker warns of something."""
+
     def on_end(self, record: TrialRecord) -> None:
         """A trial is complete, was stopped early, or failed."""
 

@@ -1,17 +1,18 @@
 """What a worker process does with one trial: evaluate it, and report how that ended.
 
-Knows nothing of Ray. Reports are plain dictionaries: {"stage", "share"} on the way, {"rung",
-"rung_scores"} at a rung, and at the end one of {"scores"}, {"reason"} for a failure that would
-only repeat itself, {"attempt"} before the error of one that may not, {"halt"} when nothing can be
-written any more.
+Knows nothing of Ray. Reports are plain dictionaries: {"stage", "share"} and {"warning"} on the
+way, {"rung", "rung_scores"} at a rung, and at the end one of {"scores"}, {"reason"} for a failure
+that would only repeat itself, {"attempt"} before the error of one that may not, {"halt"} when
+nothing can be written any more.
 """
 
 import errno
 import json
+import logging
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from study.context import Context
 from study.records import Scores
 
 REPORT_EVERY_SECONDS = 1.0
+OUR_LOGGERS = ("study", "diffusion")
 # A full disk is the whole study's trouble, not the trial's.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -52,7 +54,8 @@ def run_trial(
         on_rung=_rung_report(report) if context.judges else None,
     )
     try:
-        scores = _evaluate(evaluate, recipe, context)
+        with _passing_on_warnings(report):
+            scores = _evaluate(evaluate, recipe, context)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             report({"halt": describe(error)})
@@ -72,6 +75,29 @@ def _evaluate(evaluate: Evaluate, recipe: Recipe, context: Context) -> Scores:
     finally:  # also where the trial is stopped: the worker waits, and others need the memory
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def _passing_on_warnings(report: Report) -> Iterator[None]:
+    """Report what is logged as a warning: nobody reads what a worker process prints."""
+    handler = _Reporting(report)
+    loggers = [logging.getLogger(name) for name in OUR_LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+class _Reporting(logging.Handler):
+    def __init__(self, report: Report) -> None:
+        super().__init__(logging.WARNING)
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._report({"warning": record.getMessage()})
 
 
 def describe(error: Exception) -> str:

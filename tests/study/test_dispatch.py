@@ -1,5 +1,6 @@
 """Handing out trials: one training of a backbone at a time, every trial under its own number."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,50 @@ def test_a_sweep_compresses_the_fronts_backbones_once_the_trials_are_finished(
     compressions = {(recipe.ema.track, recipe.compression) for recipe in swept}
     assert len(compressions) == len(swept) == log.trials - 24
     assert len(swept) > len(load_space("quick").sweep) // 2
+
+
+def test_a_kill_in_a_sweep_loses_none_of_it(tmp_path: Path) -> None:
+    asked = backbones = 2  # all scores are alike, so that both are on the front
+    source = dispatcher(tmp_path, asked, sweep_front=True)
+    for assignment in take(source, asked):
+        source.end(assignment.number, SCORES, None)
+    cut_off = take(source, 2)
+    log = Log()
+    source = dispatcher(tmp_path, asked, log=log, sweep_front=True)
+    assert [a.number for a in take(source, 2)] == [a.number for a in cut_off]
+    for assignment in cut_off:
+        source.end(assignment.number, SCORES, None)
+    while (another := source.next()) is not None:
+        source.end(another.number, SCORES, None)
+    assert source.ended
+    in_line = set(StudyStorage(tmp_path / "study.journal", OBJECTIVES).sweep_in_line())
+    assert in_line == set()
+    assert list(states(tmp_path).values()) == ["complete"] * log.trials
+    assert log.trials > asked + (backbones - 1) * len(load_space("quick").sweep)
+
+
+@pytest.mark.parametrize("method", ["complete", "fail", "prune", "keep_rung", "ask"])
+def test_a_study_that_cannot_be_written_comes_to_a_halt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = Log()
+    source = dispatcher(tmp_path, log=log)
+    (first,) = take(source, 1)
+    if method == "prune":
+        source._stops[first.number] = "behind"
+    monkeypatch.setattr(StudyStorage, method, full)
+    if method == "keep_rung":
+        assert not source.judge(first.number, 16_000, SCORES)
+        assert not source.is_stopped(first.number)
+        source.abandon(first.number)
+    elif method != "ask":
+        source.end(first.number, SCORES if method == "complete" else None, "boom")
+    assert source.next() is None
+    assert source.halted == "[Errno 28] No space left on device"
+    assert not source.ended
+    assert log.ends == []
+    monkeypatch.undo()
+    assert states(tmp_path) == {first.number: "running"}

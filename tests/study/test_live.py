@@ -70,10 +70,12 @@ def test_what_was_stopped_or_is_over_a_limit_is_told_as_that_and_is_never_the_be
         live.on_end(pruned)
         live.on_end(over)
         live.on_retry(3, "boom")
+        live.on_warning(3, "checkpoint c is torn")
     lines = out.getvalue().splitlines()
     assert lines[0].startswith("trial 1 stopped early after 9 images (2 of 4 finished")
     assert lines[1].startswith("trial 2 FID 1.0, 10 B, macs 9 is over 5 (3 of 4 finished")
     assert lines[2] == "trial 3 broke (boom) and starts again"
+    assert lines[3] == "trial 3: checkpoint c is torn"
     live, out = view(digit_recipe, terminal=True)
     with live:
         live.on_end(pruned)

@@ -10,7 +10,7 @@ import pytest
 from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
 from search_spaces import load_space
 from search_spaces.space import SearchSpace
-from study.sampler import MOST_REFUSALS, Proposer, draw_seed
+from study.sampler import MOST_REFUSALS, Proposer, Refusal, draw_seed
 from study.storage import StudyStorage
 
 OBJECTIVES = ("fid", "size_bytes")
@@ -182,26 +182,86 @@ def test_without_reuse_the_covering_comes_first_and_nothing_twice(tmp_path: Path
     assert len({recipe.key for recipe in recipes}) == 40
 
 
-def test_a_sweep_tries_its_rows_on_every_backbone_of_the_front() -> None:
-    rows = QUICK.sweep[:3]
-    space = replace(QUICK, covering=QUICK.covering[:6], sweep=rows)
-    source = Proposer(space, DATA, StudyStorage(None, OBJECTIVES), 0)
+SWEPT = replace(QUICK, covering=QUICK.covering[:7], sweep=QUICK.sweep[:3])
+
+
+def before_a_sweep(storage: StudyStorage, refusal: Refusal | None = None) -> Proposer:
+    """Return a proposer whose first two backbones are the front; a covering row still waits."""
+    source = Proposer(SWEPT, DATA, storage, 0, refusal=refusal)
     for fid, size in ((1, 9), (9, 1), (10, 10), (11, 11), (12, 12), (13, 13)):
         number, _ = source.propose() or pytest.fail("the space is exhausted")
-        source.storage.complete(number, {"fid": fid, "size_bytes": size}, 1.0)
+        storage.complete(number, {"fid": fid, "size_bytes": size}, 1.0)
+    return source
+
+
+def swept_recipes() -> list[Recipe]:
     backbones = [
         {k: v for k, v in row.items() if k.startswith("backbone.")} for row in QUICK.covering[:2]
     ]
-    expected = [space.recipe({**backbone, **row}, DATA) for backbone in backbones for row in rows]
-    assert source.enqueue_sweep() == 6
-    assert source.enqueue_sweep() == 6, "what is in line is not put there again"
-    proposals = [source.propose() for _ in expected]
-    assert [recipe for _, recipe in proposals if recipe] == expected
-    for number, _ in filter(None, proposals):
-        source.storage.complete(number, {"fid": 50, "size_bytes": 50}, 1.0)
-    assert source.enqueue_sweep() == 0, "all of it is known"
+    rows = [{**backbone, **row} for backbone in backbones for row in SWEPT.sweep]
+    return [SWEPT.recipe(row, DATA) for row in rows]
+
+
+def test_a_sweep_tries_its_rows_on_every_backbone_of_the_front_and_nothing_else() -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    source = before_a_sweep(storage)
+    for _ in range(2):  # what is in line is not put there again
+        source.enqueue_sweep()
+        assert len(storage.sweep_in_line()) == 6
+    proposed = []
+    while (proposal := source.propose_swept()) is not None:
+        proposed.append(proposal[1])
+        storage.complete(proposal[0], {"fid": 50, "size_bytes": 50}, 1.0)
+    assert proposed == swept_recipes()
+    source.enqueue_sweep()
+    assert storage.sweep_in_line() == [], "all of it is known"
+    assert [r.state for r in storage.records()].count("waiting") == 1, "of the covering design"
+
+
+def test_a_sweep_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    storage = StudyStorage(tmp_path / "study.journal", OBJECTIVES)
+    source = before_a_sweep(storage)
+    source.enqueue_sweep()
+    number, first = source.propose_swept() or pytest.fail("the sweep is empty")
+    storage.complete(number, {"fid": 0.5, "size_bytes": 0.5}, 1.0)  # it alone is the front now
+    storage.start(storage.sweep_in_line()[0], optuna.samplers.RandomSampler())  # the driver dies
+    again = Proposer(SWEPT, DATA, StudyStorage(tmp_path / "study.journal", OBJECTIVES), 0)
+    again.enqueue_sweep()
+    proposals = [again.propose_swept() for _ in range(6)]
+    assert proposals.pop() is None
+    assert [first, *(recipe for _, recipe in filter(None, proposals))] == swept_recipes()
+
+
+def test_what_is_refused_of_a_sweep_is_replaced_by_nothing() -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    one = swept_recipes()[2]
+    source = before_a_sweep(storage, lambda recipe: "no" if recipe.key == one.key else None)
+    source.enqueue_sweep()
+    proposals = [source.propose_swept() for _ in range(6)]
+    assert proposals.pop() is None
+    recipes = [recipe for _, recipe in filter(None, proposals)]
+    assert recipes == [recipe for recipe in swept_recipes() if recipe != one]
 
 
 def test_a_sweep_before_there_is_a_front_is_empty() -> None:
     source = Proposer(replace(QUICK, covering=()), DATA, StudyStorage(None, OBJECTIVES), 0)
-    assert source.enqueue_sweep() == 0
+    source.enqueue_sweep()
+    assert source.propose_swept() is None
+
+
+def half(recipe: Recipe) -> str | None:
+    return "refused" if int(recipe.key[:4], 16) < 16**4 * 0.4 else None
+
+
+def test_restarts_change_no_draw_where_trials_are_refused_and_nothing_is_feasible() -> None:
+    courses = []
+    for restarts in (False, True):
+        storage = StudyStorage(None, OBJECTIVES, {"fid": 0.5})
+        source = Proposer(QUICK, DATA, storage, 0, refusal=half)
+        recipes: list[Recipe] = []
+        for _ in range(30):
+            recipes += run(source, 1)
+            if restarts:
+                source = Proposer(QUICK, DATA, storage, 0, refusal=half)
+        courses.append(recipes)
+    assert courses[0] == courses[1]

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,19 @@ def test_scores_are_the_last_report_and_belong_to_the_trials_own_folder(tmp_path
     made = reports(tmp_path, tabulated)
     assert json.loads(made[-1]["scores"])["fid"] > 0
     assert (tmp_path / "trials" / "7" / "model.pdm").exists()
+
+
+def test_warnings_reach_the_driver_and_only_those_of_the_trial(tmp_path: Path) -> None:
+    def warning(recipe: Recipe, context: Context) -> Scores:
+        logging.getLogger("study.backbones").warning("backbone %s is damaged", "x")
+        logging.getLogger("study").info("all is well")
+        return tabulated(recipe, context)
+
+    for _ in range(2):  # a worker runs many trials
+        made = reports(tmp_path, warning)
+        assert [r for r in made if "warning" in r] == [{"warning": "backbone x is damaged"}]
+    logging.getLogger("study").warning("after the trial")
+    assert len([r for r in made if "warning" in r]) == 1
 
 
 @pytest.mark.parametrize(
