@@ -17,14 +17,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from optuna.trial import FrozenTrial
+
 from benchmarks.hypervolume import Moment, hypervolume, reach
+from study.records import TrialRecord
 from study.settings import JOURNAL_NAME
 from study.storage import StudyStorage
 
 Course = list[Moment]
 Shares = tuple[float, float]  # of images and of seconds
+
+
+@dataclass(frozen=True)
+class Trial:
+    """When a trial ran, in seconds since its search began, and what came of it."""
+
+    begin: float
+    end: float
+    trained_images: int
+    point: tuple[float, float] | None
 
 
 def run_plain(out: Path, seed: int, trials: int) -> Course:
@@ -34,7 +48,13 @@ def run_plain(out: Path, seed: int, trials: int) -> Course:
         arguments = ["--trials", str(trials), "--seed", str(seed), "--out", str(path)]
         _run("benchmarks.plain_tune", *arguments)
     rows = json.loads(path.read_text())
-    return course([(r["seconds"], r["trained_images"], (r["fid"], r["size_bytes"])) for r in rows])
+    # Of this search only the end is looked at, by when all that began has ended.
+    return course(
+        [
+            Trial(r["seconds"], r["seconds"], r["trained_images"], (r["fid"], r["size_bytes"]))
+            for r in rows
+        ]
+    )
 
 
 def run_anew(out: Path, seed: int, trials: int) -> Course:
@@ -47,13 +67,17 @@ def run_ours(out: Path, seed: int, trials: int) -> Course:
     return _run_search(out, f"ours-{seed}", seed, trials)
 
 
-def course(rows: Sequence[tuple[float, int, tuple[float, float] | None]]) -> Course:
-    """Return the course of a search from its trials' ends: seconds, images trained on, scores."""
-    moments, points, trained_images = [], [], 0
-    for seconds, images, point in sorted(rows, key=lambda row: row[0]):
-        trained_images += images
-        points += [point] if point else []
-        moments.append(Moment(seconds, trained_images, hypervolume(points)))
+def course(trials: Sequence[Trial]) -> Course:
+    """Return the course of a search: a moment at the end of each of its trials.
+
+    What a trial trains on counts from its begin on, so that no search is spared what it trains
+    just then.
+    """
+    moments, points = [], []
+    for trial in sorted(trials, key=lambda trial: trial.end):
+        points += [trial.point] if trial.point else []
+        images = sum(other.trained_images for other in trials if other.begin <= trial.end)
+        moments.append(Moment(trial.end, images, hypervolume(points)))
     return moments
 
 
@@ -65,15 +89,26 @@ def _run_search(out: Path, name: str, seed: int, trials: int, *options: str) -> 
         _run("study.search", *arguments, "--seed", str(seed), "--no-verify", *options)
     start = float(started.read_text())
     storage = StudyStorage(run / JOURNAL_NAME, ("fid", "size_bytes"))
-    rows = []
-    for record, trial in zip(storage.records(), storage.frozen_trials(), strict=True):
-        if not record.finished or trial.datetime_complete is None:
-            continue
-        scores = record.scores
-        point = (scores["fid"], scores["size_bytes"]) if scores else None
-        seconds = trial.datetime_complete.timestamp() - start
-        rows.append((seconds, record.trained_images, point))
-    return course(rows)
+    ended = [
+        _as_trial(record, trial, start)
+        for record, trial in zip(storage.records(), storage.frozen_trials(), strict=True)
+        if record.finished
+    ]
+    if len(ended) < trials:
+        raise ValueError(f"{run} has {len(ended)} of {trials} trials; delete it, to run it anew")
+    return course(ended)
+
+
+def _as_trial(record: TrialRecord, trial: FrozenTrial, start: float) -> Trial:
+    if trial.datetime_start is None or trial.datetime_complete is None:
+        raise ValueError(f"trial {record.number} has no times; allowed: one that ended")
+    scores = record.scores
+    return Trial(
+        trial.datetime_start.timestamp() - start,
+        trial.datetime_complete.timestamp() - start,
+        record.trained_images,
+        (scores["fid"], scores["size_bytes"]) if scores else None,
+    )
 
 
 def _run(module: str, *arguments: str) -> None:

@@ -144,8 +144,8 @@ class World:
             images, seconds = factor * rung, factor * at_rung["train_seconds"]
             if images <= reached[0]:
                 continue
+            self.images += images - reached[0]  # before: what is trained just then counts too
             yield seconds - reached[1]
-            self.images += images - reached[0]
             self._reached[recipe.backbone_key] = reached = (images, seconds)
             if self._judges and at_rung is not scores:
                 yield _drawing_seconds(at_rung)

@@ -31,6 +31,9 @@ from study.dispatch import Dispatcher
 from study.scheduler import ParetoScheduler
 from study.worker import Evaluate, run_trial
 
+# The one would list failed trials once more, as an error of its own; the other tells of states
+# that could not be saved, which nothing needs.
+UNHEARD_LOGGERS = ("ray.tune.tune", "ray.tune.execution.experiment_state")
 PROCESS_DIED = "its worker process died"
 
 
@@ -182,8 +185,8 @@ def run_trials(
         tune.with_parameters(_run_trial, evaluate=evaluate, context=context),
         {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
     )
-    # It would only list the failed trials once more, as an error of its own.
-    logging.getLogger("ray.tune.tune").setLevel(logging.CRITICAL)
+    for name in UNHEARD_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
