@@ -30,7 +30,8 @@ class Snapshot:
 
     Attributes:
         tracks: a state dict for each EMA track; `none` is the plain weights.
-        train_seconds: wall time since the start.
+        train_seconds: wall time of its steps; not of on_progress, nor of keeping checkpoints
+            and snapshots.
         loss: mean over the latest steps.
     """
 
@@ -46,7 +47,7 @@ class Checkpoint:
 
     Attributes:
         step: steps taken.
-        train_seconds: wall time of these steps, in however many parts.
+        train_seconds: wall time of these steps, as in a snapshot, in however many parts.
         state: tensors on the CPU, by name.
     """
 
@@ -105,7 +106,7 @@ def train(
         TrainingDiverged: the loss became NaN or exploded; names the step.
     """
     config = recipe.training
-    start = time.perf_counter()
+    train_seconds = 0.0
     network = build_network(recipe.network, recipe.data, config.seed)
     quantize_linears(network, config.quantization)
     network = network.to(device)
@@ -114,10 +115,11 @@ def train(
     if kept := _useful(keeper, config.train_images, config.batch_size):
         descent.load(kept.state, kept.step)
         averages.load(kept.state)
-        start -= kept.train_seconds
+        train_seconds = kept.train_seconds
     points = [p for p in snapshot_points(config.train_images) if p > descent.images_seen]
     losses: list[Tensor] = []
     on_progress(descent.images_seen)
+    start = time.perf_counter()
     while points:
         losses.append(descent.advance())
         seen = descent.images_seen
@@ -125,17 +127,19 @@ def train(
         due = keeper is not None and keeper.due()
         if len(losses) < CHECK_STEPS and seen < points[0] and not due:
             continue
-        mean_loss = checked_mean(losses, descent.step)
+        mean_loss = checked_mean(losses, descent.step)  # waits for the device
         losses.clear()
+        train_seconds += time.perf_counter() - start
         while points and seen >= points[0]:
             _check_weights(network, descent.step)
-            seconds = time.perf_counter() - start
-            yield Snapshot(points.pop(0), _copy_tracks(network, averages), seconds, mean_loss)
+            tracks = _copy_tracks(network, averages)
+            yield Snapshot(points.pop(0), tracks, train_seconds, mean_loss)
             due = True
         if keeper is not None and due:
             state = {**descent.state(), **averages.state()}
-            keeper.save(Checkpoint(descent.step, time.perf_counter() - start, state))
+            keeper.save(Checkpoint(descent.step, train_seconds, state))
         on_progress(seen)
+        start = time.perf_counter()
 
 
 def fine_tune(

@@ -2,6 +2,7 @@
 
 KEY/record.json                     what it was trained on, its snapshots and their files' hashes
 KEY/checkpoint.safetensors          from where its training goes on
+KEY/checkpoint-IMAGES.safetensors   the same of a shorter one, while it is trained anew
 KEY/IMAGES/weights.safetensors      the weights after IMAGES images
 KEY/IMAGES/ema_TRACK.safetensors    each average of them
 """
@@ -9,9 +10,10 @@ KEY/IMAGES/ema_TRACK.safetensors    each average of them
 import hashlib
 import json
 import logging
+import math
 import shutil
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,8 @@ from diffusion.errors import DataUnavailable
 from diffusion.networks import build_network
 from diffusion.recipe import Recipe
 from diffusion.train import Progress, Snapshot, train
-from study.checkpoints import CheckpointFile
-from study.files import set_aside, write_json
+from study.checkpoints import CheckpointFile, kept_step
+from study.files import locked, set_aside, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -40,13 +42,11 @@ class Backbone:
 
     Attributes:
         train_seconds: wall time its training took up to here, whoever ran it.
-        trained_images: how many of its images it was trained on just now; 0 if it was there.
     """
 
     recipe: Recipe
     folder: Path
     train_seconds: float
-    trained_images: int = field(default=0, compare=False)
 
     def network(self) -> nn.Module:
         """Build the recipe's network with the weights of its EMA track.
@@ -72,7 +72,7 @@ class BackboneStore:
     def find(self, recipe: Recipe) -> Backbone | None:
         """Return the backbone that a recipe asks for, or None if it is yet to be trained.
 
-        A snapshot whose file is missing or not what was written is set aside, and said.
+        A snapshot whose file is not what the record says was written is set aside, and said.
         """
         folder = self._folder(recipe)
         snapshot = self._read_record(recipe)["snapshots"].get(folder.name)
@@ -80,11 +80,14 @@ class BackboneStore:
             # None: cut off between the snapshot and its line of the record.
             return None
         name = _file_name(recipe.ema.track)
-        if _sha256(folder / name) != snapshot["sha256"].get(name):
-            aside = set_aside(folder)
-            logger.warning("backbone %s is damaged (%s): set aside, trained anew", aside, name)
-            return None
-        return Backbone(recipe, folder, snapshot["train_seconds"])
+        try:
+            if _sha256((folder / name).read_bytes()) == snapshot["sha256"][name]:
+                return Backbone(recipe, folder, snapshot["train_seconds"])
+        except (FileNotFoundError, LookupError, TypeError):
+            pass  # the file is missing, or what the record says of it
+        aside = set_aside(folder)
+        logger.warning("backbone %s is damaged (%s): set aside, trained anew", aside, name)
+        return None
 
     def obtain(
         self, recipe: Recipe, dataset: ImageDataset, device: torch.device, on_progress: Progress
@@ -99,19 +102,18 @@ class BackboneStore:
         images, labels = dataset.train_images, dataset.train_labels
         key_folder = self._folder(recipe).parent
         key_folder.mkdir(parents=True, exist_ok=True)
-        keeper = CheckpointFile(key_folder / CHECKPOINT)
-        begin: list[int] = []
-
-        def pass_on(images_seen: int) -> None:
-            begin.append(images_seen)
-            on_progress(images_seen)
-
-        for snapshot in train(recipe, images, labels, device, pass_on, keeper):
+        checkpoint, config = key_folder / CHECKPOINT, recipe.training
+        own = key_folder / f"checkpoint-{config.train_images}.safetensors"
+        if kept_step(checkpoint) >= math.ceil(config.train_images / config.batch_size):
+            checkpoint = own  # the other is a longer training's, which must not be lost
+        keeper = CheckpointFile(checkpoint)
+        for snapshot in train(recipe, images, labels, device, on_progress, keeper):
             self._write(recipe, snapshot)
+        own.unlink(missing_ok=True)
         found = self.find(recipe)
         if found is None:
             raise DataUnavailable(f"backbone {self._folder(recipe)} is damaged once more")
-        return replace(found, trained_images=recipe.training.train_images - begin[0])
+        return found
 
     def _read_record(self, recipe: Recipe) -> dict[str, Any]:
         """Return what is known of a training; a damaged record is set aside, and said."""
@@ -132,39 +134,50 @@ class BackboneStore:
         return self.root / recipe.backbone_key / str(recipe.training.train_images)
 
     def _write(self, recipe: Recipe, snapshot: Snapshot) -> None:
-        """Write a snapshot aside and rename it, then its line of the record."""
-        key_folder = self.root / recipe.backbone_key
-        # Read again each time: another process may have added to it.
-        record = self._read_record(recipe)
-        aside = Path(tempfile.mkdtemp(prefix=f".{snapshot.train_images}.", dir=key_folder))
-        aside.chmod(0o755)  # mkdtemp's is private
-        for track, state in snapshot.tracks.items():
-            safetensors.torch.save_file(state, aside / _file_name(track))
-        final = key_folder / str(snapshot.train_images)
-        shutil.rmtree(final, ignore_errors=True)  # left by a training that was cut off
-        try:
-            aside.replace(final)
-        except OSError:
-            if not final.is_dir():  # else another process that shares the store was as far
-                raise
-            shutil.rmtree(aside)
-        record["snapshots"][str(snapshot.train_images)] = {
-            "train_seconds": round(snapshot.train_seconds, 3),
-            "loss": snapshot.loss,
-            "sha256": {file.name: _sha256(file) for file in sorted(final.iterdir())},
-        }
-        write_json(key_folder / RECORD, record)
+        """Write a snapshot aside and rename it, then its line of the record.
+
+        One that another process wrote first stays: it holds the same.
+        """
+        key_folder, images = self.root / recipe.backbone_key, snapshot.train_images
+        final = key_folder / str(images)
+        at_snapshot = {"training.train_images": images}
+        recipes = [
+            recipe.with_changes({**at_snapshot, "ema.track": track}) for track in snapshot.tracks
+        ]
+        with tempfile.TemporaryDirectory(prefix=f".{images}.", dir=key_folder) as folder:
+            aside = Path(folder) / str(images)
+            hashes = _write_tracks(aside, snapshot)
+            with locked(key_folder):
+                if all(self.find(r) for r in recipes):
+                    return
+                shutil.rmtree(final, ignore_errors=True)  # left by a training that was cut off
+                aside.replace(final)
+                record = self._read_record(recipe)
+                record["snapshots"][str(images)] = {
+                    "train_seconds": round(snapshot.train_seconds, 3),
+                    "loss": snapshot.loss,
+                    "sha256": hashes,
+                }
+                write_json(key_folder / RECORD, record)
 
 
 def _file_name(track: str) -> str:
     return "weights.safetensors" if track == "none" else f"ema_{track}.safetensors"
 
 
-def _sha256(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return None
+def _write_tracks(folder: Path, snapshot: Snapshot) -> dict[str, str]:
+    """Write a snapshot's files into a new folder; return their hashes by name."""
+    folder.mkdir()
+    hashes = {}
+    for track, state in snapshot.tracks.items():
+        content = safetensors.torch.save(state)  # save_file does not say that a disk is full
+        (folder / _file_name(track)).write_bytes(content)
+        hashes[_file_name(track)] = _sha256(content)
+    return hashes
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _new_record(recipe: Recipe) -> dict[str, Any]:

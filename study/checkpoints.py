@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from diffusion.descent import State
 from diffusion.files import write_bytes
 from diffusion.train import Checkpoint
-from study.files import set_aside
+from study.files import locked, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -26,26 +26,26 @@ DAMAGE = (OSError, ValueError, LookupError, TypeError, SafetensorError)
 
 
 class CheckpointFile:
-    """Keeps the latest checkpoint of a training, and never one of fewer steps."""
+    """Keeps the latest checkpoint of a training, and never one of fewer steps.
+
+    Several processes that train the same may keep theirs in one file.
+    """
 
     def __init__(self, path: Path, every_seconds: float = EVERY_SECONDS) -> None:
         self._path = path
         self._every_seconds = every_seconds
         self._last = time.monotonic()
-        self._kept_step = 0
 
     def load(self) -> Checkpoint | None:
         """Return the checkpoint; a damaged one is set aside and said."""
         if not self._path.exists():
             return None
         try:
-            checkpoint = _read(self._path)
+            return _read(self._path)
         except DAMAGE as error:
             aside = set_aside(self._path)
             logger.warning("checkpoint %s cannot be read (%s): set aside", aside, error)
             return None
-        self._kept_step = checkpoint.step
-        return checkpoint
 
     def due(self) -> bool:
         """Whether the last checkpoint is old enough for another."""
@@ -54,8 +54,6 @@ class CheckpointFile:
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the file, aside and then renamed."""
         self._last = time.monotonic()
-        if checkpoint.step <= self._kept_step:
-            return
         description = {
             "format": FORMAT_VERSION,
             "step": checkpoint.step,
@@ -63,17 +61,32 @@ class CheckpointFile:
             "sha256": _sha256(checkpoint.state),
         }
         metadata = {METADATA_KEY: json.dumps(description)}
-        write_bytes(self._path, safetensors.torch.save(checkpoint.state, metadata))
-        self._kept_step = checkpoint.step
+        content = safetensors.torch.save(checkpoint.state, metadata)
+        with locked(self._path.parent):
+            if checkpoint.step > kept_step(self._path):
+                write_bytes(self._path, content)
+
+
+def kept_step(path: Path) -> int:
+    """Return the step of the checkpoint in a file by its header; 0 where there is none."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return int(_description(file)["step"])
+    except DAMAGE:
+        return 0
+
+
+def _description(file: Any) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
+    if description["format"] != FORMAT_VERSION:
+        raise ValueError(f"format {description['format']!r}; allowed: {FORMAT_VERSION}")
+    return description
 
 
 def _read(path: Path) -> Checkpoint:
     with safetensors.safe_open(path, framework="pt") as file:
-        description: dict[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
-        names = file.keys()
+        description, names = _description(file), file.keys()
         state = {name: file.get_tensor(name) for name in names}
-    if description["format"] != FORMAT_VERSION:
-        raise ValueError(f"format {description['format']!r}; allowed: {FORMAT_VERSION}")
     if description["sha256"] != _sha256(state):
         raise ValueError("its checksum does not match")
     return Checkpoint(description["step"], description["train_seconds"], state)

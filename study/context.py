@@ -28,7 +28,8 @@ class Context:
     """Where and how a trial runs; what defines its model is in the recipe.
 
     Attributes:
-        trial_dir: gets recipe.json, model.pdm, samples.png and scores.json.
+        trial_dir: gets recipe.json, model.pdm, samples.png and scores.json, and training.json
+            where the trial trains.
         store_dir: of the backbones, shared by all trials.
         extractor: of the features that score; None for the built-in ones.
         threads: torch's threads; recorded, since they may change the last digits.

@@ -3,6 +3,9 @@
 backbone -> EMA track -> prune -> fine-tune -> quantize and package -> reload -> generate -> score
 """
 
+import json
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -28,6 +31,7 @@ from study.rungs import latest_rung
 from study.scoring import draw_and_score
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
+TRAINING = "training.json"  # after how many images a trial's first attempt began to train
 
 
 def evaluate(recipe: Recipe, context: Context) -> Scores:
@@ -45,7 +49,7 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
     context.trial_dir.mkdir(parents=True, exist_ok=True)
     write_json(context.trial_dir / "recipe.json", recipe.to_dict())
 
-    backbone = _obtain_backbone(recipe, context, dataset, device)
+    backbone, trained_images = _obtain_backbone(recipe, context, dataset, device)
     network = backbone.network()
     prune(network, recipe.compression)
     if recipe.compression.finetune_images:
@@ -65,7 +69,7 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
         "macs": count_macs(model.network, recipe.data),
         **drawing.scores,
         "train_images": recipe.training.train_images,
-        "trained_images": backbone.trained_images + recipe.compression.finetune_images,
+        "trained_images": trained_images + recipe.compression.finetune_images,
         "train_seconds": backbone.train_seconds,
         "train_ms_per_epoch": 1000 * backbone.train_seconds / epochs,
         **context.conditions(),
@@ -78,23 +82,37 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
 
 def _obtain_backbone(
     recipe: Recipe, context: Context, dataset: ImageDataset, device: torch.device
-) -> Backbone:
-    """Train on or reuse; a training is scored at each rung, which may be where it ends."""
-    store = BackboneStore(context.store_dir)
-    begin = judged = -1
+) -> tuple[Backbone, int]:
+    """Train on or reuse; a training is scored at each rung, which may be where it ends.
+
+    Returns:
+        The backbone, and how many images it was trained on by this trial, over all its attempts.
+    """
+    store, train_images = BackboneStore(context.store_dir), recipe.training.train_images
+    begin, judged = _read_begin(context.trial_dir / TRAINING), 0
 
     def on_progress(images_seen: int) -> None:
         nonlocal begin, judged
-        context.on_progress("train", images_seen / recipe.training.train_images)
-        begin = images_seen if begin < 0 else begin
+        if begin is None:
+            begin = images_seen
+            write_json(context.trial_dir / TRAINING, {"begin_images": begin})
+        context.on_progress("train", images_seen / train_images)
         rung = latest_rung(recipe, images_seen)
-        if context.on_rung is None or rung <= max(judged, 0):
+        if context.on_rung is None or rung <= judged:
             return
         judged = rung
         if scores := score_rung(recipe, rung, store, context):
             context.on_rung(rung, {**scores, "trained_images": max(rung - begin, 0)})
 
-    return store.obtain(recipe, dataset, device, on_progress)
+    backbone = store.obtain(recipe, dataset, device, on_progress)
+    return backbone, 0 if begin is None else train_images - begin
+
+
+def _read_begin(path: Path) -> int | None:
+    try:
+        return int(json.loads(path.read_text())["begin_images"])
+    except (FileNotFoundError, ValueError, LookupError, TypeError):  # a crash may have torn it
+        return None
 
 
 def _fine_tune(

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -286,6 +287,33 @@ def test_progress_rises_to_the_end(tiny_recipe, tiny_dataset, monkeypatch):
     images, labels = tiny_dataset.train_images, tiny_dataset.train_labels
     list(train(recipe, images, labels, CPU, told.append))
     assert told == [0, 16 * 32, 16 * 64, 16 * 70]
+
+
+def test_seconds_are_those_of_the_steps_alone(
+    tiny_recipe, tiny_dataset, short_snapshots, monkeypatch
+):
+    now = [0.0]
+    advance = train_module.Descent.advance
+    monkeypatch.setattr(train_module.time, "perf_counter", lambda: now[0])
+
+    def step(descent):
+        now[0] += 1
+        return advance(descent)
+
+    def others(*_):
+        now[0] += 100
+
+    monkeypatch.setattr(train_module.Descent, "advance", step)
+    images, labels = tiny_dataset.train_images, tiny_dataset.train_labels
+    keeper = SimpleNamespace(load=lambda: None, due=lambda: True, kept=[])
+    keeper.save = lambda checkpoint: others(keeper.kept.append(checkpoint))
+    recipe = with_training(tiny_recipe, train_images=64, batch_size=16)
+    seconds = []
+    for snapshot in train(recipe, images, labels, CPU, others, keeper):
+        seconds.append(snapshot.train_seconds)
+        others()
+    assert seconds == [1, 2, 4]
+    assert [checkpoint.train_seconds for checkpoint in keeper.kept] == [1, 2, 3, 4]
 
 
 def test_images_stay_as_they_are(tiny_recipe, tiny_dataset):

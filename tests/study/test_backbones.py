@@ -1,22 +1,26 @@
 """The store: a recipe that was trained trains nothing, and what is read is what was trained."""
 
+import errno
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from diffusion import train as train_module
 from diffusion.data import ImageDataset, load_dataset
 from diffusion.recipe import EmaConfig, Recipe
-from diffusion.train import train
+from diffusion.train import Snapshot, train
 from study import backbones
 from study.backbones import BackboneStore
 from study.checkpoints import CheckpointFile
+from study.files import LOCK
 
 CPU = torch.device("cpu")
 # Trains in a process of its own, with a checkpoint as often as it can.
@@ -97,7 +101,8 @@ def test_the_record_names_what_was_trained(
     assert record["key"] == digit_recipe.backbone_key == backbone.folder.parent.name
     assert record["network"]["widths"] == [8, 16]
     assert record["snapshots"]["64"]["train_seconds"] == backbone.train_seconds
-    assert not [p for p in backbone.folder.parent.iterdir() if p.name.startswith(".")]
+    hidden = {p.name for p in backbone.folder.parent.iterdir() if p.name.startswith(".")}
+    assert hidden == {LOCK}
 
 
 def test_a_snapshot_without_its_line_of_the_record_is_trained_again(
@@ -159,6 +164,121 @@ def test_a_missing_file_is_a_damaged_snapshot(
     assert store.find(replace(digit_recipe, ema=EmaConfig("none"))) is not None
 
 
+@pytest.mark.parametrize(
+    "line", [{"sha256": {}, "train_seconds": 1.0}, {"train_seconds": 1.0}, {"sha256": None}, 7]
+)
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_file_without_its_hash_is_a_damaged_snapshot(
+    tmp_path: Path,
+    digit_recipe: Recipe,
+    line: Any,
+    missing: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    key_folder = tmp_path / digit_recipe.backbone_key
+    (key_folder / "64").mkdir(parents=True)
+    (key_folder / "record.json").write_text(json.dumps({"format": 1, "snapshots": {"64": line}}))
+    if not missing:
+        (key_folder / "64" / "ema_mid.safetensors").write_bytes(b"weights")
+    assert BackboneStore(tmp_path).find(digit_recipe) is None
+    assert "is damaged (ema_mid.safetensors): set aside, trained anew" in caplog.text
+    assert (key_folder / ".64.damaged").is_dir()
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_nothing_behind(
+    tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_bytes = Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        if self.name == "ema_short.safetensors":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_bytes(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        obtain(BackboneStore(tmp_path), digit_recipe, dataset)
+    assert raised.value.errno == errno.ENOSPC
+    assert list((tmp_path / digit_recipe.backbone_key).iterdir()) == []
+
+
+class Overtaken(dict[str, Any]):
+    """The tracks of a snapshot, while whose writing another process does something."""
+
+    def __init__(self, tracks: dict[str, Any], meanwhile: Callable[[], None]) -> None:
+        super().__init__(tracks)
+        self._meanwhile = meanwhile
+
+    def items(self) -> Any:
+        self._meanwhile()
+        return super().items()
+
+
+@pytest.mark.parametrize("others_images", [64, 128])
+def test_what_another_process_writes_meanwhile_stays(
+    tmp_path: Path,
+    digit_recipe: Recipe,
+    dataset: ImageDataset,
+    others_images: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (snapshot,) = train(digit_recipe, dataset.train_images, dataset.train_labels, CPU)
+    theirs = digit_recipe.with_changes({"training.train_images": others_images})
+    marker = tmp_path / digit_recipe.backbone_key / str(others_images) / "marker"
+
+    def yielding(made: Snapshot) -> Callable[..., Any]:
+        def train(*arguments: Any) -> Iterator[Snapshot]:
+            on_progress = arguments[4]
+            on_progress(0)
+            yield made
+
+        return train
+
+    def other_process() -> None:
+        made = replace(snapshot, train_images=others_images)
+        monkeypatch.setattr(backbones, "train", yielding(made))
+        obtain(BackboneStore(tmp_path), theirs, dataset)
+        marker.touch()
+
+    ours = replace(snapshot, tracks=Overtaken(snapshot.tracks, other_process))
+    monkeypatch.setattr(backbones, "train", yielding(ours))
+    obtain(BackboneStore(tmp_path), digit_recipe, dataset)
+    for recipe in (digit_recipe, theirs):
+        assert BackboneStore(tmp_path).find(recipe) is not None
+    assert marker.exists()
+
+
+def test_a_shorter_training_that_is_cut_off_goes_on_beside_the_longer_ones_checkpoint(
+    tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CheckpointFile, "due", lambda self: True)
+    monkeypatch.setattr(train_module, "FIRST_SNAPSHOT_IMAGES", 128)
+    store = BackboneStore(tmp_path)
+    longer = digit_recipe.with_changes({"training.train_images": 192})
+    recipe = digit_recipe.with_changes({"training.train_images": 128})
+    obtain(store, longer, dataset)
+    first = store.find(recipe)
+    assert first is not None
+    whole = first.network().state_dict()
+    checkpoint = first.folder.parent / "checkpoint.safetensors"
+    longer_state = checkpoint.read_bytes()
+    (first.folder / "ema_mid.safetensors").unlink()
+
+    def kill(images_seen: int) -> None:
+        if images_seen == 64:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.obtain(recipe, dataset, CPU, kill)
+    seen: list[int] = []
+    again = store.obtain(recipe, dataset, CPU, seen.append)
+    assert (seen[0], seen[-1]) == (64, 128)
+    for name, value in again.network().state_dict().items():
+        assert torch.equal(value, whole[name])
+    assert checkpoint.read_bytes() == longer_state
+    assert list(checkpoint.parent.glob("checkpoint*")) == [checkpoint]
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 99}', '{"format": 1}'])
 def test_a_damaged_record_is_set_aside(
     tmp_path: Path,
@@ -188,7 +308,6 @@ def test_a_longer_training_goes_on_from_the_shorter_one(
     continued = store.obtain(longer, dataset, CPU, seen.append)
     whole = obtain(BackboneStore(tmp_path / "whole"), longer, dataset)
     assert seen[0] == 64
-    assert (continued.trained_images, whole.trained_images) == (64, 128)
     for name, value in whole.network().state_dict().items():
         assert torch.equal(value, continued.network().state_dict()[name])
 

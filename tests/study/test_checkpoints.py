@@ -1,6 +1,7 @@
 """The checkpoint's file: what is kept comes back, what is damaged never does."""
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from diffusion.train import Checkpoint
 from study import checkpoints
 from study.checkpoints import CheckpointFile
+from study.files import LOCK, locked
 
 
 def checkpoint(step: int, seconds: float = 1.5) -> Checkpoint:
@@ -31,7 +33,7 @@ def test_what_is_kept_comes_back_bit_for_bit(tmp_path: Path) -> None:
     for name, value in kept.state.items():
         assert torch.equal(found.state[name], value)
         assert found.state[name].dtype == value.dtype
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, LOCK}
 
 
 def test_without_a_file_a_training_begins_anew(tmp_path: Path) -> None:
@@ -55,6 +57,27 @@ def test_a_shorter_training_leaves_the_longer_ones_checkpoint(tmp_path: Path) ->
     found = keeper.load()
     assert found is not None
     assert found.step == 9
+
+
+def test_a_process_that_is_behind_leaves_the_checkpoint_of_one_ahead(tmp_path: Path) -> None:
+    behind, ahead = CheckpointFile(tmp_path / "file"), CheckpointFile(tmp_path / "file")
+    for keeper, step in ((behind, 3), (ahead, 9), (behind, 4)):
+        keeper.save(checkpoint(step))
+    found = CheckpointFile(tmp_path / "file").load()
+    assert found is not None
+    assert found.step == 9
+
+
+def test_a_checkpoint_waits_for_a_process_that_writes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    saving = Thread(target=CheckpointFile(path).save, args=[checkpoint(3)])
+    with locked(tmp_path):
+        saving.start()
+        saving.join(0.2)
+        assert saving.is_alive()
+        assert not path.exists()
+    saving.join()
+    assert path.exists()
 
 
 def test_one_is_due_when_its_time_has_come(
@@ -123,4 +146,4 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
     found = CheckpointFile(tmp_path / "file").load()
     assert found is not None
     assert found.step == 3
-    assert len(list(tmp_path.iterdir())) == 1
+    assert {file.name for file in tmp_path.iterdir()} == {"file", LOCK}

@@ -67,8 +67,9 @@ def test_every_compression_of_a_training_is_judged_alike(recipe: Recipe) -> None
 
 
 @pytest.mark.parametrize("last", RUNGS)
-def test_a_training_that_was_stopped_at_a_rung_goes_on_to_the_same_model(
-    recipe: Recipe, tmp_path: Path, last: int
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_training_that_was_cut_off_at_a_rung_goes_on_to_the_same_model(
+    recipe: Recipe, tmp_path: Path, last: int, number: int
 ) -> None:
     def stop(train_images: int, scores: Scores) -> None:
         if train_images == last:
@@ -78,15 +79,18 @@ def test_a_training_that_was_stopped_at_a_rung_goes_on_to_the_same_model(
         evaluate(recipe, context(tmp_path / "stopped", on_rung=stop))
     told: list[tuple[int, int]] = []
     again = context(
-        tmp_path / "stopped", on_rung=lambda rung, s: told.append((rung, s["trained_images"]))
+        tmp_path / "stopped",
+        number,
+        on_rung=lambda rung, scores: told.append((rung, scores["trained_images"])),
     )
     scores = evaluate(recipe, again)
-    assert scores["trained_images"] == 160 - last
+    begin = last if number else 0  # another trial counts what is left, the same one all of it
+    assert scores["trained_images"] == 160 - begin
     # The rung at which it was stopped is told again: the judgement may have been lost.
-    assert told == [(rung, rung - last) for rung in RUNGS if rung >= last]
+    assert told == [(rung, rung - begin) for rung in RUNGS if rung >= last]
     evaluate(recipe, context(tmp_path / "whole"))
-    package = Path("trials") / "0" / "model.pdm"
-    stopped, whole = (tmp_path / name / package for name in ("stopped", "whole"))
+    stopped = tmp_path / "stopped" / "trials" / str(number) / "model.pdm"
+    whole = tmp_path / "whole" / "trials" / "0" / "model.pdm"
     assert stopped.read_bytes() == whole.read_bytes()
 
 

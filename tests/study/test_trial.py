@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from diffusion import train as train_module
 from diffusion.compress.package import read_package
 from diffusion.data import load_dataset
 from diffusion.errors import DataUnavailable
@@ -18,6 +19,7 @@ from diffusion.score.extractor import build_extractor
 from diffusion.score.labels import score_labels
 from diffusion.score.quality import score_images
 from diffusion.score.references import References
+from study import rung_scores
 from study.front import front_rows
 from study.generate import main as generate
 from study.records import LATER_SCORE_COLUMNS, SCORE_COLUMNS, VERIFIED_COLUMNS, TrialRecord
@@ -51,7 +53,7 @@ def test_the_trial_folder_holds_what_the_design_lists(finished: Any, digit_recip
     run, scores, told = finished
     folder = run / "trials" / "0"
     assert {path.name for path in folder.iterdir()} == {
-        *("recipe.json", "model.pdm", "samples.png", "scores.json")
+        *("recipe.json", "model.pdm", "samples.png", "scores.json", "training.json")
     }
     assert Recipe.from_dict(json.loads((folder / "recipe.json").read_text())) == digit_recipe
     assert json.loads((folder / "scores.json").read_text()) == scores
@@ -104,6 +106,38 @@ def test_less_bytes_a_weight_is_a_smaller_file_from_one_training(
     none, linear8, linear4, weights8 = sizes
     assert none > linear8 > linear4
     assert none > 3 * weights8
+
+
+def test_every_attempt_of_a_trial_counts_the_images_from_where_its_first_began(
+    digit_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_module, "FIRST_SNAPSHOT_IMAGES", 64)
+    monkeypatch.setattr(rung_scores, "RUNG_NUM_IMAGES", 40)
+    recipe = digit_recipe.with_changes({"training.train_images": 192})
+    at_rungs: list[tuple[int, int]] = []
+
+    def attempt(number: int, last: tuple[str, float] | None) -> Any:
+        def on_progress(stage: str, share: float) -> None:
+            if (stage, share) == last:
+                raise KeyboardInterrupt
+
+        return evaluate(
+            recipe,
+            replace(
+                context(tmp_path, number, on_progress),
+                on_rung=lambda rung, s: at_rungs.append((rung, s["trained_images"])),
+            ),
+        )
+
+    for last in (("train", 2 / 3), ("train", 1.0), ("generate", 1.0)):
+        with pytest.raises(KeyboardInterrupt):
+            attempt(0, last)
+    assert attempt(0, None)["trained_images"] == 192
+    assert attempt(0, None)["trained_images"] == 192, "its end may not have been told"
+    assert at_rungs == [(64, 64), (128, 128)]
+    with pytest.raises(KeyboardInterrupt):
+        attempt(1, ("generate", 1.0))
+    assert attempt(1, None)["trained_images"] == 0, "the backbone was there"
 
 
 def test_fine_tuning_changes_weights_but_not_what_was_pruned(
@@ -195,7 +229,7 @@ def test_generate_takes_another_sampler_and_schedule(finished: Any, tmp_path: Pa
     assert (images[3] != images[2]).any()
 
 
-@pytest.mark.parametrize("label", ["10", "99999999999999999999"])
+@pytest.mark.parametrize("label", ["10", "9223372036854775807"])
 def test_generate_refuses_a_label_the_model_does_not_have(
     finished: Any, tmp_path: Path, label: str
 ) -> None:
