@@ -81,7 +81,7 @@ def main() -> None:
     complete = [record for record in records if record.state == "complete"]
     if any(verification.missing_seeds(record.number) for record in complete):
         parser.error(f"run python -m study.verify {run} --all first")
-    verified = verification.apply(records, settings.objectives)
+    verified = verification.apply(records, settings.objectives, settings.limits)
     sure = {r.number: r.scores["fid"] for r in verified if r.scores is not None}
     searched = {r.number: r.scores["fid"] for r in complete if r.scores is not None}
     with ray_session(None):

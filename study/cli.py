@@ -2,12 +2,14 @@
 
 import argparse
 import re
+import reprlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells count it.
+TOO_MUCH = 2**63  # No count or time of use comes near it, and integers of 64 bits end there.
 _AMOUNTS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -41,32 +43,22 @@ def run_command(command: Callable[[], int]) -> NoReturn:
 
 def seconds(text: str) -> float:
     """Parse a duration like 90, 90s, 10m, 1.5h or 2d."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    if match is None or float(match[1]) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: above 0, like 90, 10m, 1.5h or 2d")
-    return float(match[1]) * _SECONDS[match[2]]
+    return _scaled(text, _SECONDS, "above 0, like 90, 10m, 1.5h or 2d")
 
 
 def positive_int(text: str) -> int:
     """Parse a whole number of at least 1."""
-    if not re.fullmatch(r"\d+", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number, 1 or more")
-    return int(text)
+    return _whole(text, 1)
 
 
 def whole(text: str) -> int:
     """Parse a whole number of at least 0."""
-    if not re.fullmatch(r"\d+", text):
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number, 0 or more")
-    return int(text)
+    return _whole(text, 0)
 
 
 def amount(text: str) -> float:
     """Parse a number above 0 like 250000, 500k, 1.5M or 2G."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kMG]?)", text.strip())
-    if match is None or float(match[1]) <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: above 0, like 250000, 500k or 1.5M")
-    return float(match[1]) * _AMOUNTS[match[2]]
+    return _scaled(text, _AMOUNTS, "above 0, like 250000, 500k or 1.5M")
 
 
 def whole_amount(text: str) -> int:
@@ -87,9 +79,7 @@ def limit(text: str) -> tuple[str, float]:
 
 def seed(text: str) -> int:
     """Parse a seed."""
-    if not re.fullmatch(r"\d+", text) or int(text) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a whole number from 0 to 2^63 - 1")
-    return int(text)
+    return _whole(text, 0)
 
 
 def share(text: str, *, least: float = 0.0) -> float:
@@ -109,3 +99,23 @@ def cpus(text: str) -> float:
     if value == 0:
         raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number above 0")
     return value
+
+
+def _whole(text: str, least: int) -> int:
+    # Of very long texts int() makes no number at all.
+    value = int(text) if re.fullmatch(r"\d{1,19}", text) else -1
+    if not least <= value < TOO_MUCH:
+        raise _refusal(text, f"a whole number, {least} or more, below 2^63")
+    return value
+
+
+def _scaled(text: str, units: Mapping[str, float], allowed: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]?)", text.strip())
+    value = float(match[1]) * units.get(match[2], 0) if match else 0.0
+    if not 0 < value < TOO_MUCH:
+        raise _refusal(text, f"{allowed}, and below 2^63" if value else allowed)
+    return value
+
+
+def _refusal(text: str, allowed: str) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"{reprlib.repr(text)}; allowed: {allowed}")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from diffusion.compress.package import PACKAGE_NAME
 from study.plot import plot_front
-from study.records import TrialRecord, as_row, costs, drawn_images
+from study.records import OVER_A_LIMIT, TrialRecord, as_row, costs, drawn_images
 
 Row = dict[str, Any]
 
@@ -98,6 +98,13 @@ def write_front(
     aside.replace(final)
     shutil.rmtree(old, ignore_errors=True)
     return rows
+
+
+def why_no_front(records: Sequence[TrialRecord]) -> str:
+    """Say why none of the trials is on a front."""
+    over = [record.reason for record in records if record.outcome == OVER_A_LIMIT]
+    why = f"keeps to the limits (the last: {over[-1]})" if over else "is complete"
+    return f"no trial {why}, so there is no front"
 
 
 def card(row: Row, run: str) -> str:

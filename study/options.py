@@ -11,6 +11,7 @@ from search_spaces import SPACES, load_space
 from search_spaces.space import SpaceOptions
 from study import cli
 from study.records import DEFAULT_OBJECTIVES, OBJECTIVES, check_limits, check_objectives
+from study.scorable import check_scorable
 from study.settings import RunSettings
 from study.stores import check_store
 
@@ -79,7 +80,7 @@ def build_parser(description: str) -> cli.Parser:
     )
     add("--sweep-front", action="store_true", help="also compress the front's backbones by a grid")
     add("--no-early-stopping", action="store_true", help="train every backbone to its end")
-    add("--no-reuse", action="store_true", help="train anew for every trial, for comparisons")
+    add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")
     add("--seed", type=cli.seed, help="of the proposals (default 0)")
     add("--cpus-per-trial", type=cli.cpus, help="a trial's cores and threads (default 1)")
     add("--gpus-per-trial", type=cli.share, help="fractions share a GPU (default 1 if there are)")
@@ -105,7 +106,9 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
     data = dataset.config()
     extractor = _extractor(given)
-    sha256 = build_extractor(data, extractor, dataset.class_names).sha256
+    features = build_extractor(data, extractor, dataset.class_names)
+    limits = check_limits(given.max or ())
+    check_scorable((*objectives, *limits), space, dataset, features)
     return {
         "space": space.name,
         "train_images": options.train_images,
@@ -114,7 +117,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "dataset": dataset.name,
         "data": vars(data),
         "objectives": objectives,
-        "limits": check_limits(given.max or ()),
+        "limits": limits,
         "seed": given.seed or 0,
         "reuse": not given.no_reuse,
         # Whoever asks for named rows wants every one of them.
@@ -128,7 +131,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "data_dir": None if data_dir is None else str(data_dir),
         **_extractor_settings(extractor),
         "store": _store(given),
-        "extractor_sha256": sha256,
+        "extractor_sha256": features.sha256,
         "concurrent_trials": given.concurrent_trials,
         "cpus_per_trial": given.cpus_per_trial,
         "gpus_per_trial": given.gpus_per_trial,
@@ -182,8 +185,14 @@ def _store(given: argparse.Namespace, resumed: RunSettings | None = None) -> str
     """Return the shared store's folder, whole.
 
     Raises:
-        ValueError: it cannot be a store of this version.
+        ValueError: it cannot be a store of this version, or the run is to train anew.
     """
+    anew = given.no_reuse or (resumed is not None and not resumed.reuse)
+    if given.store is not None and anew:
+        raise ValueError(
+            f"--store is {str(given.store)!r}, but with --no-reuse every trial trains anew; "
+            "allowed: one of the two"
+        )
     known = None if resumed is None else resumed.store
     store = given.store or (Path(known) if known else None)
     if store is None:

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from study.confidence import within_reach
 from study.front import front_records
 from study.records import TrialRecord
+from study.settings import RunSettings
 from study.verification import Plan, Verification
 from study.verifier import OnTask, Verifier
 
@@ -18,37 +19,54 @@ SHORT_SECONDS = 180.0
 
 
 def verify_briefly(
-    verifier: Verifier,
-    records: Sequence[TrialRecord],
-    objectives: tuple[str, ...],
-    console: Console,
+    verifier: Verifier, records: Sequence[TrialRecord], settings: RunSettings, console: Console
 ) -> None:
     """Verify what is within reach of the front at the end of a search, as far as time allows."""
-    near = within_reach(records, objectives)
-    if not near:
-        return
-    front = {record.number for record in front_records(records, objectives)}
-    near.sort(key=lambda record: record.number not in front)  # what time allows, the front first
     try:
-        score_again(verifier, near, console)
+        score_near(verifier, records, settings, console)
     except KeyboardInterrupt:
         console.print("verification interrupted")
-    say_missing(verifier.verification, records, objectives, console)
+    say_missing(verifier.verification, records, settings, console)
+
+
+def score_near(
+    verifier: Verifier, records: Sequence[TrialRecord], settings: RunSettings, console: Console
+) -> None:
+    """Score what is within reach of the front, and what that brings within reach.
+
+    A trial whose verified scores are over a limit keeps others off the front no more.
+    """
+    tried: set[int] = set()
+    while near := [
+        r for r in _near(verifier.verification, records, settings) if r.number not in tried
+    ]:
+        score_again(verifier, near, console)
+        tried.update(record.number for record in near)
+
+
+def _near(
+    verification: Verification, records: Sequence[TrialRecord], settings: RunSettings
+) -> list[TrialRecord]:
+    """Return the trials within reach, those on the search's front first: time may be short."""
+    judged = verification.judged(records, settings.limits)
+    front = {record.number for record in front_records(judged, settings.objectives)}
+    near = within_reach(judged, settings.objectives)
+    return sorted(near, key=lambda record: record.number not in front)
 
 
 def say_missing(
     verification: Verification,
     records: Sequence[TrialRecord],
-    objectives: tuple[str, ...],
+    settings: RunSettings,
     console: Console,
 ) -> None:
     """Say what is within reach of the front and not verified, and what that means."""
-    near = within_reach(records, objectives)
+    near = _near(verification, records, settings)
     missing = [r.number for r in near if verification.missing_seeds(r.number)]
     if not missing:
         return
     meaning = "they are left out of the front"
-    if not verification.covers(records, objectives):
+    if not verification.covers(records, settings.objectives, settings.limits):
         meaning = "the front stays that of the search"
     console.print(
         f"{len(missing)} of {len(near)} trials within reach of the front are not verified, so "

@@ -22,10 +22,10 @@ from study import cli, scoring, trial
 from study.context import Context
 from study.dispatch import Budget, Dispatcher
 from study.feasibility import excess
-from study.front import Row, write_front
+from study.front import Row, why_no_front, write_front
 from study.live import LiveView
 from study.options import DEFAULT_SPACE, build_parser, new_settings, resumed_settings
-from study.records import OVER_A_LIMIT, aims
+from study.records import aims
 from study.report import print_front, write_report
 from study.rescoring import SHORT_PLAN, SHORT_SECONDS, verify_briefly
 from study.rungs import Rungs
@@ -79,7 +79,7 @@ def main(
                     Context.of_run(run_dir, settings),
                     *(resources, rescore, rescore_latency, time.time() + SHORT_SECONDS),
                 )
-                verify_briefly(verifier, storage.records(), settings.objectives, console)
+                verify_briefly(verifier, storage.records(), settings, console)
             return _finish(run_dir, settings, storage, console, interrupted=not ended, start=start)
 
 
@@ -174,7 +174,7 @@ def _finish(
     start: float,
 ) -> int:
     """Write and print the front, and say what comes next."""
-    records = verified_records(run_dir, storage.records(), settings.objectives)
+    records = verified_records(run_dir, storage.records(), settings.objectives, settings.limits)
     rows = write_front(run_dir, records, settings.objectives)
     write_report(run_dir, settings, records, rows)
     failed = [record for record in records if record.state == "failed"]
@@ -194,9 +194,7 @@ def _finish(
         console.print(f"interrupted; go on with: {resume}", soft_wrap=True, highlight=False)
         return cli.INTERRUPTED_STATUS
     if not rows:
-        over = [record.reason for record in records if record.outcome == OVER_A_LIMIT]
-        why = f"keeps to the limits (the last: {over[-1]})" if over else "is complete"
-        console.print(f"no trial {why}, so there is no front", soft_wrap=True, highlight=False)
+        console.print(why_no_front(records), soft_wrap=True, highlight=False)
         return 1
     return 0
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 from study.confidence import NOISY, front_probabilities, mean_interval
 from study.files import write_json
 from study.front import front_records
-from study.records import Scores, TrialRecord, cost
+from study.records import Scores, TrialRecord, cost, over_limits
 
 FORMAT_VERSION = 1
 FILE_NAME = "verified.json"
@@ -118,39 +118,64 @@ class Verification:
         point = self.points.get(number, Point())
         return [] if point.reason else [s for s in self.plan.seeds if s not in point.seeds]
 
-    def covers(self, records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> bool:
-        """Whether every trial on the search's front has all its seeds."""
-        front = front_records(records, objectives)
+    def scored(self, number: int) -> bool:
+        """Whether a trial has the scores of all its seeds."""
+        known = number in self.points and self.points[number].reason is None
+        return known and not self.missing_seeds(number)
+
+    def judged(
+        self, records: Sequence[TrialRecord], limits: Mapping[str, float]
+    ) -> list[TrialRecord]:
+        """Return the records, where verified scores alone say which limits a trial exceeds."""
+        return [self._judged(r, limits) if self.scored(r.number) else r for r in records]
+
+    def _judged(self, record: TrialRecord, limits: Mapping[str, float]) -> TrialRecord:
+        reason = over_limits(_verified_scores(record, self.points[record.number]), limits)
+        return replace(record, feasible=reason is None, reason=reason)
+
+    def covers(
+        self,
+        records: Sequence[TrialRecord],
+        objectives: tuple[str, ...],
+        limits: Mapping[str, float],
+    ) -> bool:
+        """Whether every trial on the search's front has all its seeds.
+
+        One that turned out to be over a limit is not on it, and what it kept off is.
+        """
+        front = front_records(self.judged(records, limits), objectives)
         return all(not self.missing_seeds(record.number) for record in front)
 
     def apply(
-        self, records: Sequence[TrialRecord], objectives: tuple[str, ...]
+        self,
+        records: Sequence[TrialRecord],
+        objectives: tuple[str, ...],
+        limits: Mapping[str, float],
     ) -> list[TrialRecord]:
-        """Return the records with verified scores in place of those of the search."""
-        verified = {
-            r.number: self.points[r.number]
-            for r in records
-            if r.number in self.points
-            and not self.missing_seeds(r.number)
-            and self.points[r.number].reason is None
-        }
+        """Return the records with verified scores in place of the search's, judged by them."""
+        judged = self.judged(records, limits)
         # What is over a limit keeps nothing off the front.
-        scored = [r for r in records if r.number in verified and r.feasible]
+        rivals = [r for r in judged if self.scored(r.number) and r.feasible]
         measured = [
-            [_costs(verified[r.number], name, r.scores or {}) for name in objectives]
-            for r in scored
+            [_costs(self.points[r.number], name, r.scores or {}) for name in objectives]
+            for r in rivals
         ]
-        chances = dict(zip([r.number for r in scored], front_probabilities(measured), strict=True))
+        chances = dict(zip([r.number for r in rivals], front_probabilities(measured), strict=True))
         return [
-            replace(r, scores=_verified_scores(r, verified[r.number], chances.get(r.number, 0.0)))
-            if r.number in verified
-            else r
-            for r in records
+            self._verified(r, chances.get(r.number, 0.0)) if self.scored(r.number) else r
+            for r in judged
         ]
+
+    def _verified(self, record: TrialRecord, chance: float) -> TrialRecord:
+        scores = _verified_scores(record, self.points[record.number])
+        return replace(record, scores={**scores, "front_probability": chance})
 
 
 def verified_records(
-    run_dir: Path, records: Sequence[TrialRecord], objectives: tuple[str, ...]
+    run_dir: Path,
+    records: Sequence[TrialRecord],
+    objectives: tuple[str, ...],
+    limits: Mapping[str, float],
 ) -> list[TrialRecord]:
     """Return the records with verified scores, if all of the search's front have such.
 
@@ -158,9 +183,9 @@ def verified_records(
     was within reach and is not verified cannot be on a verified one.
     """
     verification = Verification.load(run_dir)
-    if verification is None or not verification.covers(records, objectives):
+    if verification is None or not verification.covers(records, objectives, limits):
         return list(records)
-    return verification.apply(records, objectives)
+    return verification.apply(records, objectives, limits)
 
 
 def _as_point(values: Mapping[str, Any]) -> Point:
@@ -179,7 +204,7 @@ def _costs(point: Point, name: str, scores: Scores) -> list[float]:
     return [cost(name, values[name]) for values in measured]
 
 
-def _verified_scores(record: TrialRecord, point: Point, chance: float) -> Scores:
+def _verified_scores(record: TrialRecord, point: Point) -> Scores:
     """Return a trial's scores with the means over its seeds, and how sure they are."""
     runs = [scores for _, scores in sorted(point.seeds.items())]
     measured = {name: _together([scores[name] for scores in runs]) for name in runs[0]}
@@ -190,7 +215,6 @@ def _verified_scores(record: TrialRecord, point: Point, chance: float) -> Scores
         "fid_low": max(low, 0.0),
         "fid_high": high,
         "verified_seeds": len(runs),
-        "front_probability": chance,
         **({} if point.latency_ms is None else {"latency_ms": point.latency_ms}),
         **_training_spread(point),
     }

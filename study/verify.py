@@ -14,11 +14,10 @@ from rich.console import Console
 
 from diffusion.score.digits import DIGITS_SHA256
 from study import cli
-from study.confidence import within_reach
 from study.context import Context
-from study.front import front_records, write_front
+from study.front import front_records, why_no_front, write_front
 from study.report import print_front, print_trainings, write_report
-from study.rescoring import open_verification, say_missing, score_again, show_tasks
+from study.rescoring import open_verification, say_missing, score_again, score_near, show_tasks
 from study.scoring import rescore, rescore_latency
 from study.settings import JOURNAL_NAME, RunSettings, exclusive
 from study.storage import StudyStorage
@@ -94,27 +93,33 @@ def main(
 def _verify(run_dir: Path, settings: RunSettings, verifier: Verifier, given: Namespace) -> int:
     """Do what is missing, write the front anew, and say how sure it is."""
     start, console, verification = time.time(), Console(), verifier.verification
-    objectives = settings.objectives
-    records = StudyStorage(run_dir / JOURNAL_NAME, objectives).records()
+    objectives, limits = settings.objectives, settings.limits
+    records = StudyStorage(run_dir / JOURNAL_NAME, objectives, limits).records()
     complete = [record for record in records if record.state == "complete"]
-    targets = complete if given.all else within_reach(records, objectives)
-    if not targets:
+    if not complete:
         raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
-    score_again(verifier, targets, console)
-    say_missing(verification, records, objectives, console)
-    if not verification.covers(records, objectives):
+    if given.all:
+        score_again(verifier, complete, console)
+    else:
+        score_near(verifier, records, settings, console)
+    say_missing(verification, records, settings, console)
+    if not verification.covers(records, objectives, limits):
         return cli.INTERRUPTED_STATUS
+    verified = verification.apply(records, objectives, limits)
     if given.replicates:
-        again = front_records(verification.apply(records, objectives), objectives)
+        again = front_records(verified, objectives)
         with show_tasks(console, "training again") as on_task:
             verifier.train_again(again, given.replicates, on_task)
         verification.save_points(verifier.context.trial_dir)
-    verified = verification.apply(records, objectives)
+        verified = verification.apply(records, objectives, limits)
     rows = write_front(run_dir, verified, objectives)
     write_report(run_dir, settings, verified, rows)
     print_front(console, rows)
     print_trainings(console, rows)
     console.print(f"verified in {format_seconds(time.time() - start)}", highlight=False)
+    if not rows:
+        console.print(why_no_front(verified), soft_wrap=True, highlight=False)
+        return 1
     return 0
 
 

@@ -1,5 +1,6 @@
 """Bad input: one clear line naming the value and what is allowed, status 2, nothing written."""
 
+import argparse
 import dataclasses
 import errno
 import json
@@ -7,14 +8,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from diffusion.recipe import Recipe
+from study import cli
 from study.generate import main as generate
 from study.search import main as search
 from study.settings import FORMAT_VERSION, JOURNAL_NAME, RunSettings, save_settings
@@ -57,6 +61,24 @@ CASES = [
     (["--space", "system-a-ncsn", "--row", "rand 20"], "row is 'rand 20' in space 'system-a-nc"),
     (["--extractor", "/no/such"], "/no/such"),
     (["--resume", "/no/such/run"], "/no/such/run is no run of a study"),
+    *(
+        (
+            [option, f"{before}{'9' * digits}"],
+            f"'999999999999...9999999999999'; allowed: {allowed}",
+        )
+        for digits in (40, 400, 5_000)
+        for option, before, allowed in (
+            ("--train-images-total", "", "above 0, like 250000, 500k or 1.5M, and below 2^63"),
+            ("--max", "size_bytes=", "above 0, like 250000, 500k or 1.5M, and below 2^63"),
+            ("--time-budget", "", "above 0, like 90, 10m, 1.5h or 2d, and below 2^63"),
+            ("--trials", "", "a whole number, 1 or more, below 2^63"),
+            ("--retries", "", "a whole number, 0 or more, below 2^63"),
+            ("--seed", "", "a whole number, 0 or more, below 2^63"),
+        )
+    ),
+    (["--cpus-per-trial", "9" * 400], "allowed: a number, 0 or more"),
+    (["--trials", str(2**63)], f"'{2**63}'; allowed: a whole number, 1 or more, below 2^63"),
+    (["--time-budget", "200000000000000d"], "and below 2^63"),
     (["--frobnicate"], "unrecognized arguments: --frobnicate"),
 ]
 
@@ -72,6 +94,20 @@ def test_search_refuses_in_one_line_and_writes_nothing(
     line = refused(lambda: search([*arguments, *out]))
     assert message in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "parse", [cli.positive_int, cli.whole, cli.seed, cli.whole_amount, cli.seconds, cli.amount]
+)
+@given(text=st.from_regex(r"[0-9]{1,500}(\.[0-9]{1,500})?[kMGsmhd]?", fullmatch=True))
+def test_every_number_is_read_or_refused(parse: Callable[[str], float], text: str) -> None:
+    with suppress(argparse.ArgumentTypeError):
+        assert 0 <= parse(text) < 2**63
+
+
+@pytest.mark.parametrize("parse", [cli.positive_int, cli.whole, cli.seed])
+def test_the_largest_number_of_64_bits_is_read(parse: Callable[[str], int]) -> None:
+    assert parse(str(2**63 - 1)) == 2**63 - 1
 
 
 def test_search_refuses_a_name_that_is_taken(tmp_path: Path, refused: Refused) -> None:

@@ -13,7 +13,8 @@ import pytest
 from diffusion.data import ImageDataset
 from diffusion.recipe import DataConfig
 from diffusion.score.digits import DIGITS_SHA256
-from diffusion.score.extractor import ExtractorChoice
+from diffusion.score.extractor import ExtractorChoice, FeatureExtractor, build_extractor
+from diffusion.score.inception import InceptionExtractor
 from study.context import Context
 from study.options import KEPT, build_parser, new_settings, resumed_settings
 from study.records import aims
@@ -100,6 +101,41 @@ def test_scores_of_either_direction_can_be_objectives() -> None:
     assert aims(settings.objectives) == (
         "minimising fid and size_bytes, maximising label_agreement, precision and recall"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--extractor", "inception"], "extractor 'inception' does not know the labels of 'mni"),
+        (["--dataset", "fashion-mnist"], "extractor 'digits' does not know the labels of 'fashi"),
+        (["--space", "system-a-ncsn"], "the networks of space 'system-a-ncsn' take no labels"),
+        (["--space", "system-b-mini", "--formulation", "published"], "system-b-mini' take no la"),
+    ],
+)
+def test_label_agreement_is_refused_as_an_objective_that_no_trial_could_have(
+    arguments: list[str],
+    why: str,
+    mnist5k: ImageDataset,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    refused: Refused,
+) -> None:
+    def load(name: str, data_dir: Path | None, download: bool) -> ImageDataset:
+        return replace(mnist5k, name=name)
+
+    def build(data: DataConfig, choice: ExtractorChoice | None, names: Any) -> FeatureExtractor:
+        # Without its weights, which nothing here needs.
+        return object.__new__(InceptionExtractor) if choice else build_extractor(data, None, names)
+
+    monkeypatch.setattr("study.options.load_dataset", load)
+    monkeypatch.setattr("study.options.build_extractor", build)
+    asked = ["--out", str(tmp_path), "--objective", "size_bytes", "--objective", "label_agreement"]
+    line = refused(lambda: search([*asked, *arguments]))
+    assert "--objective or --max is of 'label_agreement', but " in line
+    assert why in line
+    assert "; allowed: fid, fid_held_out, " in line
+    assert "label_agreement" not in line.partition("allowed: ")[2]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_resume_may_ask_for_more(settings: RunSettings) -> None:
@@ -417,3 +453,22 @@ def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(ValueError, match=f"store {file} is a file; allowed: a folder"):
         new("--store", str(file))
+
+
+def test_a_shared_store_is_refused_where_every_trial_trains_anew(
+    settings: RunSettings, tmp_path: Path, refused: Refused
+) -> None:
+    run, store = tmp_path / "run", ["--store", str(tmp_path / "store")]
+    run.mkdir()
+    save_settings(run, replace(settings, reuse=False))
+    before = (run / "run.json").read_text()
+    new_run = ["--no-reuse", "--out", str(tmp_path)]
+    for arguments in (new_run, ["--resume", str(run)], ["--resume", str(run), "--no-reuse"]):
+        line = refused(lambda arguments=arguments: search([*arguments, *store]))
+        assert line == (
+            f"error: --store is '{tmp_path / 'store'}', but with --no-reuse every trial trains "
+            "anew; allowed: one of the two"
+        )
+    assert list(tmp_path.iterdir()) == [run]
+    assert (run / "run.json").read_text() == before
+    assert resumed(replace(settings, reuse=False)).store is None

@@ -1,6 +1,8 @@
 """The verification: real Ray and files; only what a trial and its rescoring do is injected."""
 
+import html
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,8 @@ from typing import Any
 import pytest
 
 from study import verify
+from study.context import Context
+from study.records import Scores
 from study.verification import Verification
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -77,6 +81,28 @@ def test_a_verification_goes_on_with_what_is_missing_and_replaces_the_front(
     after = Verification.load(run)
     assert after is not None
     assert after.points == before.points
+
+
+def test_a_run_whose_models_all_turn_out_worse_than_noise_says_so(
+    searched: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(searched[0], run)
+    rescored = injected.rescored
+
+    def worse(trial_dir: Path, seed: int, context: Context) -> Scores:
+        return {**rescored(trial_dir, seed, context), "fid": 714.0, "fid_noise": 700.0}
+
+    assert verify.main([str(run), "--images", "5000"], worse, injected.timed) == 1
+    reason = "fid 714.0 is worse than uniform noise's 700.0"
+    printed = capsys.readouterr().out
+    assert f"no trial keeps to the limits (the last: {reason}), so there is no front" in printed
+    assert "not verified" not in printed
+    assert front(run) == []
+    assert (run / "report.html").read_text().count(html.escape(reason)) == 18
+    # Once more, when nothing is within reach.
+    assert verify.main([str(run), "--images", "5000"], worse, injected.timed) == 1
+    assert "no trial keeps to the limits" in capsys.readouterr().out
 
 
 @pytest.mark.slow
