@@ -27,7 +27,6 @@ from study.verification import FEWEST_SEEDS, Plan
 from study.verifier import Rescore, RescoreLatency, Verifier
 
 DEFAULT_IMAGES = 10_000
-FEWEST_IMAGES = 100
 
 
 def build_parser() -> cli.Parser:
@@ -65,10 +64,13 @@ def main(
     given = build_parser().parse_args(arguments)
     if given.seeds < FEWEST_SEEDS:
         raise ValueError(f"--seeds is {given.seeds}; allowed: {FEWEST_SEEDS} or more")
-    if given.images < FEWEST_IMAGES:
-        raise ValueError(f"--images is {given.images}; allowed: {FEWEST_IMAGES} or more")
     run_dir = given.run.resolve()
     settings = RunSettings.load(run_dir)
+    if given.images < settings.fid_num_images:
+        raise ValueError(
+            f"--images is {given.images}; allowed: {settings.fid_num_images} or more, as many as "
+            "the search drew"
+        )
     if settings.extractor is None and settings.extractor_sha256 != DIGITS_SHA256:
         raise ValueError(
             f"run {run_dir} was scored by features {settings.extractor_sha256[:16]}; allowed: "

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from study import verify
 from study.context import Context
 from study.records import Scores
+from study.settings import RunSettings, save_settings
 from study.verification import Verification
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -150,7 +152,6 @@ def test_what_is_no_fault_of_a_model_ends_the_verification_and_can_be_mended(
     ("arguments", "message"),
     [
         (["--seeds", "2"], "--seeds is 2; allowed: 3 or more"),
-        (["--images", "50"], "--images is 50; allowed: 100 or more"),
         (["--images", "0"], "--images: '0'; allowed: a whole number, 1 or more"),
         (["--replicates", "-1"], "allowed"),
         ([], "is no run of a study"),
@@ -162,17 +163,25 @@ def test_bad_input_is_one_line(
     assert message in refused(lambda: verify.main([str(tmp_path), *arguments]))
 
 
+def test_fewer_images_than_the_searchs_are_refused(
+    tmp_path: Path, settings: RunSettings, refused: Callable[..., str]
+) -> None:
+    save_settings(tmp_path, replace(settings, fid_num_images=500))
+    line = refused(lambda: verify.main([str(tmp_path), "--images", "499"]))
+    assert "--images is 499; allowed: 500 or more" in line
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_real_models_are_drawn_from_and_trained_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--trials", "2", "--train-images", "320", "--out", str(tmp_path), "--name", "r"]
+    arguments = ["--trials", "2", "--train-images", "4000", "--out", str(tmp_path), "--name", "r"]
     command = [sys.executable, "-m", "study.search", *arguments, "--no-verify"]
     subprocess.run(command, check=True, timeout=280)
     run = tmp_path / "r"
     searched = {point["trial"]: point for point in front(run)}
-    assert verify.main([str(run), "--images", "200", "--replicates", "1"]) == 0
+    assert verify.main([str(run), "--images", "500", "--replicates", "1"]) == 0
     assert "over trainings" in capsys.readouterr().out
     for point in front(run):
         folder = (run / point["package_path"]).parent
