@@ -192,6 +192,8 @@ def test_real_trainings_killed_six_times_give_the_same_models(tmp_path: Path) ->
     )
     assert killed.finished() == undisturbed.finished()
     check_whole(killed.run, 4)
+    images = [[r.trained_images for r in records(ordeal.run)] for ordeal in (killed, undisturbed)]
+    assert images[0] == images[1], "each image counts once, however often a training began"
     for folder in (undisturbed.run / "trials").iterdir():
         same = killed.run / "trials" / folder.name / "model.pdm"
         assert same.read_bytes() == (folder / "model.pdm").read_bytes()
