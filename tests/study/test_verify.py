@@ -85,6 +85,7 @@ def test_a_verification_goes_on_with_what_is_missing_and_replaces_the_front(
     assert after.points == before.points
 
 
+@pytest.mark.slow
 def test_a_run_whose_models_all_turn_out_worse_than_noise_says_so(
     searched: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
