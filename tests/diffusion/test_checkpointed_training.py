@@ -104,7 +104,13 @@ def test_every_formulation_goes_on_as_it_would_have(
     assert_same(whole[-1], resumed[-1])
 
 
-@pytest.mark.parametrize("quantization", choices(TrainingQuantization))
+@pytest.mark.parametrize(
+    "quantization",
+    [
+        name if name in ("none", "linear8") else pytest.param(name, marks=pytest.mark.slow)
+        for name in choices(TrainingQuantization)
+    ],
+)
 def test_quantized_trainings_go_on_as_they_would_have(tiny_recipe, tiny_dataset, quantization):
     whole, resumed, _ = cut_off_and_finish(
         tiny_recipe, tiny_dataset, train_images=256, batch_size=BATCH, quantization=quantization

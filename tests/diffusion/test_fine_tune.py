@@ -102,6 +102,7 @@ def flat_dataset(tiny_dataset):
     return replace(tiny_dataset, train_images=images)
 
 
+@pytest.mark.slow
 def test_system_b_prunes_filters_and_weights_and_fine_tunes(tmp_path, tiny_recipe, flat_dataset):
     training = replace(
         tiny_recipe.training, train_images=1_600, learning_rate=1e-2, warmup_images=0

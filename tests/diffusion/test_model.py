@@ -46,7 +46,14 @@ def test_images_hardly_depend_on_the_batch_size(
     assert expected.double().std() > 5
 
 
-@pytest.mark.parametrize("sampler", choices(SamplerName))
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        # Its solver takes hundreds of calls.
+        pytest.param(name, marks=pytest.mark.slow) if name == "probability_flow_ode" else name
+        for name in choices(SamplerName)
+    ],
+)
 def test_same_seed_draws_the_same_images(model, sampler):
     model = model.with_sampling(sampler=sampler)
     torch.manual_seed(1)

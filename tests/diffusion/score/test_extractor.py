@@ -86,6 +86,7 @@ def test_features_do_not_depend_on_the_batches(batch_pixels, extractor, dataset,
     assert torch.equal(extractor.guess_labels(images), guesses)
 
 
+@pytest.mark.slow
 def test_worse_images_score_worse(extractor, dataset):
     references = References.of(dataset, extractor)
     images, labels = shaded(200, seed=9)

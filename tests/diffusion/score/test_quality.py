@@ -46,6 +46,7 @@ def test_real_digits_score_far_below_noise(scores):
     assert scores["fid_high"] > scores["fid_low"]
 
 
+@pytest.mark.slow
 def test_digits_of_a_split_are_nearest_to_it(mnist5k, references, scores):
     assert scores["fid_held_out"] < scores["fid"]
     train = score_images(mnist5k.train_images, mnist5k.train_labels, references)
