@@ -31,7 +31,7 @@ from diffusion.score.labels import score_labels
 from diffusion.score.quality import score_images
 from diffusion.score.references import References
 from diffusion.train import snapshot_points
-from study.backbones import BackboneStore
+from study.run.backbones import BackboneStore
 
 FEWEST_IMAGES_WORTH_SCORING = 64_000
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from optuna.trial import FrozenTrial
 
 from benchmarks.hypervolume import Moment, hypervolume, reach
-from study.records import TrialRecord
-from study.settings import JOURNAL_NAME
-from study.storage import StudyStorage
+from study.results.records import TrialRecord
+from study.run.folder import JOURNAL_NAME
+from study.run.storage import StudyStorage
 
 Course = list[Moment]
 Shares = tuple[float, float]  # of images and of seconds

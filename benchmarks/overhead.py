@@ -20,16 +20,19 @@ import numpy as np
 from diffusion.data import load_dataset
 from diffusion.recipe import Recipe
 from search_spaces import load_space
-from study.context import Context
-from study.dispatch import Budget, Dispatcher
-from study.front import front_records
-from study.records import Scores, TrialRecord
-from study.rungs import Rungs
-from study.sampler import Proposer
-from study.storage import StudyStorage
-from study.tuning import ray_session, resolve_resources, run_trials
-from study.watcher import Watcher
-from study.worker import Evaluate
+from study.cluster.resources import ray_session, resolve_resources
+from study.cluster.tuner import run_trials
+from study.engine.budget import Budget
+from study.engine.dispatcher import Dispatcher
+from study.engine.early_stopping import Rungs
+from study.engine.proposer import Proposer
+from study.engine.watcher import Watcher
+from study.engine.worker import Evaluate
+from study.evaluation.context import RunContext, TrialContext
+from study.results.front import front_records
+from study.results.objectives import Scores
+from study.results.records import TrialRecord
+from study.run.storage import StudyStorage
 
 OBJECTIVES = ("fid", "size_bytes")
 AROUND = 50  # Twice as many trials before each thousand are the ones timed.
@@ -37,7 +40,7 @@ DYING_TRIALS, ATTEMPTS = 6, "attempts"
 WARM = 100  # Trials after which memory is counted: by then all is loaded.
 
 
-def do_nothing(recipe: Recipe, context: Context) -> Scores:
+def do_nothing(recipe: Recipe, context: TrialContext) -> Scores:
     """Score by the recipe's hash."""
     share = int(recipe.key[:8], 16) / 16**8
     return {
@@ -85,7 +88,7 @@ class Meter(Watcher):
         self.memory.append(resident_bytes())
 
 
-def die_once(recipe: Recipe, context: Context) -> Scores:
+def die_once(recipe: Recipe, context: TrialContext) -> Scores:
     """Note the time, and kill the own process at the first attempt."""
     context.trial_dir.mkdir(parents=True, exist_ok=True)
     attempts = context.trial_dir / ATTEMPTS
@@ -113,7 +116,7 @@ def run(trials: int, folder: Path, evaluate: Evaluate) -> Meter:
         load_space("mnist"), dataset.config(), storage, seed=0, refusal=rungs.refusal
     )
     dispatcher = Dispatcher(proposer, rungs, Budget(trials), meter, retries=1)
-    context = Context("mnist5k", None, folder / "trials", folder / "backbones", 10)
+    context = RunContext("mnist5k", None, folder / "trials", folder / "backbones", 10)
     with ray_session(None):
         resources = resolve_resources(1, 0, None)
         run_trials(dispatcher, evaluate, context, resources, folder / "tune")

@@ -23,7 +23,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from diffusion.data import load_dataset
 from search_spaces import load_space
-from study.context import Context
+from study.evaluation.context import RunContext, TrialContext
 from study.trial import evaluate
 
 SPACE, DATASET = load_space("quick"), "mnist5k"
@@ -40,8 +40,8 @@ def trainable(config: dict[str, Any]) -> None:
     folder = Path(tempfile.mkdtemp(dir=os.environ["PLAIN_TUNE_DIR"]))
     knobs = {name: value for name, value in config.items() if "." in name}
     recipe = SPACE.recipe(knobs, load_dataset(DATASET).config())
-    context = Context(DATASET, None, folder, folder / "backbones", SPACE.fid_num_images)
-    scores = evaluate(recipe, context)
+    run = RunContext(DATASET, None, folder, folder / "backbones", SPACE.fid_num_images)
+    scores = evaluate(recipe, TrialContext(run, folder))
     tune.report(
         {
             "fid": scores["fid"],

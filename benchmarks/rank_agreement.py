@@ -22,12 +22,12 @@ from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.score.frechet import GaussianStatistics
 from diffusion.score.kernel import kernel_distance
 from diffusion.score.labels import score_labels
-from study.context import Context
-from study.settings import JOURNAL_NAME, RunSettings
-from study.storage import read_records
-from study.tasks import run_tasks
-from study.tuning import ray_session, resolve_resources
-from study.verification import Verification
+from study.cluster.resources import ray_session, resolve_resources
+from study.cluster.tasks import run_tasks
+from study.evaluation.context import RunContext
+from study.run.run import Run
+from study.verification.file import Verification
+from study.verification.verified import apply
 
 COUNTS = (100, 250, 500, 1_000)
 STEPS = (6, 12)
@@ -37,11 +37,11 @@ RESAMPLES = 2_000
 Cheap = dict[tuple[str, int, int, int], float]  # By measure, images, steps and seed.
 
 
-def score_cheaply(number: int, context: Context) -> Cheap:
+def score_cheaply(number: int, context: RunContext) -> Cheap:
     """Return a trial's scores for every count, steps and seed."""
     torch.set_num_threads(context.threads)
     references, scores = context.references(), Cheap()
-    path = context.trial_dir / str(number) / PACKAGE_NAME
+    path = context.trials_dir / str(number) / PACKAGE_NAME
     labels = score_labels(references.dataset, COUNTS[-1])
     for steps in STEPS:
         for seed in SEEDS:
@@ -74,21 +74,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     run = parser.parse_args().run.resolve()
-    settings, verification = RunSettings.load(run), Verification.load(run)
+    searched_run, verification = Run.read(run), Verification.load(run)
     if verification is None:
         parser.error(f"{run} is not verified; run python -m study.verify {run} --all first")
-    records = read_records(run / JOURNAL_NAME, settings.objectives)
-    complete = [record for record in records if record.state == "complete"]
+    complete, settings = searched_run.complete(), searched_run.settings
     if any(verification.missing_seeds(record.number) for record in complete):
         parser.error(f"run python -m study.verify {run} --all first")
-    verified = verification.apply(records, settings.objectives, settings.limits)
-    sure = {r.number: r.scores["fid"] for r in verified if r.scores is not None}
+    verified = apply(verification, searched_run)
+    sure = {r.number: r.scores["fid"] for r in verified.records if r.scores is not None}
     searched = {r.number: r.scores["fid"] for r in complete if r.scores is not None}
     with ray_session(None):
         resources = resolve_resources(
             settings.cpus_per_trial, settings.gpus_per_trial, settings.concurrent_trials
         )
-        work = functools.partial(score_cheaply, context=Context.of_run(run, settings))
+        work = functools.partial(score_cheaply, context=RunContext.of(run, settings))
         outcomes = dict(track(run_tasks(work, list(sure), resources), total=len(sure)))
     plan, numbers = verification.plan, sorted(sure)
     truth = [sure[number] for number in numbers]

@@ -27,13 +27,14 @@ from benchmarks.hypervolume import Moment, hypervolume
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import SearchSpace
-from study.dispatch import Assignment, Budget, Dispatcher
-from study.record import Table, read_table
-from study.records import Scores
-from study.rungs import Rungs
-from study.sampler import MOST_REFUSALS, Proposer
-from study.storage import StudyStorage
-from study.watcher import Watcher
+from study.engine.budget import Budget
+from study.engine.dispatcher import Assignment, Dispatcher
+from study.engine.early_stopping import Rungs
+from study.engine.proposer import MOST_REFUSALS, Proposer
+from study.engine.watcher import Watcher
+from study.evaluation.replay_table import Table, read_table
+from study.results.objectives import Scores
+from study.run.storage import StudyStorage
 
 OBJECTIVES = ("fid", "size_bytes")
 SHIPPED = Path(__file__).parent / "quick-grid.json.gz"

@@ -7,39 +7,17 @@ python -m study.describe RUN/trials/3/recipe.json --set compression.quantization
 """
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from diffusion.compress.package import PACKAGE_NAME, gzip_state_dict_bytes, write_package
-from diffusion.networks import count_macs, count_parameters
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
-from study import cli
-from study.feasibility import untrained_network
+from study.cli import parser as cli
+from study.evaluation.cost import untrained_cost
 
 # What named rows are made for; --set data.image_size=32 and the like change it.
 DEFAULT_DATA = DataConfig("mnist", image_size=28, channels=1, num_classes=10, fingerprint="")
-
-
-def describe(recipe: Recipe) -> dict[str, int]:
-    """Return a recipe's size and cost, measured on its network, pruned but not trained.
-
-    Raises:
-        InfeasibleRecipe: the network cannot be built.
-    """
-    network = untrained_network(recipe)
-    parameters, nonzero_parameters = count_parameters(network)
-    with tempfile.TemporaryDirectory() as folder:
-        size_bytes = write_package(Path(folder) / PACKAGE_NAME, recipe, network)
-    return {
-        "parameters": parameters,
-        "nonzero_parameters": nonzero_parameters,
-        "macs": count_macs(network, recipe.data),
-        "size_bytes": size_bytes,
-        "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network),
-    }
 
 
 def find_recipe(name: str, options: SpaceOptions) -> Recipe:
@@ -95,10 +73,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
     recipe = find_recipe(given.recipe, SpaceOptions(formulation=given.formulation or "edm"))
     recipe = recipe.with_changes(dict(_parse_change(text) for text in given.set))
-    description = describe(recipe)
+    cost = untrained_cost(recipe)
     if given.recipe_out is not None:
         given.recipe_out.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
-    print(json.dumps(description, indent=2))
+    print(json.dumps(cost, indent=2))
     return 0
 
 

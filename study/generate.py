@@ -19,8 +19,8 @@ from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.config import choices
 from diffusion.model import DiffusionModel
 from diffusion.recipe import SamplerName, Schedule
-from study import cli
-from study.pictures import save_grid
+from study.cli import parser as cli
+from study.evaluation.pictures import save_grid
 
 MOST_IMAGES = 100_000  # Their noise is drawn at once.
 

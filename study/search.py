@@ -18,26 +18,36 @@ from rich.console import Console
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
-from study import cli, scoring, trial
-from study.context import Context
-from study.dispatch import Budget, Dispatcher
-from study.feasibility import excess
-from study.front import Row, why_no_front, write_front
-from study.live import LiveView
-from study.options import DEFAULT_SPACE, build_parser, new_settings, resumed_settings
-from study.records import aims
-from study.report import print_front, write_report
-from study.rescoring import SHORT_PLAN, SHORT_SECONDS, verify_briefly
-from study.rungs import Rungs
-from study.sampler import Proposer
-from study.settings import JOURNAL_NAME, RunSettings, exclusive, new_run_dir, save_settings
-from study.storage import StudyStorage
-from study.stores import open_store
-from study.tuning import Resources, ray_session, resolve_resources, run_trials
-from study.units import format_seconds
-from study.verification import Verification, verified_records
-from study.verifier import Rescore, RescoreLatency, Verifier
-from study.worker import Evaluate
+from study import trial
+from study.cli import parser as cli
+from study.cli.resolve import new_settings, resumed_settings
+from study.cli.search_options import DEFAULT_SPACE, build_parser
+from study.cluster.resources import Resources, ray_session, resolve_resources
+from study.cluster.tuner import run_trials
+from study.display.console import print_front
+from study.display.front_folder import write_front
+from study.display.live import LiveView
+from study.display.page import write_report
+from study.engine.budget import Budget
+from study.engine.dispatcher import Dispatcher
+from study.engine.early_stopping import Rungs
+from study.engine.feasibility import excess
+from study.engine.proposer import Proposer
+from study.evaluation import scoring
+from study.evaluation.context import Evaluate, RunContext
+from study.results.front import why_no_front
+from study.results.objectives import aims
+from study.results.rows import Row
+from study.results.words import format_seconds
+from study.run.folder import JOURNAL_NAME, exclusive, new_run_dir
+from study.run.run import Run
+from study.run.settings import RunSettings, save_settings
+from study.run.storage import StudyStorage
+from study.run.stores import open_store
+from study.verification.file import Verification
+from study.verification.session import SHORT_PLAN, SHORT_SECONDS, verify_briefly
+from study.verification.verified import verified_run
+from study.verification.work import Rescore, RescoreLatency, Verifier
 
 
 def main(
@@ -76,11 +86,14 @@ def main(
             if ended and not given.no_verify:
                 verifier = Verifier(
                     Verification.load(run_dir) or Verification.new(run_dir, SHORT_PLAN),
-                    Context.of_run(run_dir, settings),
-                    *(resources, rescore, rescore_latency, time.time() + SHORT_SECONDS),
+                    RunContext.of(run_dir, settings),
+                    *(resources, evaluate, rescore, rescore_latency),
+                    time.time() + SHORT_SECONDS,
                 )
-                verify_briefly(verifier, storage.records(), settings, console)
-            return _finish(run_dir, settings, storage, console, interrupted=not ended, start=start)
+                run = Run(run_dir, settings, tuple(storage.records()))
+                verify_briefly(verifier, run, console)
+            run = Run(run_dir, settings, tuple(storage.records()))
+            return _finish(run, console, interrupted=not ended, start=start)
 
 
 def _open(run_dir: Path, settings: RunSettings, *, new: bool) -> StudyStorage:
@@ -88,7 +101,7 @@ def _open(run_dir: Path, settings: RunSettings, *, new: bool) -> StudyStorage:
     if new:
         save_settings(run_dir, settings)
     storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
-    open_store(Context.of_run(run_dir, settings).store_dir)
+    open_store(RunContext.of(run_dir, settings).store_dir)
     if not new:
         save_settings(run_dir, settings)
     return storage
@@ -135,7 +148,7 @@ def _search(
         retries=settings.retries,
     )
     scratch_dir = run_dir / ".tune"
-    context = Context.of_run(run_dir, settings)
+    context = RunContext.of(run_dir, settings)
     try:
         with view:
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
@@ -164,37 +177,29 @@ def _introduce(console: Console, run_dir: Path, settings: RunSettings, finished:
     )
 
 
-def _finish(
-    run_dir: Path,
-    settings: RunSettings,
-    storage: StudyStorage,
-    console: Console,
-    *,
-    interrupted: bool,
-    start: float,
-) -> int:
+def _finish(run: Run, console: Console, *, interrupted: bool, start: float) -> int:
     """Write and print the front, and say what comes next."""
-    records = verified_records(run_dir, storage.records(), settings.objectives, settings.limits)
-    rows = write_front(run_dir, records, settings.objectives)
-    write_report(run_dir, settings, records, rows)
-    failed = [record for record in records if record.state == "failed"]
-    finished = sum(record.finished for record in records)
+    verified = verified_run(run)
+    rows = write_front(verified)
+    write_report(verified, rows)
+    failed = [record for record in run.records if record.state == "failed"]
+    finished = sum(record.finished for record in run.records)
     console.print(
-        f"\n{finished} of {max(settings.trials, finished)} trials finished, {len(failed)} failed, "
-        f"in {format_seconds(time.time() - start)}",
+        f"\n{finished} of {max(run.settings.trials, finished)} trials finished, "
+        f"{len(failed)} failed, in {format_seconds(time.time() - start)}",
         highlight=False,
     )
     for record in failed:
         console.print(f"trial {record.number} failed: {record.reason}", soft_wrap=True)
     print_front(console, rows)
     if rows:
-        _say_next(console, run_dir, rows)
+        _say_next(console, run.folder, rows)
     if interrupted:
-        resume = f"python -m study.search --resume {_shortest(run_dir)}"
+        resume = f"python -m study.search --resume {_shortest(run.folder)}"
         console.print(f"interrupted; go on with: {resume}", soft_wrap=True, highlight=False)
         return cli.INTERRUPTED_STATUS
     if not rows:
-        console.print(why_no_front(records), soft_wrap=True, highlight=False)
+        console.print(why_no_front(verified.records), soft_wrap=True, highlight=False)
         return 1
     return 0
 

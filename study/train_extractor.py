@@ -12,7 +12,7 @@ from rich.progress import Progress
 from diffusion.data import DATASET_NAMES, load_dataset
 from diffusion.score.classifier import save_classifier
 from diffusion.score.train_classifier import default_epochs, train_classifier
-from study import cli
+from study.cli import parser as cli
 
 
 def build_parser() -> cli.Parser:

@@ -18,34 +18,33 @@ from diffusion.compress.package import (
 from diffusion.compress.prune import prune
 from diffusion.data import ImageDataset
 from diffusion.errors import DataUnavailable
-from diffusion.networks import count_macs, count_parameters
 from diffusion.recipe import Recipe
 from diffusion.train import fine_tune
-from study.backbones import Backbone, BackboneStore
-from study.context import Context
-from study.files import write_json
-from study.pictures import save_grid
-from study.records import Scores
-from study.rung_scores import score_rung
-from study.rungs import latest_rung
-from study.scoring import draw_and_score
+from study.evaluation.context import TrialContext
+from study.evaluation.cost import network_counts
+from study.evaluation.pictures import save_grid
+from study.evaluation.scoring import draw_and_score, latest_rung, score_rung
+from study.results.objectives import Scores
+from study.run.backbones import Backbone, BackboneStore
+from study.run.files import write_json
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
 TRAINING = "training.json"  # after how many images a trial's first attempt began to train
 
 
-def evaluate(recipe: Recipe, context: Context) -> Scores:
+def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
     """Train or reuse, compress, package, reload, generate and score one recipe.
 
     Raises:
         TrainingDiverged: the training did not converge.
         DataUnavailable: the data is not what the recipe was made for.
     """
-    torch.set_num_threads(context.threads)
-    device = torch.device(context.device)
-    dataset = context.references().dataset
+    run = context.run
+    torch.set_num_threads(run.threads)
+    device = torch.device(run.device)
+    dataset = run.references().dataset
     if dataset.config() != recipe.data:
-        raise DataUnavailable(f"dataset {context.dataset!r} differs from the one of the recipe")
+        raise DataUnavailable(f"dataset {run.dataset!r} differs from the one of the recipe")
     context.trial_dir.mkdir(parents=True, exist_ok=True)
     write_json(context.trial_dir / "recipe.json", recipe.to_dict())
 
@@ -58,21 +57,18 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
     size_bytes = write_package(package_path, recipe, network)
 
     model = read_package(package_path, device)
-    drawing = draw_and_score(model, context)
-    parameters, nonzero_parameters = count_parameters(model.network)
+    drawing = draw_and_score(model, run, context.on_progress)
     epochs = recipe.training.train_images / len(dataset.train_images)
     scores: Scores = {
         "size_bytes": size_bytes,
         "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network),
-        "parameters": parameters,
-        "nonzero_parameters": nonzero_parameters,
-        "macs": count_macs(model.network, recipe.data),
+        **network_counts(model.network, recipe.data),
         **drawing.scores,
         "train_images": recipe.training.train_images,
         "trained_images": trained_images + recipe.compression.finetune_images,
         "train_seconds": backbone.train_seconds,
         "train_ms_per_epoch": 1000 * backbone.train_seconds / epochs,
-        **context.conditions(),
+        **run.conditions(),
     }
     write_json(context.trial_dir / "scores.json", scores)
     samples = _pick_samples(drawing.images, drawing.labels)
@@ -81,7 +77,7 @@ def evaluate(recipe: Recipe, context: Context) -> Scores:
 
 
 def _obtain_backbone(
-    recipe: Recipe, context: Context, dataset: ImageDataset, device: torch.device
+    recipe: Recipe, context: TrialContext, dataset: ImageDataset, device: torch.device
 ) -> tuple[Backbone, int]:
     """Train on or reuse; a training is scored at each rung, which may be where it ends.
 
@@ -101,7 +97,7 @@ def _obtain_backbone(
         if context.on_rung is None or rung <= judged:
             return
         judged = rung
-        if scores := score_rung(recipe, rung, store, context):
+        if scores := score_rung(recipe, rung, store, context.run):
             context.on_rung(rung, {**scores, "trained_images": max(rung - begin, 0)})
 
     backbone = store.obtain(recipe, dataset, device, on_progress)
@@ -118,7 +114,7 @@ def _read_begin(path: Path) -> int | None:
 def _fine_tune(
     network: nn.Module,
     recipe: Recipe,
-    context: Context,
+    context: TrialContext,
     dataset: ImageDataset,
     device: torch.device,
 ) -> None:

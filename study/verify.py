@@ -13,18 +13,25 @@ from pathlib import Path
 from rich.console import Console
 
 from diffusion.score.digits import DIGITS_SHA256
-from study import cli
-from study.context import Context
-from study.front import front_records, why_no_front, write_front
-from study.report import print_front, print_trainings, write_report
-from study.rescoring import open_verification, say_missing, score_again, score_near, show_tasks
-from study.scoring import rescore, rescore_latency
-from study.settings import JOURNAL_NAME, RunSettings, exclusive
-from study.storage import StudyStorage
-from study.tuning import ray_session, resolve_resources
-from study.units import format_seconds
-from study.verification import FEWEST_SEEDS, Plan
-from study.verifier import Rescore, RescoreLatency, Verifier
+from study import trial
+from study.cli import parser as cli
+from study.cluster.resources import ray_session, resolve_resources
+from study.display.console import print_front, print_trainings
+from study.display.front_folder import write_front
+from study.display.page import write_report
+from study.display.progress import show_tasks
+from study.evaluation.context import RunContext
+from study.evaluation.scoring import rescore, rescore_latency
+from study.results.front import why_no_front
+from study.results.words import format_seconds
+from study.run.folder import JOURNAL_NAME, exclusive
+from study.run.run import Run
+from study.run.settings import RunSettings
+from study.run.storage import StudyStorage
+from study.verification.file import FEWEST_SEEDS, Plan
+from study.verification.session import open_verification, say_missing, score_again, score_near
+from study.verification.verified import apply, covers
+from study.verification.work import Rescore, RescoreLatency, Verifier
 
 DEFAULT_IMAGES = 10_000
 
@@ -83,8 +90,9 @@ def main(
         )
         verifier = Verifier(
             open_verification(run_dir, Plan(given.images, given.seeds)),
-            Context.of_run(run_dir, settings, given.data_dir),
+            RunContext.of(run_dir, settings, given.data_dir),
             resources,
+            trial.evaluate,
             rescore,
             rescore_latency,
             deadline,
@@ -95,32 +103,30 @@ def main(
 def _verify(run_dir: Path, settings: RunSettings, verifier: Verifier, given: Namespace) -> int:
     """Do what is missing, write the front anew, and say how sure it is."""
     start, console, verification = time.time(), Console(), verifier.verification
-    objectives, limits = settings.objectives, settings.limits
-    records = StudyStorage(run_dir / JOURNAL_NAME, objectives, limits).records()
-    complete = [record for record in records if record.state == "complete"]
-    if not complete:
+    storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
+    run = Run(run_dir, settings, tuple(storage.records()))
+    if not run.complete():
         raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
     if given.all:
-        score_again(verifier, complete, console)
+        score_again(verifier, run.complete(), console)
     else:
-        score_near(verifier, records, settings, console)
-    say_missing(verification, records, settings, console)
-    if not verification.covers(records, objectives, limits):
+        score_near(verifier, run, console)
+    say_missing(verification, run, console)
+    if not covers(verification, run):
         return cli.INTERRUPTED_STATUS
-    verified = verification.apply(records, objectives, limits)
+    verified = apply(verification, run)
     if given.replicates:
-        again = front_records(verified, objectives)
         with show_tasks(console, "training again") as on_task:
-            verifier.train_again(again, given.replicates, on_task)
-        verification.save_points(verifier.context.trial_dir)
-        verified = verification.apply(records, objectives, limits)
-    rows = write_front(run_dir, verified, objectives)
-    write_report(run_dir, settings, verified, rows)
+            verifier.train_again(verified.front(), given.replicates, on_task)
+        verification.save_points(verifier.context.trials_dir)
+        verified = apply(verification, run)
+    rows = write_front(verified)
+    write_report(verified, rows)
     print_front(console, rows)
     print_trainings(console, rows)
     console.print(f"verified in {format_seconds(time.time() - start)}", highlight=False)
     if not rows:
-        console.print(why_no_front(verified), soft_wrap=True, highlight=False)
+        console.print(why_no_front(verified.records), soft_wrap=True, highlight=False)
         return 1
     return 0
 

@@ -11,9 +11,18 @@ FORBIDDEN = {
     "search_spaces": {"ray", "study"},
     "study": {"tests"},
 }
-# The only files on Ray, and the only ones on Optuna's storage.
-ON_RAY = {"tuning.py", "scheduler.py", "tasks.py"}
-ON_OPTUNA_STORAGE = {"storage.py", "views.py"}  # a view is a storage in memory
+# Each of study's rooms imports only those before it; the commands beside them import any.
+ROOMS = (
+    "results",
+    "run",
+    "evaluation",
+    "engine",
+    "cluster",
+    "display",
+    "verification",
+    "cli",
+)
+ON_RAY = "cluster"
 SLOW = {"bitsandbytes", "torchvision"}
 
 
@@ -48,10 +57,45 @@ def test_what_takes_seconds_to_import_is_imported_where_it_is_used(package: str)
         assert not roots & SLOW, path
 
 
-def test_ray_and_the_storage_each_stay_in_one_place() -> None:
-    for path in (ROOT / "study").glob("*.py"):
-        names = imported(path)
-        on_ray = any(name.split(".")[0] == "ray" for name in names)
-        assert on_ray == (path.name in ON_RAY), path
-        on_storage = any(name.startswith("optuna.storages") for name in names)
-        assert on_storage == (path.name in ON_OPTUNA_STORAGE), path
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_those_before_it(room: str) -> None:
+    files = list((ROOT / "study" / room).glob("*.py"))
+    assert len(files) > 1
+    allowed = {room, *ROOMS[: ROOMS.index(room)]}
+    for path in files:
+        names = [name.split(".") for name in imported(path)]
+        assert {name[1] for name in names if name[0] == "study"} <= allowed, path
+
+
+def test_the_rooms_hold_all_but_the_commands_and_the_flow() -> None:
+    folders = {path.name for path in (ROOT / "study").iterdir() if (path / "__init__.py").exists()}
+    assert folders == set(ROOMS)
+    commands = {"search", "generate", "describe", "verify", "tables", "record", "train_extractor"}
+    files = {path.stem for path in (ROOT / "study").glob("*.py")}
+    assert files == {"__init__", "trial", *commands}
+
+
+def test_ray_stays_in_its_room() -> None:
+    for path in (ROOT / "study").rglob("*.py"):
+        on_ray = any(name.split(".")[0] == "ray" for name in imported(path))
+        assert not on_ray or path.parent.name == ON_RAY, path
+
+
+def test_the_study_s_storage_stays_in_one_file() -> None:
+    # A view is a storage in memory, of the engine's own.
+    holders = {
+        path.relative_to(ROOT / "study").as_posix()
+        for path in (ROOT / "study").rglob("*.py")
+        if any(name.startswith("optuna.storages") for name in imported(path))
+    }
+    assert holders == {"run/storage.py", "engine/views.py"}
+
+
+def test_no_file_holds_more_than_250_lines() -> None:
+    long = [
+        path
+        for package in FORBIDDEN
+        for path in (ROOT / package).rglob("*.py")
+        if len(path.read_text().splitlines()) > 250
+    ]
+    assert long == []

@@ -9,10 +9,10 @@ import pytest
 
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
+from study.cli.search_options import build_parser as search_parser
 from study.describe import build_parser as describe_parser
 from study.describe import find_recipe
 from study.generate import build_parser as generate_parser
-from study.options import build_parser as search_parser
 from study.record import build_parser as record_parser
 from study.tables import build_parser as tables_parser
 from study.train_extractor import build_parser as train_extractor_parser

@@ -17,12 +17,12 @@ from diffusion.recipe import (
     SamplingConfig,
     TrainingConfig,
 )
-from diffusion.score.digits import DIGITS_SHA256
-from study.cli import USAGE_STATUS, run_command
-from study.settings import RunSettings
+from study.cli.parser import USAGE_STATUS, run_command
+from study.run.settings import RunSettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 import injected
+from small_run import SETTINGS
 
 # Workers cannot import test files: send the injected functions themselves.
 cloudpickle.register_pickle_by_value(injected)
@@ -43,35 +43,7 @@ def digit_recipe() -> Recipe:
 @pytest.fixture
 def settings(digit_recipe: Recipe) -> RunSettings:
     """The settings of a small run on the embedded digits."""
-    return RunSettings(
-        space="quick",
-        train_images=None,
-        formulation="edm",
-        rows=(),
-        dataset="mnist5k",
-        data=dict(vars(digit_recipe.data)),
-        objectives=("fid", "size_bytes"),
-        limits={},
-        seed=3,
-        reuse=True,
-        early_stopping=True,
-        trials=5,
-        time_budget_seconds=1.5,
-        train_images_total=None,
-        retries=2,
-        sweep_front=False,
-        fid_num_images=500,
-        data_dir=None,
-        extractor=None,
-        inception_weights=None,
-        store=None,
-        extractor_sha256=DIGITS_SHA256,
-        cpus_per_trial=0.5,
-        gpus_per_trial=0.0,
-        concurrent_trials=2,
-        threads=1,
-        device="cpu",
-    )
+    return replace(SETTINGS, data=dict(vars(digit_recipe.data)))
 
 
 @pytest.fixture

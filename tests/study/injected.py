@@ -12,17 +12,17 @@ from pathlib import Path
 
 from diffusion.errors import PackageError, TrainingDiverged
 from diffusion.recipe import Recipe
-from study import cli
-from study.context import Context
-from study.records import Scores
-from study.rungs import latest_rung
+from study.cli import parser as cli
+from study.evaluation.context import RunContext, TrialContext
+from study.evaluation.scoring import latest_rung
+from study.results.objectives import Scores
 from study.search import main
 from study.trial import evaluate
 
 STEP_IMAGES = 8_000  # of a pretended training
 
 
-def tabulated(recipe: Recipe, context: Context) -> Scores:
+def tabulated(recipe: Recipe, context: TrialContext) -> Scores:
     """Score by the recipe's hash, so that every run of it gives the same values."""
     share = int(recipe.key[:8], 16) / 16**8
     context.trial_dir.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def tabulated(recipe: Recipe, context: Context) -> Scores:
     }
 
 
-def slow(recipe: Recipe, context: Context) -> Scores:
+def slow(recipe: Recipe, context: TrialContext) -> Scores:
     """Take half a second, and note each start in the run's folder."""
     with (context.trial_dir.parent.parent / "starts.txt").open("a") as starts:
         starts.write(f"{context.trial_dir.name}\n")
@@ -64,7 +64,7 @@ def slow(recipe: Recipe, context: Context) -> Scores:
     return tabulated(recipe, context)
 
 
-def staged(recipe: Recipe, context: Context) -> Scores:
+def staged(recipe: Recipe, context: TrialContext) -> Scores:
     """Pretend a training: steps that are kept, so that the next attempt goes on, and rungs."""
     kept = context.store_dir / recipe.backbone_key
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def staged(recipe: Recipe, context: Context) -> Scores:
     return {**tabulated(recipe, context), "trained_images": seen - begin}
 
 
-def dragging(recipe: Recipe, context: Context) -> Scores:
+def dragging(recipe: Recipe, context: TrialContext) -> Scores:
     """Take half a second more, so that there is time to be killed."""
     time.sleep(0.5)
     return staged(recipe, context)
@@ -94,7 +94,7 @@ def rung_scores(recipe: Recipe, rung: int, trained_images: int) -> Scores:
     return {"fid": fid / rung, "size_bytes": size_bytes, "trained_images": trained_images}
 
 
-def failing(recipe: Recipe, context: Context) -> Scores:
+def failing(recipe: Recipe, context: TrialContext) -> Scores:
     """Raise, diverge, return NaN or die, by trial number; else succeed. Notes every attempt."""
     number = int(context.trial_dir.name)
     with (context.trial_dir.parent.parent / "starts.txt").open("a") as starts:
@@ -115,7 +115,7 @@ def failing(recipe: Recipe, context: Context) -> Scores:
     return scores
 
 
-def shaky(recipe: Recipe, context: Context) -> Scores:
+def shaky(recipe: Recipe, context: TrialContext) -> Scores:
     """Break each trial's first attempt: by raising, or by dying, in turn."""
     attempt = context.trial_dir / "attempt"
     if not attempt.exists():
@@ -127,24 +127,24 @@ def shaky(recipe: Recipe, context: Context) -> Scores:
     return tabulated(recipe, context)
 
 
-def full(recipe: Recipe, context: Context) -> Scores:
+def full(recipe: Recipe, context: TrialContext) -> Scores:
     """Find the disk full from the third trial on, while the file `full` is there."""
     if int(context.trial_dir.name) > 1 and (context.trial_dir.parent.parent / "full").exists():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return tabulated(recipe, context)
 
 
-def hopeless(recipe: Recipe, context: Context) -> Scores:
+def hopeless(recipe: Recipe, context: TrialContext) -> Scores:
     """Fail always."""
     raise RuntimeError("nothing works")
 
 
-def noisy(recipe: Recipe, context: Context) -> Scores:
+def noisy(recipe: Recipe, context: TrialContext) -> Scores:
     """Draw what is worse than noise."""
     return {**tabulated(recipe, context), "fid": 700.0}
 
 
-def rescored(trial_dir: Path, seed: int, context: Context) -> Scores:
+def rescored(trial_dir: Path, seed: int, context: RunContext) -> Scores:
     """Score a file by the hash that `tabulated` wrote into it, a little apart for each seed."""
     key = (trial_dir / "model.pdm").read_text()
     if key == "damaged":
@@ -155,7 +155,7 @@ def rescored(trial_dir: Path, seed: int, context: Context) -> Scores:
     return {"fid": fid, "fid_num_images": context.fid_num_images, "label_agreement": 0.75}
 
 
-def timed(trial_dir: Path, context: Context) -> float:
+def timed(trial_dir: Path, context: RunContext) -> float:
     """Return a latency that no search measures."""
     return 0.125
 

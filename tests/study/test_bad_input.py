@@ -18,13 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion.recipe import Recipe
-from study import cli
+from study.cli import parser as cli
+from study.cluster.resources import Resources
 from study.generate import main as generate
+from study.run.folder import JOURNAL_NAME
+from study.run.settings import FORMAT_VERSION, RunSettings, save_settings
+from study.run.storage import StudyStorage
 from study.search import main as search
-from study.settings import FORMAT_VERSION, JOURNAL_NAME, RunSettings, save_settings
-from study.storage import StudyStorage
 from study.tables import main as tables
-from study.tuning import Resources
 from study.verify import main as verify
 
 Refused = Callable[[Callable[[], int]], str]

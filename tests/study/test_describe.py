@@ -18,7 +18,9 @@ from diffusion.recipe import Recipe
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
 from study import describe
-from study.files import write_json
+from study.evaluation import cost
+from study.evaluation.cost import untrained_cost
+from study.run.files import write_json
 
 KEYS = ["parameters", "nonzero_parameters", "macs", "size_bytes", "gzip_state_dict_bytes"]
 EDM = SpaceOptions()
@@ -42,8 +44,8 @@ def recipe_path(digit_recipe: Recipe, tmp_path: Path) -> Path:
 @pytest.fixture
 def without_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the files out, which take seconds to compress."""
-    monkeypatch.setattr(describe, "write_package", lambda *given: 0)
-    monkeypatch.setattr(describe, "gzip_state_dict_bytes", lambda *given: 0)
+    monkeypatch.setattr(cost, "write_package", lambda *given: 0)
+    monkeypatch.setattr(cost, "gzip_state_dict_bytes", lambda *given: 0)
 
 
 def resolved(out: Path, *arguments: str) -> Recipe:
@@ -66,7 +68,7 @@ def test_the_figures_are_those_of_the_file_that_would_ship(
         torch.save(dict(network.state_dict()), state)
         return size
 
-    monkeypatch.setattr(describe, "write_package", write_and_keep)
+    monkeypatch.setattr(cost, "write_package", write_and_keep)
     assert describe.main([str(recipe_path), "--set", "compression.quantization=none"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert list(printed) == KEYS
@@ -84,7 +86,7 @@ def test_the_figures_are_those_of_the_file_that_would_ship(
 
 def test_quantization_shrinks_the_file_and_no_count(digit_recipe: Recipe) -> None:
     float32, weights8 = (
-        describe.describe(digit_recipe.with_changes({"compression.quantization": name}))
+        untrained_cost(digit_recipe.with_changes({"compression.quantization": name}))
         for name in ("none", "weights8")
     )
     assert weights8["size_bytes"] < 0.4 * float32["size_bytes"]
@@ -106,14 +108,14 @@ def test_quantization_shrinks_the_file_and_no_count(digit_recipe: Recipe) -> Non
 )
 @pytest.mark.usefixtures("without_files")
 def test_nonzero_parameters_of_the_ncsn_follow_from_its_tensors(row: str, pruned: int) -> None:
-    found = describe.describe(describe.find_recipe(f"system-a-ncsn/{row}", EDM))
+    found = untrained_cost(describe.find_recipe(f"system-a-ncsn/{row}", EDM))
     assert found["parameters"] == 1_115_297
     assert found["nonzero_parameters"] == 1_115_297 - pruned
 
 
 @pytest.mark.usefixtures("without_files")
 def test_nonzero_parameters_of_the_ddpm_are_exact() -> None:
-    found = describe.describe(describe.find_recipe("system-a-ddpm/2 groups + L1 10", EDM))
+    found = untrained_cost(describe.find_recipe("system-a-ddpm/2 groups + L1 10", EDM))
     assert found["parameters"] == 14_029_681
     assert found["nonzero_parameters"] == 12_668_288
 

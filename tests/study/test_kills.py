@@ -14,7 +14,7 @@ import processes
 import pytest
 from test_search import command, records
 
-from study.records import TrialRecord
+from study.results.records import TrialRecord
 
 BOOT_SECONDS = 60.0
 

@@ -18,9 +18,9 @@ from diffusion.score.extractor import build_extractor
 from diffusion.score.quality import score_images
 from diffusion.score.references import References
 from search_spaces.knobs import TRACKS
-from study.records import TrialRecord
-from study.settings import RunSettings
-from study.storage import StudyStorage
+from study.results.records import TrialRecord
+from study.run.settings import RunSettings
+from study.run.storage import StudyStorage
 
 pytestmark = pytest.mark.slow
 

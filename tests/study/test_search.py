@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from study.records import TrialRecord
-from study.settings import RunSettings
-from study.storage import StudyStorage
+from study.results.records import TrialRecord
+from study.run.settings import RunSettings
+from study.run.storage import StudyStorage
 
 pytestmark = pytest.mark.timeout(300)  # several starts of Ray each, on a busy machine too
 

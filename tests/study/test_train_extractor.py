@@ -15,7 +15,7 @@ from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score.classifier import load_classifier
 from diffusion.score.extractor import ExtractorChoice, build_extractor
-from study.cli import INTERRUPTED_STATUS, USAGE_STATUS, run_command
+from study.cli.parser import INTERRUPTED_STATUS, USAGE_STATUS, run_command
 from study.train_extractor import build_parser, main
 
 

@@ -19,11 +19,13 @@ from diffusion.score.extractor import build_extractor
 from diffusion.score.labels import score_labels
 from diffusion.score.quality import score_images
 from diffusion.score.references import References
-from study import rung_scores
-from study.front import front_rows
+from study.evaluation import scoring as rung_scores
+from study.evaluation.context import RunContext, TrialContext
 from study.generate import main as generate
-from study.records import LATER_SCORE_COLUMNS, SCORE_COLUMNS, VERIFIED_COLUMNS, TrialRecord
-from study.trial import Context, evaluate
+from study.results.front import front_rows
+from study.results.records import TrialRecord
+from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS, VERIFIED_COLUMNS
+from study.trial import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +40,9 @@ def finished(
     return run, scores, told
 
 
-def context(run: Path, number: int, on_progress: Any = lambda stage, share: None) -> Context:
-    return Context(
-        dataset="mnist5k",
-        data_dir=None,
-        trial_dir=run / "trials" / str(number),
-        store_dir=run / "backbones",
-        fid_num_images=120,
-        on_progress=on_progress,
-    )
+def context(run: Path, number: int, on_progress: Any = lambda stage, share: None) -> TrialContext:
+    scored = RunContext("mnist5k", None, run / "trials", run / "backbones", 120)
+    return TrialContext(scored, scored.trials_dir / str(number), on_progress)
 
 
 def test_the_trial_folder_holds_what_the_design_lists(finished: Any, digit_recipe: Recipe) -> None:
@@ -97,7 +93,7 @@ def test_less_bytes_a_weight_is_a_smaller_file_from_one_training(
     finished: Any, digit_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, _, _ = finished
-    monkeypatch.setattr("study.backbones.train", None)  # training again would raise
+    monkeypatch.setattr("study.run.backbones.train", None)  # training again would raise
     sizes = []
     for number, quantization in enumerate(("none", "linear8", "linear4", "weights8"), start=1):
         compression = CompressionConfig(quantization=quantization)
@@ -144,7 +140,7 @@ def test_fine_tuning_changes_weights_but_not_what_was_pruned(
     finished: Any, digit_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, scores, _ = finished
-    monkeypatch.setattr("study.backbones.train", None)  # the backbone is there
+    monkeypatch.setattr("study.run.backbones.train", None)  # the backbone is there
     tuned = digit_recipe.with_changes(
         {"compression.finetune_images": 64, "compression.finetune_learning_rate": 1e-2}
     )

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from study import verify
-from study.context import Context
-from study.records import Scores
-from study.settings import RunSettings, save_settings
-from study.verification import Verification
+from study.evaluation.context import RunContext
+from study.results.objectives import Scores
+from study.run.settings import RunSettings, save_settings
+from study.verification.file import Verification
 
 sys.path.insert(0, str(Path(__file__).parent))
 import injected
@@ -93,7 +93,7 @@ def test_a_run_whose_models_all_turn_out_worse_than_noise_says_so(
     shutil.copytree(searched[0], run)
     rescored = injected.rescored
 
-    def worse(trial_dir: Path, seed: int, context: Context) -> Scores:
+    def worse(trial_dir: Path, seed: int, context: RunContext) -> Scores:
         return {**rescored(trial_dir, seed, context), "fid": 714.0, "fid_noise": 700.0}
 
     assert verify.main([str(run), "--images", "5000"], worse, injected.timed) == 1

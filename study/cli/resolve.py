@@ -1,0 +1,175 @@
+"""What a search's command line asks for, as settings."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from diffusion.data import DATA_DIR_VARIABLE, load_dataset
+from diffusion.score.extractor import INCEPTION, ExtractorChoice, build_extractor
+from search_spaces import load_space
+from search_spaces.space import SpaceOptions
+from study.cli.scorable import check_scorable
+from study.cli.search_options import DEFAULT_DATASET, DEFAULT_RETRIES, DEFAULT_SPACE
+from study.results.limits import check_limits
+from study.results.objectives import DEFAULT_OBJECTIVES, check_objectives
+from study.run.settings import RunSettings
+from study.run.stores import check_store
+
+# What makes a run the study that it is; a resume keeps them.
+KEPT = (
+    *("space", "train_images", "formulation", "rows", "dataset", "data"),
+    *("extractor", "inception_weights", "extractor_sha256"),
+    *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
+)
+
+
+def new_settings(given: argparse.Namespace) -> dict[str, Any]:
+    """Return a new run's settings, all but its resources, checked before anything starts."""
+    options = SpaceOptions(given.train_images, given.formulation or "edm", tuple(given.row or ()))
+    space = load_space(given.space or DEFAULT_SPACE, options)
+    objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
+    data_dir = _data_dir(given)
+    dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
+    data = dataset.config()
+    extractor = _extractor(given)
+    features = build_extractor(data, extractor, dataset.class_names)
+    limits = check_limits(given.max or ())
+    check_scorable((*objectives, *limits), space, dataset, features)
+    return {
+        "space": space.name,
+        "train_images": options.train_images,
+        "formulation": options.formulation,
+        "rows": options.rows,
+        "dataset": dataset.name,
+        "data": vars(data),
+        "objectives": objectives,
+        "limits": limits,
+        "seed": given.seed or 0,
+        "reuse": not given.no_reuse,
+        # Whoever asks for named rows wants every one of them.
+        "early_stopping": not given.no_early_stopping and not space.rows,
+        "trials": given.trials or space.trials,
+        "time_budget_seconds": given.time_budget,
+        "train_images_total": given.train_images_total,
+        "retries": DEFAULT_RETRIES if given.retries is None else given.retries,
+        "sweep_front": given.sweep_front,
+        "fid_num_images": space.fid_num_images,
+        "data_dir": None if data_dir is None else str(data_dir),
+        **_extractor_settings(extractor),
+        "store": _store(given),
+        "extractor_sha256": features.sha256,
+        "concurrent_trials": given.concurrent_trials,
+        "cpus_per_trial": given.cpus_per_trial,
+        "gpus_per_trial": given.gpus_per_trial,
+    }
+
+
+def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[str, Any]:
+    """Return a resumed run's settings with what may change of them, checked like new ones."""
+    _check_resume(given, resumed)
+    data_dir = _data_dir(given) or (Path(resumed.data_dir) if resumed.data_dir else None)
+    dataset = load_dataset(resumed.dataset, data_dir, download=given.download)
+    data = vars(dataset.config())
+    if data != resumed.data:
+        raise ValueError(
+            f"dataset {resumed.dataset!r} has fingerprint {data['fingerprint']}, but the run has "
+            f"{resumed.data.get('fingerprint')}; allowed: the data that the run began with"
+        )
+    extractor = resumed.extractor_choice()
+    sha256 = build_extractor(dataset.config(), extractor, dataset.class_names).sha256
+    if sha256 != resumed.extractor_sha256:
+        raise ValueError(
+            f"the built-in extractor has SHA-256 {sha256[:16]}, but the run has "
+            f"{resumed.extractor_sha256[:16]}; allowed: the features that the run began with"
+        )
+    gpus = resumed.gpus_per_trial if given.gpus_per_trial is None else given.gpus_per_trial
+    return {
+        **{name: getattr(resumed, name) for name in KEPT},
+        "data_dir": None if data_dir is None else str(data_dir),
+        "store": _store(given, resumed),
+        "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials,
+        "trials": given.trials or resumed.trials,
+        "time_budget_seconds": given.time_budget,
+        "train_images_total": given.train_images_total or resumed.train_images_total,
+        "retries": resumed.retries if given.retries is None else given.retries,
+        "sweep_front": resumed.sweep_front or given.sweep_front,
+        "cpus_per_trial": given.cpus_per_trial or resumed.cpus_per_trial,
+        "gpus_per_trial": gpus,
+    }
+
+
+def _data_dir(given: argparse.Namespace) -> Path | None:
+    root = given.data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    return Path(root).expanduser().resolve() if root else None
+
+
+def _store(given: argparse.Namespace, resumed: RunSettings | None = None) -> str | None:
+    """Return the shared store's folder, whole.
+
+    Raises:
+        ValueError: it cannot be a store of this version, or the run is to train anew.
+    """
+    anew = given.no_reuse or (resumed is not None and not resumed.reuse)
+    if given.store is not None and anew:
+        raise ValueError(
+            f"--store is {str(given.store)!r}, but with --no-reuse every trial trains anew; "
+            "allowed: one of the two"
+        )
+    known = None if resumed is None else resumed.store
+    store = given.store or (Path(known) if known else None)
+    if store is None:
+        return None
+    store = store.expanduser().resolve()
+    check_store(store)
+    return str(store)
+
+
+def _extractor(given: argparse.Namespace) -> ExtractorChoice | None:
+    """Return the extractor asked for, its files as whole paths; None for the built-in one."""
+    weights, sha256 = given.inception_weights, given.inception_sha256
+    if given.extractor == INCEPTION:
+        weights = None if weights is None else weights.expanduser().resolve()
+        return ExtractorChoice(INCEPTION, weights, None if sha256 is None else sha256.lower())
+    for option, value in (("--inception-weights", weights), ("--inception-sha256", sha256)):
+        if value is not None:
+            raise ValueError(f"{option} is {str(value)!r}; allowed: with --extractor {INCEPTION}")
+    if given.extractor is None:
+        return None
+    return ExtractorChoice(str(Path(given.extractor).expanduser().resolve()))
+
+
+def _extractor_settings(extractor: ExtractorChoice | None) -> dict[str, str | None]:
+    if extractor is None:
+        return {"extractor": None, "inception_weights": None}
+    weights = extractor.weights
+    return {
+        "extractor": extractor.source,
+        "inception_weights": None if weights is None else str(weights),
+    }
+
+
+def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
+    """Refuse settings that would make the resumed run another study."""
+    for name in ("out", "name"):
+        if getattr(given, name) is not None:
+            raise ValueError(f"--{name} goes with a new run; --resume keeps the run's folder")
+    extractor = _extractor(given)
+    asked = {
+        "space": given.space,
+        "train_images": given.train_images,
+        "formulation": given.formulation,
+        "rows": None if given.row is None else tuple(given.row),
+        "dataset": given.dataset,
+        **_extractor_settings(extractor),
+        "extractor_sha256": None if extractor is None else extractor.sha256,
+        "objectives": None if given.objective is None else tuple(given.objective),
+        "limits": None if given.max is None else check_limits(given.max),
+        "seed": given.seed,
+        "reuse": False if given.no_reuse else None,
+        "early_stopping": False if given.no_early_stopping else None,
+    }
+    for name, value in asked.items():
+        known = getattr(resumed, name)
+        if value is not None and value != known:
+            raise ValueError(f"{name} is {value!r}, but the run has {known!r}; allowed: the same")

@@ -1,0 +1,41 @@
+"""Whether the scores that a study asks for can be measured at all, told before it begins."""
+
+from collections.abc import Iterable
+
+from diffusion.data import ImageDataset
+from diffusion.score.extractor import FeatureExtractor
+from diffusion.score.interval import IMAGES_PER_FEATURE
+from search_spaces.space import SearchSpace
+from study.results.objectives import OBJECTIVES
+
+
+def check_scorable(
+    names: Iterable[str], space: SearchSpace, dataset: ImageDataset, extractor: FeatureExtractor
+) -> None:
+    """Refuse scores, asked for as objectives or limits, that every trial would lack.
+
+    Raises:
+        ValueError: names the score, and why it cannot be measured.
+    """
+    for name in names:
+        if why := _why_not(name, space, dataset, extractor):
+            others = ", ".join(other for other in OBJECTIVES if other != name)
+            raise ValueError(f"--objective or --max is of {name!r}, but {why}; allowed: {others}")
+
+
+def _why_not(
+    name: str, space: SearchSpace, dataset: ImageDataset, extractor: FeatureExtractor
+) -> str | None:
+    if name == "fid_infinity":
+        fewest = IMAGES_PER_FEATURE * extractor.dimension + 1
+        if space.fid_num_images < fewest:
+            return (
+                f"space {space.name!r} scores by {space.fid_num_images} images, and extractor "
+                f"{extractor.name!r} needs {fewest} for it"
+            )
+    if name == "label_agreement":
+        if extractor.guess_labels(dataset.train_images[:1]) is None:
+            return f"extractor {extractor.name!r} does not know the labels of {dataset.name!r}"
+        if not space.recipe(space.covering[0], dataset.config()).network.conditional:
+            return f"the networks of space {space.name!r} take no labels"
+    return None

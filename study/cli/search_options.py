@@ -1,0 +1,88 @@
+"""The search's command line."""
+
+from pathlib import Path
+
+from diffusion.data import DATASET_NAMES
+from diffusion.score.extractor import INCEPTION
+from search_spaces import SPACES
+from study.cli import parser as cli
+from study.results.objectives import DEFAULT_OBJECTIVES, OBJECTIVES
+
+DEFAULT_SPACE, DEFAULT_DATASET = "quick", "mnist5k"
+DEFAULT_RETRIES = 2
+
+
+def build_parser(description: str) -> cli.Parser:
+    """Describe the command line; what is not given stays None, so that a resume can tell."""
+    parser = cli.Parser(prog="python -m study.search", description=description)
+    add = parser.add_argument
+    add("--space", help=f"search space: {', '.join(SPACES)} (default {DEFAULT_SPACE})")
+    add("--train-images", type=cli.positive_int, help="of every training (default: the space's)")
+    add(
+        "--formulation",
+        choices=("edm", "published"),
+        help="how the system-... spaces are trained: our way (default), or as published with "
+        "their whole budget",
+    )
+    add("--row", action="append", help="only this row of a system-... space; again for more")
+    add(
+        "--dataset", help=f"data: {', '.join(DATASET_NAMES)} (default {DEFAULT_DATASET}, embedded)"
+    )
+    add("--data-dir", type=Path, help="folder of downloaded data sets (default $PARETODIFF_DATA)")
+    add("--download", action="store_true", help="fetch a missing data set into --data-dir")
+    add(
+        "--extractor",
+        metavar=f"{INCEPTION}|FILE",
+        help="features to score by: the FID's Inception network (pip install "
+        "'paretodiff[inception]'), or a file of python -m study.train_extractor (default: built "
+        "in, for digits)",
+    )
+    add("--inception-weights", type=Path, metavar="FILE", help="(default: downloaded once)")
+    add("--inception-sha256", metavar="HEX", help="of other weights than the published ones")
+    add(
+        "--objective",
+        action="append",
+        help=f"again for more; minimised: {_names(maximize=False)}; maximised: "
+        f"{_names(maximize=True)} "
+        f"(default {' and '.join(DEFAULT_OBJECTIVES)})",
+    )
+    add(
+        "--max",
+        action="append",
+        type=cli.limit,
+        metavar="SCORE=VALUE",
+        help="what a model of the front may have at most, like size_bytes=500k; again for more",
+    )
+    add("--trials", type=cli.positive_int, help="finished trials to reach (default: the space's)")
+    add("--time-budget", type=cli.seconds, help="start no trial after this long, like 30m or 2h")
+    add(
+        "--train-images-total",
+        type=cli.whole_amount,
+        help="start no trial once so many images were trained on, like 2M",
+    )
+    add(
+        "--retries",
+        type=cli.whole,
+        help=f"how often a trial that breaks starts again (default {DEFAULT_RETRIES})",
+    )
+    add("--sweep-front", action="store_true", help="also compress the front's backbones by a grid")
+    add("--no-early-stopping", action="store_true", help="train every backbone to its end")
+    add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")
+    add("--seed", type=cli.seed, help="of the proposals (default 0)")
+    add("--cpus-per-trial", type=cli.cpus, help="a trial's cores and threads (default 1)")
+    add("--gpus-per-trial", type=cli.share, help="fractions share a GPU (default 1 if there are)")
+    add("--concurrent-trials", type=cli.positive_int, help="at once (default: what fits)")
+    add("--address", help="join this Ray cluster, like auto (default: this machine alone)")
+    add(
+        "--store", type=Path, help="folder of trained backbones, shared by runs (default: its own)"
+    )
+    add("--out", type=Path, help="folder of runs (default runs)")
+    add("--name", help="name of the run (default: the space's, numbered)")
+    add("--no-verify", action="store_true", help="do not score the front again at the end")
+    add("--resume", type=Path, metavar="RUN", help="go on with this run's folder")
+    add("--dry-run", action="store_true", help="print the resolved study and stop")
+    return parser
+
+
+def _names(*, maximize: bool) -> str:
+    return ", ".join(o.name for o in OBJECTIVES.values() if o.maximize == maximize)

@@ -1,0 +1,184 @@
+"""What a person sees while a study runs: a live table, or plain lines when it is no terminal."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from diffusion.recipe import Recipe
+from study.engine.watcher import Watcher
+from study.results.limits import OVER_A_LIMIT
+from study.results.objectives import DEFAULT_OBJECTIVES, Scores, cost
+from study.results.records import TrialRecord
+from study.results.words import format_bytes, format_seconds, name_recipe
+
+TITLES = {"fid": "best FID", "size_bytes": "smallest"}  # others: best NAME
+
+
+@dataclass
+class RunningTrial:
+    """A trial at work."""
+
+    recipe: Recipe
+    start: float
+    stage: str = "start"
+    share: float = 0.0
+
+
+class LiveView(Watcher):
+    """Shows a study's progress.
+
+    Args:
+        console: where to write.
+        trials: how many finished trials end the study.
+        records: of the trials that there are already.
+        seconds_left: of the time budget, where there is one.
+        objectives: names of the scores whose best trials are shown.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        trials: int,
+        records: Sequence[TrialRecord] = (),
+        seconds_left: float | None = None,
+        objectives: tuple[str, ...] = DEFAULT_OBJECTIVES,
+    ) -> None:
+        self._console = console
+        self._trials = trials
+        self._finished = sum(record.finished for record in records)
+        self._counts = Counter(record.outcome for record in records)
+        self._ended_here = 0
+        self._start = time.time()
+        self._seconds_left = seconds_left
+        self._running: dict[int, RunningTrial] = {}
+        self._objectives = objectives
+        self._best: dict[str, tuple[int, Scores]] = {}
+        self._live: Live | None = None
+        for record in records:
+            self._keep(record)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._render, console=self._console, refresh_per_second=2
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def on_start(self, number: int, recipe: Recipe) -> None:
+        """A trial begins."""
+        self._running[number] = RunningTrial(recipe, time.time())
+        self._line(f"trial {number} starts: {name_recipe(recipe)}")
+
+    def on_progress(self, number: int, stage: str, share: float) -> None:
+        """A running trial has done a share of a stage."""
+        if number in self._running:
+            self._running[number].stage = stage
+            self._running[number].share = share
+
+    def on_retry(self, number: int, reason: str) -> None:
+        """A running trial broke and is started again."""
+        self._line(f"trial {number} broke ({reason}) and starts again", alarming=True)
+
+    def on_warning(self, number: int, text: str) -> None:
+        """A running trial's worker warns of something."""
+        self._line(f"trial {number}: {text}", alarming=True)
+
+    def on_end(self, record: TrialRecord) -> None:
+        """A trial is complete, was stopped early, or failed."""
+        self._running.pop(record.number, None)
+        self._finished += 1
+        self._ended_here += 1
+        self._counts[record.outcome] += 1
+        self._keep(record)
+        if record.scores is None:
+            failed = "failed: " if record.state == "failed" else ""
+            parts = [f"{failed}{record.reason}"]
+        else:
+            parts = [self._figures(record.scores)]
+            if not record.feasible:
+                parts.append(record.reason or record.outcome)
+        line = f"trial {record.number} {', '.join(parts)} ({self._progress()})"
+        self._line(line, alarming=record.state == "failed")
+
+    def on_extend(self, trials: int) -> None:
+        """The study goes on to so many trials."""
+        if trials > self._trials:
+            self._line(f"the front's backbones are swept, up to {trials} trials")
+        self._trials = trials
+
+    def _keep(self, record: TrialRecord) -> None:
+        """Keep a trial where it is the best so far in an objective."""
+        scores = record.scores
+        if scores is None or not record.feasible:
+            return
+        for name in self._objectives:
+            kept = self._best.get(name)
+            if kept is None or cost(name, scores[name]) < cost(name, kept[1][name]):
+                self._best[name] = (record.number, scores)
+
+    def _figures(self, scores: Scores) -> str:
+        """Write a trial's FID and size, and what else is an objective."""
+        others = [n for n in self._objectives if n not in DEFAULT_OBJECTIVES]
+        parts = [f"FID {scores['fid']:.1f}", format_bytes(scores["size_bytes"])]
+        return ", ".join([*parts, *(f"{name} {scores[name]:,.3g}" for name in others)])
+
+    def _line(self, text: str, *, alarming: bool = False) -> None:
+        """Write a line where there is no live table; what went wrong always."""
+        if self._live is None or alarming:
+            self._console.print(Text(text), soft_wrap=True)
+
+    def _progress(self) -> str:
+        return f"{self._finished} of {self._trials} finished, {self._time_left()}"
+
+    def _time_left(self) -> str:
+        """Estimate by the mean pace so far, cut by the time budget.
+
+        The first trials train the backbones that later ones reuse, so their pace says little.
+        """
+        elapsed = time.time() - self._start
+        left = max(self._trials - self._finished, 0)
+        estimates = []
+        if 2 * self._ended_here >= left:
+            estimates.append(elapsed / max(self._ended_here, 1) * left)
+        if self._seconds_left is not None:
+            estimates.append(max(self._seconds_left - elapsed, 0))
+        if not estimates:
+            return "time left not known yet"
+        return f"about {format_seconds(min(estimates))} left"
+
+    def _render(self) -> Group:
+        table = Table(box=None, pad_edge=False)
+        for column in ("trial", "recipe", "stage", "time"):
+            table.add_column(column, no_wrap=column != "recipe")
+        for number, trial in sorted(self._running.items()):
+            stage = f"{trial.stage} {trial.share:.0%}"
+            seconds = format_seconds(time.time() - trial.start)
+            table.add_row(str(number), name_recipe(trial.recipe), stage, seconds)
+        counts = [f"{len(self._running)} running", self._progress()]
+        for outcome in ("stopped early", OVER_A_LIMIT):
+            if self._counts[outcome]:
+                counts.append(f"{self._counts[outcome]} {outcome}")
+        counts.append(f"{self._counts['failed']} failed")
+        lines = [f"{', '.join(counts)}, {format_seconds(time.time() - self._start)} so far"]
+        for name, (number, scores) in self._best.items():
+            title = TITLES.get(name, f"best {name}")
+            lines.append(f"{title}: trial {number}, {self._figures(scores)}")
+        return Group(table, *map(Text, lines))

@@ -1,0 +1,1 @@
+"""What runs next; knows neither Ray nor a screen."""

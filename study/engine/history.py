@@ -1,0 +1,198 @@
+"""What the ended trials of a study say of its backbones, taken in as they end, in any order."""
+
+import math
+from bisect import insort
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from operator import attrgetter
+from statistics import median
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search_spaces.space import BACKBONE_PREFIX
+from study.results.dominance import _dominate
+from study.results.objectives import Scores, costs
+from study.results.records import TrialRecord
+
+Knobs = tuple[tuple[str, Any], ...]  # Names and values, by name.
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One compression of a backbone, complete or refused.
+
+    Attributes:
+        costs: its objectives, all to be minimised; None where it was refused.
+        excess: above 0 where it broke a limit or could not be built.
+    """
+
+    trial: FrozenTrial
+    costs: list[float] | None
+    excess: float
+
+    @property
+    def number(self) -> int:
+        """The trial's number."""
+        return self.trial.number
+
+    @cached_property
+    def compression(self) -> FrozenTrial:
+        """The trial without the knobs of its backbone."""
+        return _part(self.trial, False, self.costs, self.excess)
+
+
+@dataclass
+class Backbone:
+    """What is known of one backbone.
+
+    Attributes:
+        tried: whether a trial of it was started.
+        trial: the first one that ended.
+        variants: by number.
+        best: the least of each objective, over its feasible variants if there are any.
+        excess: how far the best variant is from keeping to the limits.
+        stopped: costs of its training where that was stopped early, at the last rung.
+        train_seconds: that it took, where known.
+    """
+
+    tried: bool = False
+    trial: FrozenTrial | None = None
+    variants: list[Variant] = field(default_factory=list)
+    best: list[float] | None = None
+    excess: float = math.inf
+    stopped: list[float] | None = None
+    train_seconds: float = 0.0
+
+    def add(self, variant: Variant) -> None:
+        """Take in a variant."""
+        insort(self.variants, variant, key=attrgetter("number"))
+        excess = max(variant.excess, 0.0)
+        if variant.costs is not None and self.best is not None and excess == self.excess == 0:
+            self.best = [min(pair) for pair in zip(self.best, variant.costs, strict=True)]
+        elif excess < self.excess:
+            self.best, self.excess = variant.costs, excess
+
+    @property
+    def training(self) -> FrozenTrial | None:
+        """A trial with the knobs of the backbone alone; None while nothing is known of it."""
+        best = self.best or self.stopped
+        if self.trial is None or (best is None and self.tried):
+            return None
+        return _part(self.trial, True, best, self.excess if self.variants else 0.0)
+
+
+class History:
+    """The ended trials, by backbone.
+
+    Attributes:
+        known: the knobs of every trial that was started or refused.
+        num_accepted: trials that were started.
+        backbones: by the values of their knobs.
+        front: feasible variants that no other one dominates, by number.
+    """
+
+    def __init__(self, objectives: tuple[str, ...]) -> None:
+        self.known: set[Knobs] = set()
+        self.num_accepted = 0
+        self.backbones: dict[Knobs, Backbone] = {}
+        self.front: list[Variant] = []
+        self._objectives = objectives
+        self._score_seconds: list[float] = []
+
+    def accept(self, params: Mapping[str, Any]) -> None:
+        """Learn that a trial was started."""
+        self.known.add(all_knobs(params))
+        self.num_accepted += 1
+        self._backbone(params).tried = True
+
+    def take_in(self, record: TrialRecord, trial: FrozenTrial) -> None:
+        """Learn from a trial that ended."""
+        backbone = self._backbone(trial.params)
+        if backbone.trial is None or trial.number < backbone.trial.number:
+            backbone.trial = trial
+        if record.state == "complete":
+            self._take_in_complete(backbone, record, trial)
+        elif record.state == "infeasible" and all_knobs(trial.params) not in self.known:
+            self.known.add(all_knobs(trial.params))
+            backbone.add(Variant(trial, None, 1.0))
+        elif record.state == "pruned" and record.rungs:
+            backbone.stopped = _known_costs(record.rungs[max(record.rungs)], self._objectives)
+
+    def new_share(self, default: float) -> float:
+        """Return the share of trials that shall train a new backbone.
+
+        Training and scoring shall cost about the same in all. Timings are noisy and a study must
+        give the same proposals again, so their ratio is rounded to a power of two.
+
+        Args:
+            default: for as long as no timings are known.
+        """
+        train = [b.train_seconds for b in self.backbones.values() if b.train_seconds > 0]
+        if not train or not self._score_seconds:
+            return default
+        return float(
+            1 / (1 + 2.0 ** round(math.log2(median(train) / median(self._score_seconds))))
+        )
+
+    def _backbone(self, params: Mapping[str, Any]) -> Backbone:
+        return self.backbones.setdefault(backbone_knobs(params), Backbone())
+
+    def _take_in_complete(
+        self, backbone: Backbone, record: TrialRecord, trial: FrozenTrial
+    ) -> None:
+        scores: Scores = record.scores or {}
+        excess = max(trial.constraints.values(), default=0.0)
+        variant = Variant(trial, costs(scores, self._objectives), excess)
+        backbone.add(variant)
+        backbone.train_seconds = max(backbone.train_seconds, _seconds(scores, "train"))
+        if score_seconds := _seconds(scores, "generate") + _seconds(scores, "score"):
+            insort(self._score_seconds, score_seconds)
+        if record.feasible:
+            self._enter_front(variant)
+
+    def _enter_front(self, variant: Variant) -> None:
+        new, points = np.asarray(variant.costs), np.asarray([v.costs for v in self.front])
+        points = points.reshape(-1, len(new))
+        if _dominate(points, new).any():
+            return
+        beaten = _dominate(new, points)
+        self.front = [v for v, is_beaten in zip(self.front, beaten, strict=True) if not is_beaten]
+        insort(self.front, variant, key=attrgetter("number"))
+
+
+def all_knobs(params: Mapping[str, Any]) -> Knobs:
+    """Return all knobs, in order."""
+    return tuple(sorted(params.items()))
+
+
+def backbone_knobs(params: Mapping[str, Any]) -> Knobs:
+    """Return the knobs that shape the training."""
+    return tuple(item for item in all_knobs(params) if item[0].startswith(BACKBONE_PREFIX))
+
+
+def _part(
+    trial: FrozenTrial, of_backbone: bool, values: list[float] | None, excess: float
+) -> FrozenTrial:
+    """Return a trial with the knobs of its backbone alone, or with all others."""
+    names = [name for name in trial.params if name.startswith(BACKBONE_PREFIX) == of_backbone]
+    return create_trial(
+        state=TrialState.PRUNED if values is None else TrialState.COMPLETE,
+        params={name: trial.params[name] for name in names},
+        distributions={name: trial.distributions[name] for name in names},
+        values=values,
+        constraints={"excess": excess},
+    )
+
+
+def _seconds(scores: Scores, name: str) -> float:
+    return float(scores.get(f"{name}_seconds") or 0.0)
+
+
+def _known_costs(scores: Scores, objectives: tuple[str, ...]) -> list[float] | None:
+    try:
+        return costs(scores, objectives)
+    except ValueError:  # one that only a finished trial has
+        return None

@@ -1,0 +1,131 @@
+"""What a worker process does with one trial: evaluate it, and report how that ended.
+
+Knows nothing of Ray. Reports are plain dictionaries: {"stage", "share"} and {"warning"} on the
+way, {"rung", "rung_scores"} at a rung, and at the end one of {"scores"}, {"reason"} for a failure
+that would only repeat itself, {"attempt"} before the error of one that may not, {"halt"} when
+nothing can be written any more.
+"""
+
+import errno
+import json
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffusion.recipe import Recipe
+from study.evaluation.context import Evaluate, RunContext, TrialContext
+from study.results.objectives import Scores
+
+REPORT_EVERY_SECONDS = 1.0
+OUR_LOGGERS = ("study", "diffusion")
+# A full disk is the whole study's trouble, not the trial's.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+Report = Callable[[dict[str, Any]], None]
+
+
+def run_trial(
+    number: int, recipe: Recipe, evaluate: Evaluate, run: RunContext, report: Report
+) -> None:
+    """Evaluate a recipe and report how it ended.
+
+    Args:
+        number: of the trial; its folder's name.
+        report: may not return, when the trial is stopped early.
+
+    Raises:
+        Exception: the trial broke in a way that another attempt may mend.
+    """
+    trial_dir = run.trials_dir / str(number)
+    on_rung = _rung_report(report) if run.judges else None
+    context = TrialContext(run, trial_dir, _seldom(report), on_rung)
+    try:
+        with _passing_on_warnings(report):
+            scores = _evaluate(evaluate, recipe, context)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            report({"halt": failure_reason(error)})
+            return
+        _write_log(trial_dir)
+        if isinstance(error, ValueError):  # the recipe's own: it diverged, or cannot be built
+            report({"reason": failure_reason(error)})
+            return
+        report({"attempt": failure_reason(error)})
+        raise
+    report({"scores": json.dumps(scores)})
+
+
+def _evaluate(evaluate: Evaluate, recipe: Recipe, context: TrialContext) -> Scores:
+    try:
+        return evaluate(recipe, context)
+    finally:  # also where the trial is stopped: the worker waits, and others need the memory
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+@contextmanager
+def _passing_on_warnings(report: Report) -> Iterator[None]:
+    """Report what is logged as a warning: nobody reads what a worker process prints."""
+    handler = _Reporting(report)
+    loggers = [logging.getLogger(name) for name in OUR_LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+
+class _Reporting(logging.Handler):
+    def __init__(self, report: Report) -> None:
+        super().__init__(logging.WARNING)
+        self._report = report
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._report({"warning": record.getMessage()})
+
+
+def failure_reason(error: Exception) -> str:
+    """Return the reason that an error is recorded as."""
+    kind = "OutOfMemory" if is_out_of_memory(error) else type(error).__name__
+    return f"{kind}: {error}"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine or of a GPU."""
+    # On the CPU torch raises a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def _seldom(report: Report) -> Callable[[str, float], None]:
+    """Return a report of progress that is made once a second."""
+    last_report = 0.0
+
+    def report_progress(stage: str, share: float) -> None:
+        nonlocal last_report
+        if time.monotonic() - last_report >= REPORT_EVERY_SECONDS:
+            last_report = time.monotonic()
+            report({"stage": stage, "share": share})
+
+    return report_progress
+
+
+def _rung_report(report: Report) -> Callable[[int, Scores], None]:
+    def report_rung(train_images: int, scores: Scores) -> None:
+        report({"rung": train_images, "rung_scores": json.dumps(scores)})
+
+    return report_rung
+
+
+def _write_log(trial_dir: Path) -> None:
+    with suppress(OSError):  # must not hide the reason
+        trial_dir.mkdir(parents=True, exist_ok=True)
+        (trial_dir / "log.txt").write_text(traceback.format_exc())

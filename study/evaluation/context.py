@@ -1,0 +1,120 @@
+"""Where and how trials run, and what they are scored against: of a whole run, and of one trial."""
+
+import functools
+import platform
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+from diffusion.data import load_dataset
+from diffusion.recipe import Recipe
+from diffusion.score.extractor import ExtractorChoice, build_extractor
+from diffusion.score.references import References
+from study.results.objectives import Scores
+from study.run.settings import RunSettings
+
+VERSIONS = ("paretodiff", "torch", "numpy")
+
+# on_progress(stage, share): how far the trial is in a stage, from 0 to 1.
+StageProgress = Callable[[str, float], None]
+# on_rung(train_images, scores): what the training scores on its way; may end the trial.
+RungReport = Callable[[int, Scores], None]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Where and how the trials of a run work; what defines their models is in the recipes.
+
+    Attributes:
+        trials_dir: holds each trial's folder, by its number.
+        store_dir: of the backbones, shared by all trials.
+        extractor: of the features that score; None for the built-in ones.
+        threads: torch's threads; recorded, since they may change the last digits.
+        reuse: whether a training feeds every trial that can use it.
+        judges: whether trainings are judged on their way.
+    """
+
+    dataset: str
+    data_dir: Path | None
+    trials_dir: Path
+    store_dir: Path
+    fid_num_images: int
+    extractor: ExtractorChoice | None = None
+    device: str = "cpu"
+    threads: int = 1
+    reuse: bool = True
+    judges: bool = False
+
+    @classmethod
+    def of(cls, run_dir: Path, settings: RunSettings, data_dir: Path | None = None) -> Self:
+        """Return the context of a run.
+
+        Args:
+            data_dir: where the data lies now, if not where the run began with it.
+        """
+        known = None if settings.data_dir is None else Path(settings.data_dir)
+        return cls(
+            dataset=settings.dataset,
+            data_dir=data_dir or known,
+            trials_dir=run_dir / "trials",
+            store_dir=Path(settings.store) if settings.store else run_dir / "backbones",
+            fid_num_images=settings.fid_num_images,
+            extractor=settings.extractor_choice(),
+            device=settings.device,
+            threads=settings.threads,
+            reuse=settings.reuse,
+            judges=settings.early_stopping,
+        )
+
+    def references(self) -> References:
+        """Load the data and what scores it; a worker does so once."""
+        return _load_references(self.dataset, self.data_dir, self.extractor)
+
+    def conditions(self) -> Scores:
+        """Return under what the scores of a trial were measured."""
+        return {
+            "device": self.device,
+            "threads": self.threads,
+            # Of the worker so far; a reused one keeps the peak of its earlier trials.
+            "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "python": platform.python_version(),
+            **{name: version(name) for name in VERSIONS},
+        }
+
+
+@dataclass(frozen=True)
+class TrialContext:
+    """Where one trial of a run works, and who is told of it.
+
+    Attributes:
+        trial_dir: gets recipe.json, model.pdm, samples.png and scores.json, and training.json
+            where the trial trains.
+        on_rung: takes what the training scores on its way; None where it is not judged.
+    """
+
+    run: RunContext
+    trial_dir: Path
+    on_progress: StageProgress = lambda stage, share: None
+    on_rung: RungReport | None = None
+
+    @property
+    def store_dir(self) -> Path:
+        """The folder of the backbones: the run's, or the trial's own where none is reused."""
+        return self.run.store_dir if self.run.reuse else self.run.store_dir / self.trial_dir.name
+
+
+# Trains, compresses and scores a recipe: what a trial does.
+Evaluate = Callable[[Recipe, TrialContext], Scores]
+
+
+@functools.lru_cache(maxsize=1)
+def _load_references(
+    name: str, data_dir: Path | None, extractor: ExtractorChoice | None
+) -> References:
+    dataset = load_dataset(name, data_dir)
+    return References.of(
+        dataset, build_extractor(dataset.config(), extractor, dataset.class_names)
+    )

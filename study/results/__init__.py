@@ -1,0 +1,1 @@
+"""What is known of trials, and who beats whom: pure data."""

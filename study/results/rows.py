@@ -1,0 +1,76 @@
+"""Rows: complete trials as the columns of the front's tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from study.results.records import TrialRecord
+
+SCORE_COLUMNS = (
+    "parameters",
+    "nonzero_parameters",
+    "macs",
+    "size_bytes",
+    "gzip_state_dict_bytes",
+    "fid",
+    "fid_held_out",
+    "fid_num_images",
+    "fid_low",
+    "fid_high",
+    "latency_ms",
+    "train_images",
+    "train_seconds",
+)
+# New columns are added at the end.
+LATER_SCORE_COLUMNS = (
+    "label_agreement",
+    "fid_noise",
+    "label_balance",
+    "ssim",
+    "train_ms_per_epoch",
+    "fid_floor",
+    "fid_infinity",
+    "kid",
+    "kid_deviation",
+    "precision",
+    "recall",
+    "nearest_train_distance",
+)
+# Of trials that were scored again, and some that were trained again.
+VERIFIED_COLUMNS = (
+    "verified_seeds",
+    "front_probability",
+    "trainings",
+    "fid_trainings_deviation",
+    "fid_samples_deviation",
+)
+
+
+def as_row(record: TrialRecord, package_path: str | None = None) -> dict[str, Any]:
+    """Return a complete trial as a flat row of the front's columns."""
+    if record.recipe is None or record.scores is None:
+        raise ValueError(f"trial {record.number} is {record.state}; allowed: a complete one")
+    recipe, compression = record.recipe, record.recipe.compression
+    return {
+        "trial": record.number,
+        "architecture": recipe.network.architecture,
+        "groups": recipe.network.groups,
+        "ema": recipe.ema.track,
+        "prune_method": compression.prune_method,
+        "prune_region": compression.prune_region,
+        "prune_ratio": compression.prune_ratio,
+        "quantization": compression.quantization,
+        **{name: record.scores.get(name) for name in SCORE_COLUMNS},
+        "backbone_key": recipe.backbone_key,
+        "package_path": package_path,
+        "widths": "-".join(map(str, recipe.network.widths)),
+        **{name: record.scores.get(name) for name in LATER_SCORE_COLUMNS + VERIFIED_COLUMNS},
+    }
+
+
+def drawn_images(row: Mapping[str, Any]) -> str:
+    """Say how many images a row's FID is of: 500 images, or 3 x 1,000 images once verified."""
+    images = f"{row['fid_num_images']:,} images"
+    return f"{row['verified_seeds']} x {images}" if row["verified_seeds"] else images
+
+
+Row = dict[str, Any]

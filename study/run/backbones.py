@@ -1,0 +1,193 @@
+"""The store of backbones: trainings by content, so that a recipe that was trained trains nothing.
+
+KEY/record.json                     what it was trained on, its snapshots and their files' hashes
+KEY/checkpoint.safetensors          from where its training goes on
+KEY/checkpoint-IMAGES.safetensors   the same of a shorter one, while it is trained anew
+KEY/IMAGES/weights.safetensors      the weights after IMAGES images
+KEY/IMAGES/ema_TRACK.safetensors    each average of them
+"""
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from diffusion.data import ImageDataset
+from diffusion.errors import DataUnavailable
+from diffusion.networks import build_network
+from diffusion.recipe import Recipe
+from diffusion.train import Progress, Snapshot, train
+from study.run.checkpoints import CheckpointFile, kept_step
+from study.run.files import locked, set_aside, write_json
+
+logger = logging.getLogger(__name__)
+FORMAT_VERSION = 1
+RECORD, CHECKPOINT = "record.json", "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One stored snapshot.
+
+    Attributes:
+        train_seconds: wall time its training took up to here, whoever ran it.
+    """
+
+    recipe: Recipe
+    folder: Path
+    train_seconds: float
+
+    def network(self) -> nn.Module:
+        """Build the recipe's network with the weights of its EMA track.
+
+        Raises:
+            DataUnavailable: the stored file is not as it was when the backbone was found.
+        """
+        file = self.folder / _file_name(self.recipe.ema.track)
+        network = build_network(self.recipe.network, self.recipe.data)
+        try:
+            network.load_state_dict(safetensors.torch.load_file(file))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise DataUnavailable(f"backbone file {file} cannot be read ({error})") from error
+        return network
+
+
+class BackboneStore:
+    """A folder of backbones; several processes may read and write it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self, recipe: Recipe) -> Backbone | None:
+        """Return the backbone that a recipe asks for, or None if it is yet to be trained.
+
+        A snapshot whose file is not what the record says was written is set aside, and said.
+        """
+        folder = self._folder(recipe)
+        snapshot = self._read_record(recipe)["snapshots"].get(folder.name)
+        if snapshot is None or not folder.is_dir():
+            # None: cut off between the snapshot and its line of the record.
+            return None
+        name = _file_name(recipe.ema.track)
+        try:
+            if _sha256((folder / name).read_bytes()) == snapshot["sha256"][name]:
+                return Backbone(recipe, folder, snapshot["train_seconds"])
+        except (FileNotFoundError, LookupError, TypeError):
+            pass  # the file is missing, or what the record says of it
+        aside = set_aside(folder)
+        logger.warning("backbone %s is damaged (%s): set aside, trained anew", aside, name)
+        return None
+
+    def obtain(
+        self, recipe: Recipe, dataset: ImageDataset, device: torch.device, on_progress: Progress
+    ) -> Backbone:
+        """Return a recipe's backbone, training it where it is missing, from its checkpoint on.
+
+        Raises:
+            TrainingDiverged: the loss became NaN or exploded; earlier snapshots stay.
+        """
+        if found := self.find(recipe):
+            return found
+        images, labels = dataset.train_images, dataset.train_labels
+        key_folder = self._folder(recipe).parent
+        key_folder.mkdir(parents=True, exist_ok=True)
+        checkpoint, config = key_folder / CHECKPOINT, recipe.training
+        own = key_folder / f"checkpoint-{config.train_images}.safetensors"
+        if kept_step(checkpoint) >= math.ceil(config.train_images / config.batch_size):
+            checkpoint = own  # the other is a longer training's, which must not be lost
+        keeper = CheckpointFile(checkpoint)
+        for snapshot in train(recipe, images, labels, device, on_progress, keeper):
+            self._write(recipe, snapshot)
+        own.unlink(missing_ok=True)
+        found = self.find(recipe)
+        if found is None:
+            raise DataUnavailable(f"backbone {self._folder(recipe)} is damaged once more")
+        return found
+
+    def _read_record(self, recipe: Recipe) -> dict[str, Any]:
+        """Return what is known of a training; a damaged record is set aside, and said."""
+        path = self._folder(recipe).parent / RECORD
+        try:
+            record: dict[str, Any] = json.loads(path.read_text())
+            if record["format"] != FORMAT_VERSION or not isinstance(record["snapshots"], dict):
+                raise ValueError(f"format {record['format']!r}; allowed: {FORMAT_VERSION}")
+        except FileNotFoundError:
+            return _new_record(recipe)
+        except (ValueError, LookupError, TypeError) as error:
+            aside = set_aside(path)
+            logger.warning("record %s cannot be read (%s): set aside", aside, error)
+            return _new_record(recipe)
+        return record
+
+    def _folder(self, recipe: Recipe) -> Path:
+        return self.root / recipe.backbone_key / str(recipe.training.train_images)
+
+    def _write(self, recipe: Recipe, snapshot: Snapshot) -> None:
+        """Write a snapshot aside and rename it, then its line of the record.
+
+        One that another process wrote first stays: it holds the same.
+        """
+        key_folder, images = self.root / recipe.backbone_key, snapshot.train_images
+        final = key_folder / str(images)
+        at_snapshot = {"training.train_images": images}
+        recipes = [
+            recipe.with_changes({**at_snapshot, "ema.track": track}) for track in snapshot.tracks
+        ]
+        with tempfile.TemporaryDirectory(prefix=f".{images}.", dir=key_folder) as folder:
+            aside = Path(folder) / str(images)
+            hashes = _write_tracks(aside, snapshot)
+            with locked(key_folder):
+                if all(self.find(r) for r in recipes):
+                    return
+                shutil.rmtree(final, ignore_errors=True)  # left by a training that was cut off
+                aside.replace(final)
+                record = self._read_record(recipe)
+                record["snapshots"][str(images)] = {
+                    "train_seconds": round(snapshot.train_seconds, 3),
+                    "loss": snapshot.loss,
+                    "sha256": hashes,
+                }
+                write_json(key_folder / RECORD, record)
+
+
+def _file_name(track: str) -> str:
+    return "weights.safetensors" if track == "none" else f"ema_{track}.safetensors"
+
+
+def _write_tracks(folder: Path, snapshot: Snapshot) -> dict[str, str]:
+    """Write a snapshot's files into a new folder; return their hashes by name."""
+    folder.mkdir()
+    hashes = {}
+    for track, state in snapshot.tracks.items():
+        content = safetensors.torch.save(state)  # save_file does not say that a disk is full
+        (folder / _file_name(track)).write_bytes(content)
+        hashes[_file_name(track)] = _sha256(content)
+    return hashes
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _new_record(recipe: Recipe) -> dict[str, Any]:
+    values = recipe.to_dict()
+    return {
+        "format": FORMAT_VERSION,
+        "key": recipe.backbone_key,
+        "data": values["data"],
+        "network": values["network"],
+        "training": {k: v for k, v in values["training"].items() if k != "train_images"},
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "snapshots": {},
+    }

@@ -1,0 +1,59 @@
+"""A run's folder: its name, its files' names, and its lock."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SETTINGS_NAME = "run.json"
+JOURNAL_NAME = "study.journal"
+
+
+def new_run_dir(out: Path, name: str | None, space: str) -> Path:
+    """Return the folder of a new run, absolute; it does not exist yet.
+
+    Raises:
+        ValueError: the name is taken or unusable, or nothing can be written there.
+    """
+    out = out.expanduser().resolve()
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out is {out}, a file; allowed: a folder")
+    if name is None:
+        numbers = [int(m[1]) for p in _entries(out) if (m := re.fullmatch(rf"{space}-(\d+)", p))]
+        name = f"{space}-{max(numbers, default=0) + 1:03d}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(f"--name is {name!r}; allowed: letters, digits, '.', '_' and '-'")
+    run_dir = out / name
+    if run_dir.exists():
+        raise ValueError(f"--name is {name!r}, but {run_dir} exists; use --resume {run_dir}")
+    nearest = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ValueError(f"--out is {out}, but {nearest} cannot be written to")
+    return run_dir
+
+
+@contextmanager
+def exclusive(run_dir: Path) -> Iterator[None]:
+    """Keep other drivers off a run; the operating system lets go when this process ends.
+
+    Raises:
+        ValueError: another process runs it, or it has trials that no journal knows.
+    """
+    path = run_dir / JOURNAL_NAME
+    if _entries(run_dir / "trials") and (not path.exists() or path.stat().st_size == 0):
+        raise ValueError(
+            f"run {run_dir} has trials, but {path} is missing or empty; allowed: the journal "
+            "that was written with them"
+        )
+    with path.open("ab") as journal:
+        try:
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"run {run_dir} is in use by another process") from error
+        yield
+
+
+def _entries(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []

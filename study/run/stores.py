@@ -1,0 +1,60 @@
+"""Whether a folder may be used as a store of backbones, told before anything is written to it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from study.run.backbones import FORMAT_VERSION, RECORD
+from study.run.files import write_json
+
+MARKER = "store.json"
+_KEY = re.compile(r"[0-9a-f]{16}")
+
+
+def check_store(root: Path) -> None:
+    """Refuse a folder that holds anything but backbones of this version; nothing is written.
+
+    Raises:
+        ValueError: it is a file, holds backbones of another version, or other things.
+    """
+    if not root.exists():
+        return
+    if not root.is_dir():
+        raise ValueError(f"store {root} is a file; allowed: a folder")
+    # What a crash or damage left aside is hidden.
+    entries = [path for path in root.iterdir() if not path.name.startswith(".")]
+    backbones = [path for path in entries if _KEY.fullmatch(path.name) and path.is_dir()]
+    if entries and not backbones and not (root / MARKER).is_file():
+        raise ValueError(
+            f"folder {root} is no store of backbones: it holds {min(entries).name!r}; allowed: "
+            "a store, an empty folder or a new one"
+        )
+    for path in (root / MARKER, *(folder / RECORD for folder in backbones)):
+        _check_format(path)
+
+
+def open_store(root: Path) -> None:
+    """Make a folder a store, marked with this version's format.
+
+    Raises:
+        ValueError: it cannot be one, as `check_store` tells.
+    """
+    check_store(root)
+    root.mkdir(parents=True, exist_ok=True)
+    if not (root / MARKER).exists():
+        write_json(root / MARKER, {"format": FORMAT_VERSION})
+
+
+def _check_format(path: Path) -> None:
+    """Refuse another version's file; what is missing or damaged says nothing of its version."""
+    try:
+        values: Any = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    found = values.get("format") if isinstance(values, dict) else None
+    if found is not None and found != FORMAT_VERSION:
+        raise ValueError(
+            f"store file {path} has format {found!r}; allowed: {FORMAT_VERSION}. Leave the store "
+            "to the version that wrote it, and give --store another folder"
+        )

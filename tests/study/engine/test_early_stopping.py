@@ -1,0 +1,166 @@
+"""Early stopping: who is compared with whom, who goes on, and what a restart remembers."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion.recipe import DataConfig, Recipe
+from search_spaces import load_space
+from study.engine.early_stopping import KEEP_SHARE, Rungs
+from study.evaluation.scoring import latest_rung
+from study.results.dominance import non_dominated, rank, spread
+from study.results.objectives import Scores
+from study.results.records import TrialRecord
+
+OBJECTIVES = ("fid", "size_bytes")
+DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
+POINTS = st.lists(
+    st.tuples(st.integers(0, 6).map(float), st.integers(0, 6).map(float)), min_size=1, max_size=20
+)
+
+
+def recipe(position: int = 0) -> Recipe:
+    space = load_space("quick")
+    return space.recipe(space.covering[position], DATA)
+
+
+def scores(fid: float, size_bytes: float) -> Scores:
+    return {"fid": fid, "size_bytes": size_bytes}
+
+
+@given(POINTS)
+def test_every_point_has_one_place_and_never_one_before_what_dominates_it(
+    points: list[tuple[float, float]],
+) -> None:
+    order, num_best = rank(points)
+    assert sorted(order) == list(range(len(points)))
+    assert sorted(order[:num_best]) == non_dominated(points)
+    place = {position: index for index, position in enumerate(order)}
+    for one, a in enumerate(points):
+        for other, b in enumerate(points):
+            if a != b and a[0] <= b[0] and a[1] <= b[1]:
+                assert place[one] < place[other]
+
+
+@given(POINTS, st.integers(0, 19))
+def test_points_that_are_not_finite_come_last(
+    points: list[tuple[float, float]], where: int
+) -> None:
+    where = min(where, len(points))
+    broken = [*points[:where], (math.nan, 0.0), *points[where:]]
+    order, num_best = rank(broken)
+    assert order[-1] == where
+    assert num_best <= len(points)
+
+
+def test_a_front_is_spread_from_its_best_over_its_ends_to_its_middle() -> None:
+    stairs = [(float(i), float(8 - i)) for i in range(9)]
+    assert spread(stairs, range(9)) == [0, 8, 4, 2, 6, 1, 3, 5, 7]
+
+
+def test_distances_have_no_units() -> None:
+    generator = np.random.default_rng(0)
+    fids = np.sort(generator.uniform(5, 100, 12))
+    sizes = np.sort(generator.uniform(1e4, 1e7, 12))[::-1]
+    points = list(zip(fids, sizes, strict=True))
+    scaled = [(math.log(fid), size / 1e9) for fid, size in points]
+    assert spread(points, range(12)) == spread(scaled, range(12))
+
+
+def test_no_training_that_none_dominates_is_stopped() -> None:
+    rungs = Rungs(OBJECTIVES)
+    for place in range(10):
+        rungs.add(f"key{place}", 16_000, scores(100 - place, 1000 + place))
+        assert rungs.may_go_on(f"key{place}", 16_000)
+
+
+@pytest.mark.parametrize("others", [1, 2, 5, 9])
+def test_of_the_dominated_the_better_placed_share_goes_on(others: int) -> None:
+    rungs = Rungs(OBJECTIVES)
+    for place in range(others + 1):  # each dominates the next
+        rungs.add(f"key{place}", 16_000, scores(10 + place, 1000 + place))
+    going = [rungs.may_go_on(f"key{place}", 16_000) for place in range(others + 1)]
+    kept = math.ceil(KEEP_SHARE * (others + 1))
+    assert going == [True] * kept + [False] * (others + 1 - kept)
+
+
+def test_rungs_are_not_compared_with_each_other() -> None:
+    rungs = Rungs(OBJECTIVES)
+    rungs.add("late", 32_000, scores(1, 1))
+    rungs.add("early", 16_000, scores(50, 50))
+    assert rungs.may_go_on("early", 16_000)
+
+
+def test_a_maximised_objective_counts_the_other_way() -> None:
+    rungs = Rungs(("recall", "size_bytes"))
+    rungs.add("good", 16_000, {"recall": 0.9, "size_bytes": 100})
+    rungs.add("bad", 16_000, {"recall": 0.5, "size_bytes": 100})
+    assert rungs.may_go_on("good", 16_000)
+    assert not rungs.may_go_on("bad", 16_000)
+
+
+def test_what_few_images_leave_undefined_is_judged_by_the_fid() -> None:
+    rungs = Rungs(("fid_infinity", "size_bytes"))
+    for place in range(3):
+        rungs.add(f"key{place}", 16_000, {**scores(30 - place, 300 - place), "fid_infinity": None})
+    going = [rungs.may_go_on(f"key{place}", 16_000) for place in range(3)]
+    assert going == [False, True, True]
+
+
+@pytest.mark.parametrize("fid", [math.nan, math.inf, None])
+def test_a_training_without_a_score_comes_last(fid: float | None) -> None:
+    rungs = Rungs(OBJECTIVES)
+    rungs.add("good", 16_000, scores(50, 100))
+    rungs.add("broken", 16_000, {"fid": fid, "size_bytes": 1})
+    assert rungs.may_go_on("good", 16_000)
+    assert not rungs.may_go_on("broken", 16_000)
+
+
+def test_a_restart_knows_every_rung_and_every_stop() -> None:
+    best, stopped, trained = recipe(0), recipe(1), recipe(2)
+    records = [
+        TrialRecord(0, "complete", best, scores(5, 5), rungs={16_000: scores(10, 10)}),
+        TrialRecord(1, "pruned", stopped, reason="", rungs={16_000: scores(40, 40)}),
+        TrialRecord(2, "pruned", trained, reason="", rungs={16_000: scores(30, 30)}),
+        TrialRecord(3, "complete", trained, scores(9, 9)),
+        TrialRecord(4, "infeasible", None),
+    ]
+    rungs = Rungs(OBJECTIVES, records)
+    assert not rungs.may_go_on(stopped.backbone_key, 16_000)
+    assert rungs.refusal(best) is None
+    assert rungs.refusal(trained) is None, "it went to its end after all"
+    assert rungs.refusal(stopped) == "its training was stopped early after 16,000 images"
+
+
+def test_a_stopped_training_goes_on_once_it_is_well_placed() -> None:
+    stopped = recipe(1)
+    rungs = Rungs(OBJECTIVES)
+    rungs.add("better", 16_000, scores(10, 10))
+    rungs.add(stopped.backbone_key, 16_000, scores(20, 20))
+    assert "16,000" in rungs.stop(stopped.backbone_key, 16_000)
+    assert rungs.refusal(stopped) is not None
+    for worse in range(2):
+        rungs.add(f"worse{worse}", 16_000, scores(30 + worse, 30))
+    assert rungs.refusal(stopped) is None
+
+
+@pytest.mark.parametrize(
+    ("train_images", "seen", "rung"),
+    [
+        (40_000, 0, 0),
+        (40_000, 15_999, 0),
+        (40_000, 16_000, 16_000),
+        (40_000, 39_999, 32_000),
+        (40_000, 40_000, 32_000),
+        (16_000, 16_000, 0),
+        (64_000, 64_000, 32_000),
+    ],
+)
+def test_the_latest_rung_lies_short_of_the_end(train_images: int, seen: int, rung: int) -> None:
+    some = recipe()
+    some = replace(some, training=replace(some.training, train_images=train_images))
+    assert latest_rung(some, seen) == rung

@@ -1,0 +1,179 @@
+"""What is refused before training would surely be over the limit; parameters and macs exactly."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from diffusion.compress.package import read_package, write_package
+from diffusion.compress.prune import prune
+from diffusion.data import load_dataset
+from diffusion.errors import InfeasibleRecipe
+from diffusion.networks import build_network, count_macs, count_parameters
+from diffusion.recipe import DataConfig, Recipe
+from diffusion.train import fine_tune
+from study.engine import feasibility
+from study.engine.feasibility import SIZE_MARGIN, excess
+
+LONG = {"training.train_images": 50_000}
+COMPRESSIONS: list[dict[str, Any]] = [
+    {},
+    {"quantization": "weights8"},
+    {"quantization": "linear8"},
+    {"quantization": "linear4"},
+    {"prune_method": "l1", "prune_ratio": 0.6},
+    {"prune_method": "random", "prune_ratio": 0.6, "quantization": "weights8"},
+    {"prune_method": "l1", "prune_ratio": 0.6, "prune_scope": "global", "filter_ratio": 0.3},
+    {"prune_method": "random", "prune_ratio": 0.3, "filter_ratio": 0.3},
+    {"prune_method": "random", "prune_ratio": 0.5, "quantization": "linear4"},
+]
+
+
+def with_compression(recipe: Recipe, compression: dict[str, Any]) -> Recipe:
+    plain = {"prune_method": "none", "prune_ratio": 0.0, "quantization": "none"}
+    changes = {f"compression.{k}": v for k, v in (plain | compression).items()}
+    return recipe.with_changes(LONG | changes)
+
+
+@torch.no_grad()
+def as_if_trained(recipe: Recipe, seed: int) -> nn.Module:
+    """Return a network whose weights are of a training's kind: none zero, with heavy tails."""
+    network = build_network(recipe.network, recipe.data, recipe.training.seed)
+    generator = torch.Generator().manual_seed(seed)
+    for values in network.parameters():
+        noise = torch.randn(values.shape, generator=generator)
+        # Tails wider than a normal's, as trained weights have them: more small codes.
+        values += 0.03 * noise * torch.rand(values.shape, generator=generator).add(0.5)
+    prune(network, recipe.compression)
+    return network
+
+
+def test_parameters_and_macs_are_exact_at_the_limit(digit_recipe: Recipe) -> None:
+    network = build_network(digit_recipe.network, digit_recipe.data)
+    exact = {
+        "parameters": count_parameters(network)[0],
+        "macs": count_macs(network, digit_recipe.data),
+    }
+    for name, value in exact.items():
+        assert excess(digit_recipe, {name: value}) is None
+        reason = excess(digit_recipe, {name: value - 1})
+        assert reason == f"{name} would be at least {value:,}; the limit is {value - 1:,}"
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS, ids=str)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_a_trained_model_keeps_to_is_never_refused(
+    digit_recipe: Recipe, compression: dict[str, Any], seed: int, tmp_path: Path
+) -> None:
+    recipe = with_compression(digit_recipe, compression)
+    network = as_if_trained(recipe, seed)
+    size_bytes = write_package(tmp_path / "model.pdm", recipe, network)
+    nonzero = count_parameters(shipped(tmp_path / "model.pdm"))[1]
+    assert excess(recipe, {"size_bytes": size_bytes, "nonzero_parameters": nonzero}) is None
+
+
+def shipped(package: Path) -> nn.Module:
+    return read_package(package).network
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS, ids=str)
+def test_a_file_that_is_far_over_the_limit_is_refused(
+    digit_recipe: Recipe, compression: dict[str, Any], tmp_path: Path
+) -> None:
+    recipe = with_compression(digit_recipe, compression)
+    size_bytes = write_package(tmp_path / "model.pdm", recipe, as_if_trained(recipe, 1))
+    reason = excess(recipe, {"size_bytes": (1 - 2 * SIZE_MARGIN) * size_bytes})
+    assert reason is not None
+    assert reason.startswith("size_bytes would be at least ")
+
+
+@pytest.mark.parametrize(
+    ("compression", "exact"),
+    [
+        ({"prune_method": "l1", "prune_ratio": 0.3}, True),
+        ({"prune_method": "random", "prune_ratio": 0.3}, True),
+        ({"prune_method": "l1", "prune_ratio": 0.3, "filter_ratio": 0.5}, True),
+        ({"filter_ratio": 0.5}, True),
+        ({"prune_method": "random", "prune_ratio": 0.3, "filter_ratio": 0.5}, False),
+        ({"quantization": "linear4"}, False),
+    ],
+    ids=str,
+)
+def test_unquantized_counts_are_exact_but_where_training_decides(
+    digit_recipe: Recipe, compression: dict[str, Any], exact: bool
+) -> None:
+    recipe = with_compression(digit_recipe, compression)
+    count = count_parameters(as_if_trained(recipe, 3))[1]
+    assert excess(recipe, {"nonzero_parameters": count}) is None
+    assert (excess(recipe, {"nonzero_parameters": count - 1}) is not None) == exact
+
+
+def test_a_short_training_may_leave_tensors_that_began_at_zero(
+    digit_recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = with_compression(digit_recipe, {}).with_changes({"training.train_images": 64})
+    network = build_network(recipe.network, recipe.data)
+    size_bytes = write_package(tmp_path / "model.pdm", recipe, network)
+    nonzero = count_parameters(network)[1]
+    assert excess(recipe, {"size_bytes": size_bytes, "nonzero_parameters": nonzero}) is None
+    longer = recipe.with_changes(LONG)
+    assert excess(longer, {"size_bytes": size_bytes}) is not None
+    assert excess(longer, {"nonzero_parameters": nonzero}) is not None
+
+
+def test_frozen_4_bit_weights_are_not_judged_by_their_float_twins(digit_recipe: Recipe) -> None:
+    changes = LONG | {"training.quantization": "linear4_frozen"}
+    recipe = digit_recipe.with_changes(changes)
+    assert excess(recipe, {"size_bytes": 1, "nonzero_parameters": 1}) is None
+    assert excess(recipe, {"parameters": 1}) is not None
+
+
+@given(st.sampled_from(["fid", "latency_ms", "kid"]), st.floats(1e-9, 1e9))
+@settings(deadline=None)
+def test_what_only_a_trained_model_shows_is_never_refused(name: str, most: float) -> None:
+    recipe = Recipe.from_dict(TINY)
+    assert excess(recipe, {name: most}) is None
+    assert excess(recipe, {}) is None
+
+
+def test_only_what_the_limits_ask_for_is_computed(
+    digit_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feasibility, "package_bytes", lambda *given: pytest.fail("packaged"))
+    assert excess(digit_recipe, {"parameters": 1e9, "macs": 1e12}) is None
+    reason = excess(digit_recipe, {"size_bytes": 1, "macs": 1})
+    assert (reason or "").startswith("macs"), "the cheapest reason is enough"
+
+
+def test_a_network_that_cannot_be_built_is_said(digit_recipe: Recipe) -> None:
+    with pytest.raises(InfeasibleRecipe, match="groups"):
+        excess(digit_recipe.with_changes({"network.groups": 7}), {"parameters": 1e9})
+
+
+@pytest.mark.slow
+def test_trained_digit_weights_are_judged_within_the_margin(
+    digit_recipe: Recipe, tmp_path: Path
+) -> None:
+    """A few optimizer steps on real digits: the file is never smaller than its bound."""
+    data = load_dataset("mnist5k")
+    recipe = with_compression(digit_recipe, {"quantization": "weights8"})
+    recipe = recipe.with_changes(
+        {"training.train_images": 320, "compression.finetune_images": 320}
+    )
+    network = build_network(recipe.network, recipe.data)
+    fine_tune(network, recipe, data.train_images, data.train_labels, lambda images: None)
+    size_bytes = write_package(tmp_path / "model.pdm", recipe, network)
+    nonzero = count_parameters(shipped(tmp_path / "model.pdm"))[1]
+    assert excess(recipe, {"size_bytes": size_bytes, "nonzero_parameters": nonzero}) is None
+    assert excess(recipe, {"size_bytes": size_bytes // 2}) is not None
+
+
+TINY = {
+    "data": vars(DataConfig("mnist", 28, 1, 10, "")),
+    "network": {"architecture": "mini_ddpm", "widths": [4, 8], "patch_size": 2},
+    "training": {"train_images": 64},
+}

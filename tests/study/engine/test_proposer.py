@@ -1,0 +1,267 @@
+"""Proposals: the covering design first, a stated share on trained backbones, nothing twice."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
+from search_spaces import load_space
+from search_spaces.space import SearchSpace
+from study.engine.proposer import MOST_REFUSALS, Proposer, Refusal, draw_seed
+from study.run.storage import StudyStorage
+
+OBJECTIVES = ("fid", "size_bytes")
+DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
+QUICK = load_space("quick")
+
+
+def proposer(folder: Path, space: SearchSpace = QUICK, seed: int = 0) -> Proposer:
+    return Proposer(space, DATA, StudyStorage(folder / "study.journal", OBJECTIVES), seed)
+
+
+def run(proposer: Proposer, trials: int) -> list[Recipe]:
+    """Propose and finish trials, with scores made from the recipe's hash."""
+    recipes = []
+    for _ in range(trials):
+        proposal = proposer.propose()
+        assert proposal is not None
+        number, recipe = proposal
+        share = int(recipe.key[:8], 16) / 16**8
+        scores = {"fid": 1 + share, "size_bytes": 2 - share}
+        proposer.storage.complete(number, scores, 1.0)
+        recipes.append(recipe)
+    return recipes
+
+
+def test_the_covering_design_comes_first_in_its_order(tmp_path: Path) -> None:
+    recipes = run(proposer(tmp_path), len(QUICK.covering))
+    expected = [dict(row) for row in QUICK.covering]
+    trials = StudyStorage(tmp_path / "study.journal", OBJECTIVES).frozen_trials()
+    assert [trial.params for trial in trials] == [pytest.approx(row) for row in expected]
+    assert len({recipe.backbone_key for recipe in recipes}) == 6
+
+
+def test_the_stated_share_of_trials_reuses_a_backbone(tmp_path: Path) -> None:
+    recipes = run(proposer(tmp_path), 60)
+    covering = len(QUICK.covering)
+    for count in range(covering, 61):
+        backbones = len({recipe.backbone_key for recipe in recipes[:count]})
+        assert backbones <= max(6, (1 - QUICK.reuse_share) * count)
+    assert len({recipe.backbone_key for recipe in recipes}) > 6, "new ones are still tried"
+
+
+def test_no_recipe_is_proposed_twice_even_after_a_restart(tmp_path: Path) -> None:
+    recipes = run(proposer(tmp_path), 25)
+    recipes += run(proposer(tmp_path), 25)
+    assert len({recipe.key for recipe in recipes}) == 50
+
+
+def test_draws_depend_on_the_seed_and_the_number_alone(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    whole = run(proposer(folders[0]), 30)
+    parts = run(proposer(folders[1]), 20) + run(proposer(folders[1]), 10)
+    assert parts == whole, "a restart changed the draws"
+    assert run(proposer(folders[2], seed=1), 30) != whole
+    assert len({draw_seed(seed, n) for seed in range(30) for n in range(30)}) == 900
+
+
+def test_a_trial_cut_off_before_its_recipe_is_taken_up_again(tmp_path: Path) -> None:
+    source = proposer(tmp_path)
+    run(source, 2)
+    source.storage.ask(optuna.samplers.RandomSampler(seed=0))  # and then the driver dies
+    number, recipe = proposer(tmp_path).propose() or (None, None)
+    assert number == 2
+    assert recipe is not None
+    assert recipe.network.groups == dict(QUICK.covering[2])["backbone.groups"]
+    states = [r.state for r in StudyStorage(tmp_path / "study.journal", OBJECTIVES).records()]
+    assert states[:3] == ["complete", "complete", "running"]
+
+
+def one_knob(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    groups = trial.suggest_categorical("backbone.groups", [1, 2, 3])
+    network = NetworkConfig("mini_ddpm", (8, 16), groups=groups, patch_size=2)
+    return Recipe(data, network, TrainingConfig(train_images=64))
+
+
+def test_an_impossible_proposal_is_infeasible_with_its_reason(tmp_path: Path) -> None:
+    rows = [{"backbone.groups": 3}, {"backbone.groups": 1}]
+    space = replace(QUICK, suggest=one_knob, covering=rows, reuse_share=0.0)
+    (recipe,) = run(proposer(tmp_path, space), 1)
+    assert recipe.network.groups == 1
+    refused = StudyStorage(tmp_path / "study.journal", OBJECTIVES).records()[0]
+    assert refused.state == "infeasible"
+    assert refused.reason is not None
+    assert "network.groups is 3" in refused.reason
+
+
+def test_an_exhausted_space_ends_instead_of_repeating(tmp_path: Path) -> None:
+    space = replace(QUICK, suggest=one_knob, covering=[], reuse_share=0.0)
+    source = proposer(tmp_path, space)
+    assert {recipe.network.groups for recipe in run(source, 2)} == {1, 2}
+    assert source.propose() is None
+    assert len(source.storage.records()) <= 2 + 2 * MOST_REFUSALS
+
+
+def scored(proposer: Proposer, number: int, recipe: Recipe, train_seconds: float) -> None:
+    """Finish a trial that took the given seconds to train and ten to score."""
+    share = int(recipe.key[:8], 16) / 16**8
+    timings = {"train_seconds": train_seconds, "generate_seconds": 9.0, "score_seconds": 1.0}
+    scores = {"fid": 1 + share, "size_bytes": 2 - share}
+    proposer.storage.complete(number, {**scores, **timings}, 1.0)
+
+
+@pytest.mark.parametrize(("train_seconds", "share"), [(320.0, 1 / 33), (20.0, 1 / 3)])
+def test_costly_trainings_are_started_less_often(train_seconds: float, share: float) -> None:
+    mnist = load_space("mnist")
+    source = Proposer(mnist, DATA, StudyStorage(None, OBJECTIVES), 0)
+    recipes = []
+    for count in range(1, 51):
+        number, recipe = source.propose() or pytest.fail("the space is exhausted")
+        recipes.append(recipe)
+        scored(source, number, recipe, train_seconds)
+        backbones = len({recipe.backbone_key for recipe in recipes})
+        assert backbones <= max(11, share * count + 1e-9), "11 are in the covering design"
+    assert backbones == max(11, int(50 * share))
+
+
+def test_noise_in_the_timings_changes_no_proposal() -> None:
+    sources = [Proposer(QUICK, DATA, StudyStorage(None, OBJECTIVES), 3) for _ in range(2)]
+    for count in range(30):
+        proposals = [source.propose() for source in sources]
+        assert proposals[0] == proposals[1]
+        for source, noise, proposal in zip(sources, (1.0, 1.2), proposals, strict=True):
+            number, recipe = proposal or pytest.fail("the space is exhausted")
+            scored(source, number, recipe, 80 * noise + count % 3)
+
+
+def test_trials_that_end_out_of_order_are_all_learned_from(tmp_path: Path) -> None:
+    source = proposer(tmp_path)
+    running: list[tuple[int, Recipe]] = []
+    for _ in range(30):
+        running.append(source.propose() or pytest.fail("the space is exhausted"))
+        if len(running) == 3:
+            scored(source, *running.pop(1), 80.0)
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "study.journal", tmp_path / "copy")
+    assert proposer(tmp_path / "copy").propose() == source.propose()
+
+
+def test_a_recipe_that_is_refused_is_not_handed_out() -> None:
+    def refusal(recipe: Recipe) -> str | None:
+        return "too grouped" if recipe.network.groups == 4 else None
+
+    storage = StudyStorage(None, OBJECTIVES)
+    recipes = run(Proposer(QUICK, DATA, storage, 0, refusal=refusal), 40)
+    assert {recipe.network.groups for recipe in recipes} == {1, 2}
+    refused = [record for record in storage.records() if record.reason == "too grouped"]
+    assert refused
+    assert {record.state for record in refused} == {"infeasible"}
+    assert len(refused) <= 4 * 3 + 5, "it does not learn"
+
+
+def test_a_space_in_which_all_is_refused_ends() -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    source = Proposer(QUICK, DATA, storage, 0, refusal=lambda recipe: "no")
+    assert source.propose() is None
+    assert len(storage.records()) <= MOST_REFUSALS + len(QUICK.covering)
+
+
+def test_without_reuse_the_covering_comes_first_and_nothing_twice(tmp_path: Path) -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    source = Proposer(QUICK, DATA, storage, 0, reuse=False)
+    recipes = run(source, 40)
+    with_views = run(proposer(tmp_path), 40)
+    covering = len(QUICK.covering)
+    assert recipes[:covering] == with_views[:covering]
+    assert recipes[covering:] != with_views[covering:]
+    assert len({recipe.key for recipe in recipes}) == 40
+
+
+SWEPT = replace(QUICK, covering=QUICK.covering[:7], sweep=QUICK.sweep[:3])
+
+
+def before_a_sweep(storage: StudyStorage, refusal: Refusal | None = None) -> Proposer:
+    """Return a proposer whose first two backbones are the front; a covering row still waits."""
+    source = Proposer(SWEPT, DATA, storage, 0, refusal=refusal)
+    for fid, size in ((1, 9), (9, 1), (10, 10), (11, 11), (12, 12), (13, 13)):
+        number, _ = source.propose() or pytest.fail("the space is exhausted")
+        storage.complete(number, {"fid": fid, "size_bytes": size}, 1.0)
+    return source
+
+
+def swept_recipes() -> list[Recipe]:
+    backbones = [
+        {k: v for k, v in row.items() if k.startswith("backbone.")} for row in QUICK.covering[:2]
+    ]
+    rows = [{**backbone, **row} for backbone in backbones for row in SWEPT.sweep]
+    return [SWEPT.recipe(row, DATA) for row in rows]
+
+
+def test_a_sweep_tries_its_rows_on_every_backbone_of_the_front_and_nothing_else() -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    source = before_a_sweep(storage)
+    for _ in range(2):  # what is in line is not put there again
+        source.enqueue_sweep()
+        assert len(storage.sweep_in_line()) == 6
+    proposed = []
+    while (proposal := source.propose_swept()) is not None:
+        proposed.append(proposal[1])
+        storage.complete(proposal[0], {"fid": 50, "size_bytes": 50}, 1.0)
+    assert proposed == swept_recipes()
+    source.enqueue_sweep()
+    assert storage.sweep_in_line() == [], "all of it is known"
+    assert [r.state for r in storage.records()].count("waiting") == 1, "of the covering design"
+
+
+def test_a_sweep_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    storage = StudyStorage(tmp_path / "study.journal", OBJECTIVES)
+    source = before_a_sweep(storage)
+    source.enqueue_sweep()
+    number, first = source.propose_swept() or pytest.fail("the sweep is empty")
+    storage.complete(number, {"fid": 0.5, "size_bytes": 0.5}, 1.0)  # it alone is the front now
+    storage.start(storage.sweep_in_line()[0], optuna.samplers.RandomSampler())  # the driver dies
+    again = Proposer(SWEPT, DATA, StudyStorage(tmp_path / "study.journal", OBJECTIVES), 0)
+    again.enqueue_sweep()
+    proposals = [again.propose_swept() for _ in range(6)]
+    assert proposals.pop() is None
+    assert [first, *(recipe for _, recipe in filter(None, proposals))] == swept_recipes()
+
+
+def test_what_is_refused_of_a_sweep_is_replaced_by_nothing() -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    one = swept_recipes()[2]
+    source = before_a_sweep(storage, lambda recipe: "no" if recipe.key == one.key else None)
+    source.enqueue_sweep()
+    proposals = [source.propose_swept() for _ in range(6)]
+    assert proposals.pop() is None
+    recipes = [recipe for _, recipe in filter(None, proposals)]
+    assert recipes == [recipe for recipe in swept_recipes() if recipe != one]
+
+
+def test_a_sweep_before_there_is_a_front_is_empty() -> None:
+    source = Proposer(replace(QUICK, covering=()), DATA, StudyStorage(None, OBJECTIVES), 0)
+    source.enqueue_sweep()
+    assert source.propose_swept() is None
+
+
+def half(recipe: Recipe) -> str | None:
+    return "refused" if int(recipe.key[:4], 16) < 16**4 * 0.4 else None
+
+
+def test_restarts_change_no_draw_where_trials_are_refused_and_nothing_is_feasible() -> None:
+    courses = []
+    for restarts in (False, True):
+        storage = StudyStorage(None, OBJECTIVES, {"fid": 0.5})
+        source = Proposer(QUICK, DATA, storage, 0, refusal=half)
+        recipes: list[Recipe] = []
+        for _ in range(30):
+            recipes += run(source, 1)
+            if restarts:
+                source = Proposer(QUICK, DATA, storage, 0, refusal=half)
+        courses.append(recipes)
+    assert courses[0] == courses[1]

@@ -1,0 +1,140 @@
+"""A worker's reports of one trial: every way that it may end."""
+
+import errno
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from injected import tabulated
+
+from diffusion.errors import InfeasibleRecipe, TrainingDiverged
+from diffusion.recipe import DataConfig, Recipe
+from search_spaces import load_space
+from study.engine import worker
+from study.engine.worker import failure_reason, run_trial
+from study.evaluation.context import RunContext, TrialContext
+from study.results.objectives import Scores
+
+SPACE = load_space("quick")
+RECIPE = SPACE.recipe(SPACE.covering[0], DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef"))
+
+
+def context(folder: Path) -> RunContext:
+    return RunContext("mnist5k", None, folder / "trials", folder / "backbones", 10)
+
+
+def reports(folder: Path, evaluate: worker.Evaluate, **changes: Any) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = []
+    run_trial(7, RECIPE, evaluate, replace(context(folder), **changes), made.append)
+    return made
+
+
+def raising(error: Exception) -> worker.Evaluate:
+    def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
+        raise error
+
+    return evaluate
+
+
+def test_scores_are_the_last_report_and_belong_to_the_trials_own_folder(tmp_path: Path) -> None:
+    made = reports(tmp_path, tabulated)
+    assert json.loads(made[-1]["scores"])["fid"] > 0
+    assert (tmp_path / "trials" / "7" / "model.pdm").exists()
+
+
+def test_warnings_reach_the_driver_and_only_those_of_the_trial(tmp_path: Path) -> None:
+    def warning(recipe: Recipe, context: TrialContext) -> Scores:
+        logging.getLogger("study.run.backbones").warning("backbone %s is damaged", "x")
+        logging.getLogger("study").info("all is well")
+        return tabulated(recipe, context)
+
+    for _ in range(2):  # a worker runs many trials
+        made = reports(tmp_path, warning)
+        assert [r for r in made if "warning" in r] == [{"warning": "backbone x is damaged"}]
+    logging.getLogger("study").warning("after the trial")
+    assert len([r for r in made if "warning" in r]) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TrainingDiverged("loss nan"), "TrainingDiverged: loss nan"),
+        (InfeasibleRecipe("groups is 3"), "InfeasibleRecipe: groups is 3"),
+        (ValueError("fid is nan"), "ValueError: fid is nan"),
+    ],
+)
+def test_what_would_only_repeat_itself_is_a_reason_and_not_raised(
+    tmp_path: Path, error: Exception, reason: str
+) -> None:
+    assert reports(tmp_path, raising(error)) == [{"reason": reason}]
+    assert reason.partition(": ")[2] in (tmp_path / "trials" / "7" / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("boom"), "RuntimeError: boom"),
+        (OSError(errno.EIO, "I/O error"), "OSError: [Errno 5] I/O error"),
+        (MemoryError("no more"), "OutOfMemory: no more"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "OutOfMemory: CUDA out of memory"),
+    ],
+)
+def test_what_another_attempt_may_mend_is_reported_and_raised(
+    tmp_path: Path, error: Exception, reason: str
+) -> None:
+    made: list[dict[str, Any]] = []
+    with pytest.raises(type(error)):
+        run_trial(7, RECIPE, raising(error), context(tmp_path), made.append)
+    assert made == [{"attempt": reason}]
+    assert (tmp_path / "trials" / "7" / "log.txt").exists()
+
+
+def test_torchs_own_error_on_the_cpu_is_told_to_be_memory() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert failure_reason(caught.value).startswith("OutOfMemory: ")
+    assert failure_reason(RuntimeError("boom")) == "RuntimeError: boom"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_halts(tmp_path: Path, number: int) -> None:
+    made = reports(tmp_path, raising(OSError(number, "full")))
+    assert [list(report) for report in made] == [["halt"]]
+
+
+def test_rungs_are_reported_only_where_trainings_are_judged(tmp_path: Path) -> None:
+    def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
+        if context.on_rung is not None:
+            context.on_rung(16_000, {"fid": 5.0})
+        return {"fid": 1.0}
+
+    assert len(reports(tmp_path, evaluate, judges=False)) == 1
+    first, _ = reports(tmp_path, evaluate, judges=True)
+    assert first == {"rung": 16_000, "rung_scores": '{"fid": 5.0}'}
+
+
+def test_progress_is_reported_once_a_second(tmp_path: Path) -> None:
+    def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
+        for step in range(100):
+            context.on_progress("train", step / 100)
+        return {}
+
+    assert reports(tmp_path, evaluate)[:-1] == [{"stage": "train", "share": 0.0}]
+
+
+@pytest.mark.parametrize(("reuse", "store"), [(True, "backbones"), (False, "backbones/7")])
+def test_without_reuse_a_trial_has_a_store_of_its_own(
+    tmp_path: Path, reuse: bool, store: str
+) -> None:
+    stores: list[Path] = []
+
+    def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
+        stores.append(context.store_dir)
+        return {}
+
+    reports(tmp_path, evaluate, reuse=reuse)
+    assert stores == [tmp_path / store]

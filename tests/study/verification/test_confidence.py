@@ -1,0 +1,160 @@
+"""Which trials might be on a front, and how sure that is."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from study.results.dominance import non_dominated
+from study.results.records import TrialRecord
+from study.verification.confidence import (
+    _share_margin,
+    front_probabilities,
+    mean_interval,
+    within_reach,
+)
+
+OBJECTIVES = ("fid", "size_bytes")
+
+
+def record(number: int, fid: float, margin: float, size: int, **scores: Any) -> TrialRecord:
+    values = {"fid": fid, "fid_low": fid - margin, "fid_high": fid + margin, "size_bytes": size}
+    return TrialRecord(number, "complete", None, {**values, **scores})
+
+
+def numbers(records: list[TrialRecord]) -> list[int]:
+    return [found.number for found in records]
+
+
+@pytest.mark.parametrize(
+    ("margin", "reached"),
+    [(0.0, [0, 1]), (2.4, [0, 1]), (2.6, [0, 1, 2]), (10.0, [0, 1, 2])],
+    ids=["exact", "intervals apart", "intervals touch", "wide"],
+)
+def test_a_dominated_trial_is_within_reach_once_the_intervals_meet(
+    margin: float, reached: list[int]
+) -> None:
+    small, good, behind = (
+        record(0, 20, margin, 100),
+        record(1, 10, margin, 200),
+        record(2, 15, margin, 200),
+    )
+    assert numbers(within_reach([small, good, behind], OBJECTIVES)) == reached
+
+
+def test_sizes_are_exact_so_a_larger_file_of_surely_worse_quality_is_out_of_reach() -> None:
+    small, large = record(0, 10, 1, 100), record(1, 12.5, 1, 101)
+    assert numbers(within_reach([small, large], OBJECTIVES)) == [0]
+    assert numbers(within_reach([small, large], ("size_bytes",))) == [0]
+
+
+def test_latency_and_held_out_distances_are_uncertain_too() -> None:
+    fast = record(0, 10, 2, 100, latency_ms=8.0, fid_held_out=10.0)
+    slow = record(1, 10, 2, 100, latency_ms=11.0, fid_held_out=13.0)
+    slower = record(2, 10, 2, 100, latency_ms=20.0, fid_held_out=18.0)
+    assert numbers(within_reach([fast, slow, slower], ("latency_ms",))) == [0, 1]
+    assert numbers(within_reach([fast, slow, slower], ("fid_held_out",))) == [0, 1]
+
+
+def test_shares_are_as_uncertain_as_their_images_are_few() -> None:
+    aims = ("recall", "size_bytes")
+    for num_images, reached in ((100, [0, 1]), (10_000, [0])):
+        good, behind = (
+            record(n, 10, 0, 100 + n, recall=share, fid_num_images=num_images)
+            for n, share in enumerate((0.9, 0.8))
+        )
+        assert numbers(within_reach([good, behind], aims)) == reached
+    perfect, worse = (
+        record(n, 10, 0, 100 + n, precision=share, fid_num_images=50)
+        for n, share in enumerate((1.0, 0.97))
+    )
+    assert numbers(within_reach([perfect, worse], ("precision", "size_bytes"))) == [0, 1]
+
+
+@given(st.integers(0, 200), st.integers(20, 200))
+def test_the_margin_of_a_share_covers_what_the_truth_may_be(hits: int, count: int) -> None:
+    hits = min(hits, count)
+    margin = _share_margin(hits / count, count)
+    interval = stats.binomtest(hits, count).proportion_ci(0.95, method="wilson")
+    assert hits / count - margin <= interval.low + 1e-9
+    assert hits / count + margin >= interval.high - 1e-9
+
+
+def test_what_is_over_a_limit_is_neither_within_reach_nor_in_the_way() -> None:
+    over, kept = replace(record(0, 1, 0, 1), feasible=False), record(1, 10, 0, 100)
+    assert numbers(within_reach([over, kept], OBJECTIVES)) == [1]
+    assert within_reach([over], OBJECTIVES) == []
+
+
+def test_trials_that_are_not_complete_are_never_within_reach() -> None:
+    failed = TrialRecord(0, "failed", None, None, "boom")
+    assert within_reach([failed], OBJECTIVES) == []
+    assert numbers(within_reach([failed, record(1, 5, 1, 1)], OBJECTIVES)) == [1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(1, 100), st.floats(0, 20), st.integers(1, 50)), min_size=1, max_size=12
+    )
+)
+def test_whatever_is_on_the_front_is_within_its_reach(
+    drawn: list[tuple[float, float, int]],
+) -> None:
+    records = [record(n, fid, margin, size) for n, (fid, margin, size) in enumerate(drawn)]
+    front = non_dominated([(fid, size) for fid, _, size in drawn])
+    assert set(front) <= set(numbers(within_reach(records, OBJECTIVES)))
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    mean, low, high = mean_interval([9.0, 10.0, 11.0])
+    # t(0.975, 2) = 4.303, and the standard error is 1 / sqrt(3).
+    assert mean == 10
+    assert high - mean == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert low == pytest.approx(2 * mean - high)
+
+
+def test_the_interval_holds_the_truth_in_95_of_100_cases() -> None:
+    draws = np.random.default_rng(0).normal(50, 3, size=(2_000, 3))
+    held = [low <= 50 <= high for _, low, high in map(mean_interval, draws.tolist())]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="1 values; allowed: at least 2"):
+        mean_interval([3.0])
+
+
+def test_points_that_differ_far_beyond_their_spread_are_surely_on_the_front_or_off_it() -> None:
+    small = [[20.0, 20.1, 19.9], [100.0]]
+    good = [[10.0, 10.1, 9.9], [200.0]]
+    beaten = [[30.0, 30.1, 29.9], [200.0]]
+    assert front_probabilities([small, good, beaten]) == pytest.approx([1, 1, 0], abs=0.002)
+
+
+def test_two_equal_points_of_one_size_are_on_the_front_half_of_the_time() -> None:
+    first, second = [[10.0, 11.0, 12.0], [100.0]], [[10.0, 11.0, 12.0], [100.0]]
+    assert front_probabilities([first, second]) == pytest.approx([0.5, 0.5], abs=0.03)
+
+
+def test_the_probability_of_beating_an_exact_rival_is_students_tail() -> None:
+    # The difference of the means is one standard error: P(t_2 < 1) = 0.7887.
+    values = np.array([9.0, 10.0, 11.0])
+    error = values.std(ddof=1) / math.sqrt(3)
+    rival = [[float(10 + error)], [100.0]]
+    chances = front_probabilities([[list(values), [100.0]], rival], draws=40_000)
+    expected = float(stats.t.cdf(1, 2))
+    assert chances == pytest.approx([expected, 1 - expected], abs=0.01)
+
+
+def test_the_smallest_point_is_always_on_the_front() -> None:
+    noisy = [[[10.0, 90.0, 50.0], [float(size)]] for size in (100, 200, 300)]
+    assert front_probabilities(noisy)[0] == 1
+
+
+def test_no_points_have_no_probabilities() -> None:
+    assert front_probabilities([]) == []
