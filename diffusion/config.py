@@ -7,6 +7,8 @@ import types
 import typing
 from typing import Any, Literal, Self
 
+from diffusion.errors import InvalidRecipe
+
 UNIONS = (types.UnionType, typing.Union)
 
 
@@ -25,7 +27,7 @@ class Config:
             value = _coerce(getattr(self, name), hints[name])
             object.__setattr__(self, name, value)
             if not _matches(value, hints[name]):
-                raise ValueError(
+                raise InvalidRecipe(
                     f"{self._label(name)} is {value!r}; allowed: {_allowed(hints[name])}"
                 )
         self._check()
@@ -36,7 +38,7 @@ class Config:
         return typing.get_type_hints(cls)
 
     def _check(self) -> None:
-        """Raise ValueError where a field breaks a rule that its type does not express."""
+        """Raise InvalidRecipe where a field breaks a rule that its type does not express."""
 
     def _label(self, name: str) -> str:
         return f"{type(self).__name__.removesuffix('Config').lower()}.{name}"
@@ -44,16 +46,22 @@ class Config:
     def _require(self, condition: bool, name: str, allowed: str) -> None:
         if not condition:
             value = getattr(self, name)
-            raise ValueError(f"{self._label(name)} is {value!r}; allowed: {allowed}")
+            raise InvalidRecipe(f"{self._label(name)} is {value!r}; allowed: {allowed}")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build the part from plain JSON values; unknown or missing keys are an error."""
+        """Build the part from plain JSON values.
+
+        Raises:
+            InvalidRecipe: a key is unknown or missing, or a value is not allowed.
+        """
         fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         if not isinstance(values, dict):
-            raise ValueError(f"{cls.__name__} is {values!r}; allowed: an object of its fields")
+            raise InvalidRecipe(f"{cls.__name__} is {values!r}; allowed: an object of its fields")
         if unknown := sorted(set(values) - set(fields)):
-            raise ValueError(f"{cls.__name__} has no field {unknown}; allowed: {sorted(fields)}")
+            raise InvalidRecipe(
+                f"{cls.__name__} has no field {unknown}; allowed: {sorted(fields)}"
+            )
         hints = cls._hints()
         parts = {
             name: hints[name].from_dict(value) if _is_config(hints[name]) else value
@@ -62,7 +70,7 @@ class Config:
         try:
             return cls(**parts)
         except TypeError as error:
-            raise ValueError(f"{cls.__name__}: {error}") from error
+            raise InvalidRecipe(f"{cls.__name__}: {error}") from error
 
 
 def _is_config(hint: Any) -> bool:

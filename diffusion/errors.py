@@ -5,7 +5,11 @@ class DataUnavailable(ValueError):
     """A data set is missing, broken or of the wrong form; the message says what to run."""
 
 
-class InfeasibleRecipe(ValueError):
+class InvalidRecipe(ValueError):
+    """A recipe with a field that is not allowed; the message names it, its value and what is."""
+
+
+class InfeasibleRecipe(InvalidRecipe):
     """A recipe whose fields are valid one by one, but whose network cannot be built."""
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from diffusion.config import Config
+from diffusion.errors import InvalidRecipe
 
 Architecture = Literal["ncsn", "ddpm", "mini_ddpm"]
 GroupedLayers = Literal["all", "bottleneck"]
@@ -184,7 +185,7 @@ class CompressionConfig(Config):
         self._require(self.finetune_images >= 0, "finetune_images", "0 or more")
         self._require(self.finetune_learning_rate > 0, "finetune_learning_rate", "above 0")
         if (self.prune_method == "none") != (self.prune_ratio == 0):
-            raise ValueError(
+            raise InvalidRecipe(
                 f"compression.prune_ratio is {self.prune_ratio} with prune_method "
                 f"{self.prune_method!r}; allowed: 0 with none, above 0 with random or l1"
             )
@@ -244,11 +245,11 @@ class Recipe(Config):
 
     def _check(self) -> None:
         if self.ema.track == "exponential" and self.training.ema_decay == 0:
-            raise ValueError(
+            raise InvalidRecipe(
                 "ema.track is 'exponential' with training.ema_decay 0; allowed: a decay above 0"
             )
         if not self.network.conditional and self.sampling.guidance != 1:
-            raise ValueError(
+            raise InvalidRecipe(
                 f"sampling.guidance is {self.sampling.guidance:g} for a network without labels; "
                 "allowed: 1"
             )
@@ -261,14 +262,14 @@ class Recipe(Config):
         """Return the recipe with other values of fields named like `network.groups`.
 
         Raises:
-            ValueError: there is no such field, or the value is not allowed.
+            InvalidRecipe: there is no such field, or the value is not allowed.
         """
         values = self.to_dict()
         for name, value in changes.items():
             part, _, config_field = name.partition(".")
             if config_field not in values.get(part, {}):
                 known = [f"{p}.{f}" for p, fields in values.items() for f in fields]
-                raise ValueError(f"recipe has no field {name!r}; allowed: {', '.join(known)}")
+                raise InvalidRecipe(f"recipe has no field {name!r}; allowed: {', '.join(known)}")
             values[part][config_field] = value
         return type(self).from_dict(json.loads(json.dumps(values)))
 

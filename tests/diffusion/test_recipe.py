@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion.config import choices
+from diffusion.errors import InfeasibleRecipe, InvalidRecipe
+from diffusion.networks import build_network
 from diffusion.recipe import (
     Architecture,
     BetaSchedule,
@@ -356,7 +358,7 @@ def test_missing_parts_and_fields_take_their_defaults():
     ],
 )
 def test_bad_field_is_refused_by_name_value_and_what_is_allowed(part, name, value, allowed):
-    with pytest.raises(ValueError, match="allowed") as error:
+    with pytest.raises(InvalidRecipe, match="allowed") as error:
         change(RECIPE, part, name, value)
     message = str(error.value)
     assert message.startswith(f"{part}.{name} is {value!r}; ")
@@ -364,7 +366,7 @@ def test_bad_field_is_refused_by_name_value_and_what_is_allowed(part, name, valu
 
 
 def test_float_field_refuses_an_integer_that_no_float_holds():
-    with pytest.raises(ValueError, match=r"training\.learning_rate is 1000.*; allowed"):
+    with pytest.raises(InvalidRecipe, match=r"training\.learning_rate is 1000.*; allowed"):
         change(RECIPE, "training", "learning_rate", 10**400)
 
 
@@ -385,7 +387,7 @@ def test_float_field_refuses_an_integer_that_no_float_holds():
     ],
 )
 def test_architecture_refuses_what_only_others_take(architecture, widths, fields, message):
-    with pytest.raises(ValueError, match=re.escape(f"network.{message}")):
+    with pytest.raises(InvalidRecipe, match=re.escape(f"network.{message}")):
         NetworkConfig(architecture, widths, **fields)
 
 
@@ -409,7 +411,7 @@ def test_architecture_refuses_what_only_others_take(architecture, widths, fields
     ],
 )
 def test_pruning_fields_must_agree(fields, message):
-    with pytest.raises(ValueError, match=f"compression.{message}"):
+    with pytest.raises(InvalidRecipe, match=f"compression.{message}"):
         CompressionConfig(**fields)
 
 
@@ -423,7 +425,7 @@ def test_exponential_track_needs_a_decay():
     chosen = change(RECIPE, "ema", "track", "exponential")
     assert chosen.training.ema_decay > 0
     message = r"ema\.track is 'exponential' with training\.ema_decay 0; allowed: a decay above 0"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidRecipe, match=message):
         change(chosen, "training", "ema_decay", 0.0)
     for track in choices(Track)[:-1]:
         recipe = change(change(chosen, "ema", "track", track), "training", "ema_decay", 0.0)
@@ -435,13 +437,13 @@ def test_unconditional_network_has_no_guidance(guidance):
     assert change(RECIPE, "sampling", "guidance", guidance).sampling.guidance == guidance
     unconditional = change(RECIPE, "network", "conditional", False)
     message = rf"sampling\.guidance is {guidance:g} for a network without labels; allowed: 1"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InvalidRecipe, match=message):
         change(unconditional, "sampling", "guidance", guidance)
 
 
 @pytest.mark.parametrize("part", [f.name for f in dataclasses.fields(Recipe)])
 def test_part_of_another_type_is_refused(part):
-    with pytest.raises(ValueError, match=rf"recipe\.{part} is 3; allowed: a \w+Config"):
+    with pytest.raises(InvalidRecipe, match=rf"recipe\.{part} is 3; allowed: a \w+Config"):
         replace(RECIPE, **{part: 3})
 
 
@@ -449,7 +451,7 @@ def test_part_of_another_type_is_refused(part):
 def test_unknown_field_is_refused(part):
     values = RECIPE.to_dict()
     (values[part] if part else values)["colour"] = "blue"
-    with pytest.raises(ValueError, match=r"has no field \['colour'\]; allowed: \['") as error:
+    with pytest.raises(InvalidRecipe, match=r"has no field \['colour'\]; allowed: \['") as error:
         Recipe.from_dict(values)
     fields = dataclasses.fields(getattr(RECIPE, part) if part else RECIPE)
     assert all(repr(f.name) in str(error.value) for f in fields)
@@ -459,14 +461,29 @@ def test_unknown_field_is_refused(part):
 def test_missing_field_is_refused_by_name(part, name):
     values = RECIPE.to_dict()
     del values[part][name]
-    with pytest.raises(ValueError, match=f"{type(getattr(RECIPE, part)).__name__}.*'{name}'"):
+    with pytest.raises(InvalidRecipe, match=f"{type(getattr(RECIPE, part)).__name__}.*'{name}'"):
         Recipe.from_dict(values)
 
 
 @pytest.mark.parametrize("value", [None, [], "ncsn", 3])
 def test_part_that_is_no_object_is_refused(value):
-    with pytest.raises(ValueError, match=r"NetworkConfig is .*; allowed: an object of its"):
+    with pytest.raises(InvalidRecipe, match=r"NetworkConfig is .*; allowed: an object of its"):
         Recipe.from_dict({**RECIPE.to_dict(), "network": value})
+
+
+@pytest.mark.parametrize("changes", [{"network.colour": 1}, {"network": 1}, {"sampling.steps": 1}])
+def test_bad_changes_are_refused(changes):
+    with pytest.raises(InvalidRecipe, match=rf"{next(iter(changes))}.*; allowed: "):
+        RECIPE.with_changes(changes)
+
+
+def test_recipe_that_cannot_be_built_is_an_invalid_one():
+    # Whoever catches the one, for a proposal to be made anew, catches the other.
+    network = replace(RECIPE.network, groups=7)
+    with pytest.raises(InvalidRecipe, match=r"network\.groups is 7") as error:
+        build_network(network, RECIPE.data)
+    assert type(error.value) is InfeasibleRecipe
+    assert isinstance(error.value, ValueError)
 
 
 def test_tables_above_change_every_field():
