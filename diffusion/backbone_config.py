@@ -1,0 +1,122 @@
+"""The parts of a recipe that its backbone depends on: data, network and training.
+
+A field that is for some choices `only` has no effect on others, but counts in the keys.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from diffusion.config import Config
+
+Architecture = Literal["ncsn", "ddpm", "mini_ddpm"]
+GroupedLayers = Literal["all", "bottleneck"]
+Formulation = Literal["edm", "score_matching", "noise_prediction"]
+BetaSchedule = Literal["linear", "cosine"]
+TrainingQuantization = Literal["none", "linear8", "linear4_frozen", "linear4_straight_through"]
+Optimizer = Literal["adam", "adamw", "adam8bit", "adamw8bit"]
+Precision = Literal["float32", "bf16"]
+
+
+@dataclass(frozen=True)
+class DataConfig(Config):
+    """What a model is trained on; `fingerprint` hashes the training images and labels."""
+
+    name: str
+    image_size: int
+    channels: int
+    num_classes: int
+    fingerprint: str
+
+    def _check(self) -> None:
+        self._require(self.image_size >= 1, "image_size", "a positive number of pixels")
+        self._require(self.channels in (1, 3), "channels", "1 (grey) or 3 (colour)")
+        self._require(self.num_classes >= 1, "num_classes", "at least 1")
+
+
+@dataclass(frozen=True)
+class NetworkConfig(Config):
+    """The raw network: its architecture, size and grouped convolutions.
+
+    Attributes:
+        widths: channels of each resolution, finest first; `ddpm`: its base width alone.
+        groups: groups of the convolutions, or "max" for min(in, out) channels per layer.
+        grouped_layers: `ddpm` only; "bottleneck" leaves all other convolutions ungrouped.
+        patch_size: `mini_ddpm` only; 2 unshuffles 2x2 pixels into channels first.
+        embedding_scale: `ncsn` only; standard deviation of the random Fourier frequencies.
+        conditional: whether the network takes class labels.
+    """
+
+    architecture: Architecture
+    widths: tuple[int, ...]
+    groups: int | Literal["max"] = 1
+    grouped_layers: GroupedLayers = "all"
+    patch_size: int = 1
+    embedding_scale: float = 30.0
+    conditional: bool = True
+
+    def _check(self) -> None:
+        self._require(
+            len(self.widths) >= 1 and all(width >= 1 for width in self.widths),
+            "widths",
+            "one or more positive channel counts",
+        )
+        self._require(self.groups == "max" or self.groups >= 1, "groups", 'at least 1, or "max"')
+        self._require(self.patch_size in (1, 2), "patch_size", "1 or 2")
+        self._require(self.embedding_scale > 0, "embedding_scale", "above 0")
+        if self.architecture == "ncsn":
+            self._require(len(self.widths) == 4, "widths", "four channel counts for ncsn")
+        if self.architecture == "ddpm":
+            self._require(len(self.widths) == 1, "widths", "the base width alone for ddpm")
+        else:
+            allowed = f"all for {self.architecture}"
+            self._require(self.grouped_layers == "all", "grouped_layers", allowed)
+        if self.architecture != "mini_ddpm":
+            self._require(self.patch_size == 1, "patch_size", f"1 for {self.architecture}")
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Config):
+    """How the backbone is trained. `train_images` counts images seen; it is not in the key.
+
+    Attributes:
+        warmup_images: the learning rate rises linearly over these, then stays constant.
+        log_sigma_mean, log_sigma_std: `edm` only; of the log-normal noise levels trained on.
+            Karras et al. 2022 use -1.2 and 1.2 for photographs; digits are learned faster from
+            more noise.
+        beta_schedule: `noise_prediction` only; how its 1000 noise levels rise.
+        label_dropout: share of training images whose label is hidden, for guidance.
+        label_dropout_end_images: the share shrinks linearly to none there; 0 keeps it constant.
+        ema_decay: of the EMA track `exponential`; 0 keeps no such track.
+        ema_copy_steps: that track copies the weights for so many steps before it averages.
+        quantization: of the linear layers while they are trained; `linear4_frozen` never moves
+            their weights, `linear4_straight_through` learns through the rounding.
+    """
+
+    train_images: int
+    formulation: Formulation = "edm"
+    optimizer: Optimizer = "adam"
+    learning_rate: float = 2e-3
+    warmup_images: int = 1_600
+    batch_size: int = 16
+    precision: Precision = "float32"
+    log_sigma_mean: float = 0.0
+    log_sigma_std: float = 1.2
+    beta_schedule: BetaSchedule = "linear"
+    label_dropout: float = 0.1
+    label_dropout_end_images: int = 0
+    ema_decay: float = 0.0
+    ema_copy_steps: int = 2_000
+    quantization: TrainingQuantization = "none"
+    seed: int = 0
+
+    def _check(self) -> None:
+        self._require(self.train_images >= 1, "train_images", "at least 1")
+        self._require(self.learning_rate > 0, "learning_rate", "above 0")
+        self._require(self.warmup_images >= 0, "warmup_images", "0 or more")
+        self._require(self.batch_size >= 1, "batch_size", "at least 1")
+        self._require(self.log_sigma_std > 0, "log_sigma_std", "above 0")
+        self._require(0 <= self.label_dropout <= 1, "label_dropout", "from 0 to 1")
+        self._require(self.label_dropout_end_images >= 0, "label_dropout_end_images", "0 or more")
+        self._require(0 <= self.ema_decay < 1, "ema_decay", "from 0 to below 1")
+        self._require(self.ema_copy_steps >= 0, "ema_copy_steps", "0 or more")
+        self._require(0 <= self.seed < 2**63, "seed", "from 0 to 2^63 - 1")

@@ -1,0 +1,113 @@
+"""The parts of a recipe that are chosen after training: average, compression and sampling.
+
+A field that is for some choices `only` has no effect on others, but counts in the key.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from diffusion.config import Config
+from diffusion.errors import InvalidRecipe
+
+Track = Literal["none", "short", "mid", "long", "exponential"]
+PruneMethod = Literal["none", "random", "l1"]
+PruneRegion = Literal["all", "middle", "extremes"]
+PruneScope = Literal["layer", "global"]
+PruneProfile = Literal["flat", "central"]
+Quantization = Literal["none", "linear8", "linear4", "weights8"]
+SamplerName = Literal[
+    "dpm_solver_pp_2m",
+    "heun",
+    "ddim",
+    "probability_flow_ode",
+    "ancestral",
+    "euler_maruyama",
+    "predictor_corrector",
+]
+Schedule = Literal["karras", "uniform", "quadratic"]
+
+
+@dataclass(frozen=True)
+class EmaConfig(Config):
+    """Which average of the trajectory becomes the model; chosen after training."""
+
+    track: Track = "mid"
+
+
+@dataclass(frozen=True)
+class CompressionConfig(Config):
+    """What is done to the weights after training.
+
+    Attributes:
+        prune_seed: draws random pruning.
+        prune_scope: `layer` takes the ratio from every tensor, `global` from all of them ranked
+            together.
+        prune_profile: `central` lets the ratio of a layer grow from the input and the output to
+            the centre, where it is `prune_ratio`.
+        filter_ratio: share of each convolution's filters, by smallest L1 norm, that become zero
+            before other pruning.
+        finetune_images: seen in further training, after pruning; what was pruned stays zero.
+    """
+
+    prune_method: PruneMethod = "none"
+    prune_ratio: float = 0.0
+    prune_region: PruneRegion = "all"
+    prune_seed: int = 0
+    quantization: Quantization = "none"
+    prune_scope: PruneScope = "layer"
+    prune_profile: PruneProfile = "flat"
+    filter_ratio: float = 0.0
+    finetune_images: int = 0
+    finetune_learning_rate: float = 1e-4
+
+    def _check(self) -> None:
+        self._require(0 <= self.prune_ratio < 1, "prune_ratio", "from 0 to below 1")
+        self._require(0 <= self.filter_ratio < 1, "filter_ratio", "from 0 to below 1")
+        self._require(self.finetune_images >= 0, "finetune_images", "0 or more")
+        self._require(self.finetune_learning_rate > 0, "finetune_learning_rate", "above 0")
+        if (self.prune_method == "none") != (self.prune_ratio == 0):
+            raise InvalidRecipe(
+                f"compression.prune_ratio is {self.prune_ratio} with prune_method "
+                f"{self.prune_method!r}; allowed: 0 with none, above 0 with random or l1"
+            )
+        if self.prune_method == "none":
+            self._require(self.prune_region == "all", "prune_region", "all without pruning")
+            self._require(self.prune_scope == "layer", "prune_scope", "layer without pruning")
+        if self.prune_method == "none" or self.prune_scope == "global":
+            allowed = "flat, but for pruning by layer"
+            self._require(self.prune_profile == "flat", "prune_profile", allowed)
+        self._require(0 <= self.prune_seed < 2**63, "prune_seed", "from 0 to 2^63 - 1")
+
+
+@dataclass(frozen=True)
+class SamplingConfig(Config):
+    """How images are drawn from the model.
+
+    Attributes:
+        steps: noise levels stepped through. Each is one network call, but two with `heun` and
+            `predictor_corrector`; `probability_flow_ode` chooses its own by `tolerance`.
+        schedule: where the noise levels lie: as Karras et al. 2022 do, or evenly or
+            quadratically in the formulation's own time.
+        guidance: 1 is the plain conditional model, 0 the unconditional one, more extrapolates;
+            both halves are evaluated in one network call.
+        eta: `ddim` only; 0 is deterministic, 1 draws as much noise as ancestral sampling.
+        corrector_snr: `predictor_corrector` only; signal-to-noise ratio of its Langevin steps.
+        tolerance: `probability_flow_ode` only; relative and absolute.
+    """
+
+    sampler: SamplerName = "dpm_solver_pp_2m"
+    steps: int = 12
+    schedule: Schedule = "karras"
+    guidance: float = 2.0
+    eta: float = 0.0
+    corrector_snr: float = 0.16
+    tolerance: float = 1e-5
+    seed: int = 0
+
+    def _check(self) -> None:
+        self._require(self.steps >= 2, "steps", "at least 2")
+        self._require(self.guidance >= 0, "guidance", "0 or more")
+        self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
+        self._require(self.corrector_snr > 0, "corrector_snr", "above 0")
+        self._require(0 < self.tolerance < 1, "tolerance", "above 0 and below 1")
+        self._require(0 <= self.seed < 2**63, "seed", "from 0 to 2^63 - 1")
