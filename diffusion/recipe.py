@@ -6,6 +6,7 @@ are imported from here, too.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import typing
@@ -108,14 +109,15 @@ class Recipe(Config):
             values[part][config_field] = value
         return type(self).from_dict(json.loads(json.dumps(values)))
 
-    @property
+    # The keys are asked for at every decision of a study: hashed once an object, which is frozen.
+    @functools.cached_property
     def backbone_key(self) -> str:
         """Hash of what training depends on: the same key, the same trajectory of weights."""
         values = self.to_dict()
         training = {k: v for k, v in values["training"].items() if k != "train_images"}
         return _hash({"data": values["data"], "network": values["network"], "training": training})
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Hash of the whole recipe: two trials with the same key are duplicates."""
         return _hash(self.to_dict())

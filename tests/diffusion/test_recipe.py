@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import re
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffusion import recipe as recipe_module
 from diffusion.config import choices
 from diffusion.errors import InfeasibleRecipe, InvalidRecipe
 from diffusion.networks import build_network
@@ -518,6 +520,34 @@ def test_all_changes_give_different_keys():
     changes = rows(BACKBONE_CHANGES) + rows(OTHER_CHANGES)
     keys = {change(recipe_with(part, name), part, name, x).key for part, name, x in changes}
     assert len(keys | {RECIPE.key, DDPM_RECIPE.key}) == len(changes) + 2
+
+
+def test_keys_are_hashed_once_an_object(monkeypatch):
+    hashed = []
+    original = recipe_module._hash
+    monkeypatch.setattr(recipe_module, "_hash", lambda x: hashed.append(x) or original(x))
+    recipe = replace(RECIPE)
+    keys = {(recipe.key, recipe.backbone_key) for _ in range(3)}
+    assert keys == {(RECIPE.key, RECIPE.backbone_key)}
+    assert len(hashed) == 2
+    assert recipe == replace(recipe), "what was hashed is no field"
+    assert recipe.to_dict() == replace(recipe).to_dict()
+
+
+def test_copies_of_a_recipe_have_keys_of_their_own():
+    recipe = replace(RECIPE)
+    before = (recipe.key, recipe.backbone_key)
+    for changed in (
+        replace(recipe, network=replace(recipe.network, groups=2)),
+        recipe.with_changes({"network.groups": 2}),
+    ):
+        again = Recipe.from_dict(changed.to_dict())
+        assert (changed.key, changed.backbone_key) == (again.key, again.backbone_key)
+        assert changed.key != before[0]
+        assert changed.backbone_key != before[1]
+    assert (recipe.key, recipe.backbone_key) == before
+    twin = pickle.loads(pickle.dumps(recipe))
+    assert (twin, twin.key, twin.backbone_key) == (recipe, *before)
 
 
 @pytest.mark.parametrize(
