@@ -16,6 +16,15 @@ TrainingQuantization = Literal["none", "linear8", "linear4_frozen", "linear4_str
 Optimizer = Literal["adam", "adamw", "adam8bit", "adamw8bit"]
 Precision = Literal["float32", "bf16"]
 
+# Above these a field is a slip: what it asks for would run out of memory or never end.
+MOST_PIXELS = 1_024  # Along a side; one float32 image in colour is 12 MB there.
+MOST_CLASSES = 10_000  # Each has a row in the network; ImageNet has 1,000.
+MOST_WIDTHS, WIDEST = 8, 4_096  # Seven halvings leave 8 of the most pixels.
+LARGEST_BATCH = 65_536  # All of MNIST is a step of 60,000.
+LARGEST_EMBEDDING_SCALE = 10_000.0  # Float32 knows such angles to a hundredth of a turn.
+HIGHEST_LEARNING_RATE = 100.0  # Adam's step is about the rate, and weights are of order 1.
+LARGEST_LOG_SIGMA = 20.0  # Of float32 noise levels, from e^45 on the square is infinite.
+
 
 @dataclass(frozen=True)
 class DataConfig(Config):
@@ -28,9 +37,11 @@ class DataConfig(Config):
     fingerprint: str
 
     def _check(self) -> None:
-        self._require(self.image_size >= 1, "image_size", "a positive number of pixels")
+        pixels = f"from 1 to {MOST_PIXELS} pixels"
+        self._require(1 <= self.image_size <= MOST_PIXELS, "image_size", pixels)
         self._require(self.channels in (1, 3), "channels", "1 (grey) or 3 (colour)")
-        self._require(self.num_classes >= 1, "num_classes", "at least 1")
+        classes = f"from 1 to {MOST_CLASSES}"
+        self._require(1 <= self.num_classes <= MOST_CLASSES, "num_classes", classes)
 
 
 @dataclass(frozen=True)
@@ -56,13 +67,26 @@ class NetworkConfig(Config):
 
     def _check(self) -> None:
         self._require(
-            len(self.widths) >= 1 and all(width >= 1 for width in self.widths),
+            1 <= len(self.widths) <= MOST_WIDTHS
+            and all(1 <= width <= WIDEST for width in self.widths),
             "widths",
-            "one or more positive channel counts",
+            f"one or more positive channel counts, at most {MOST_WIDTHS} of at most {WIDEST}",
         )
-        self._require(self.groups == "max" or self.groups >= 1, "groups", 'at least 1, or "max"')
+        self._require(
+            self.groups == "max" or 1 <= self.groups <= WIDEST,
+            "groups",
+            f'at least 1, or "max", and at most {WIDEST}',
+        )
         self._require(self.patch_size in (1, 2), "patch_size", "1 or 2")
-        self._require(self.embedding_scale > 0, "embedding_scale", "above 0")
+        self._require(
+            0 < self.embedding_scale <= LARGEST_EMBEDDING_SCALE,
+            "embedding_scale",
+            f"above 0, at most {LARGEST_EMBEDDING_SCALE:g}",
+        )
+        self._check_architecture()
+
+    def _check_architecture(self) -> None:
+        """Refuse what only other architectures take."""
         if self.architecture == "ncsn":
             self._require(len(self.widths) == 4, "widths", "four channel counts for ncsn")
         if self.architecture == "ddpm":
@@ -111,10 +135,18 @@ class TrainingConfig(Config):
 
     def _check(self) -> None:
         self._require(self.train_images >= 1, "train_images", "at least 1")
-        self._require(self.learning_rate > 0, "learning_rate", "above 0")
         self._require(self.warmup_images >= 0, "warmup_images", "0 or more")
-        self._require(self.batch_size >= 1, "batch_size", "at least 1")
-        self._require(self.log_sigma_std > 0, "log_sigma_std", "above 0")
+        batches = f"from 1 to {LARGEST_BATCH}"
+        self._require(1 <= self.batch_size <= LARGEST_BATCH, "batch_size", batches)
+        rates = f"above 0, at most {HIGHEST_LEARNING_RATE:g}"
+        self._require(0 < self.learning_rate <= HIGHEST_LEARNING_RATE, "learning_rate", rates)
+        self._require(
+            abs(self.log_sigma_mean) <= LARGEST_LOG_SIGMA,
+            "log_sigma_mean",
+            f"from {-LARGEST_LOG_SIGMA:g} to {LARGEST_LOG_SIGMA:g}",
+        )
+        deviations = f"above 0, at most {LARGEST_LOG_SIGMA:g}"
+        self._require(0 < self.log_sigma_std <= LARGEST_LOG_SIGMA, "log_sigma_std", deviations)
         self._require(0 <= self.label_dropout <= 1, "label_dropout", "from 0 to 1")
         self._require(self.label_dropout_end_images >= 0, "label_dropout_end_images", "0 or more")
         self._require(0 <= self.ema_decay < 1, "ema_decay", "from 0 to below 1")

@@ -6,6 +6,7 @@ A field that is for some choices `only` has no effect on others, but counts in t
 from dataclasses import dataclass
 from typing import Literal
 
+from diffusion.backbone_config import HIGHEST_LEARNING_RATE
 from diffusion.config import Config
 from diffusion.errors import InvalidRecipe
 
@@ -25,6 +26,12 @@ SamplerName = Literal[
     "predictor_corrector",
 ]
 Schedule = Literal["karras", "uniform", "quadratic"]
+
+# Beyond these a field is a slip: what it asks for never ends, or clips every pixel.
+MOST_STEPS = 10_000  # Ten times the levels of the published processes.
+LARGEST_GUIDANCE = 100.0  # Published values end at about 10.
+LARGEST_SNR = 10.0  # 0.16 is published; from 1 on a step adds more noise than it takes.
+LEAST_TOLERANCE = 1e-8  # Networks are float32, exact to 6e-8: below it a solver chases rounding.
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,11 @@ class CompressionConfig(Config):
         self._require(0 <= self.prune_ratio < 1, "prune_ratio", "from 0 to below 1")
         self._require(0 <= self.filter_ratio < 1, "filter_ratio", "from 0 to below 1")
         self._require(self.finetune_images >= 0, "finetune_images", "0 or more")
-        self._require(self.finetune_learning_rate > 0, "finetune_learning_rate", "above 0")
+        self._require(
+            0 < self.finetune_learning_rate <= HIGHEST_LEARNING_RATE,
+            "finetune_learning_rate",
+            f"above 0, at most {HIGHEST_LEARNING_RATE:g}",
+        )
         if (self.prune_method == "none") != (self.prune_ratio == 0):
             raise InvalidRecipe(
                 f"compression.prune_ratio is {self.prune_ratio} with prune_method "
@@ -105,9 +116,12 @@ class SamplingConfig(Config):
     seed: int = 0
 
     def _check(self) -> None:
-        self._require(self.steps >= 2, "steps", "at least 2")
-        self._require(self.guidance >= 0, "guidance", "0 or more")
+        self._require(2 <= self.steps <= MOST_STEPS, "steps", f"at least 2, at most {MOST_STEPS}")
+        guidances = f"0 or more, at most {LARGEST_GUIDANCE:g}"
+        self._require(0 <= self.guidance <= LARGEST_GUIDANCE, "guidance", guidances)
         self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
-        self._require(self.corrector_snr > 0, "corrector_snr", "above 0")
-        self._require(0 < self.tolerance < 1, "tolerance", "above 0 and below 1")
+        ratios = f"above 0, at most {LARGEST_SNR:g}"
+        self._require(0 < self.corrector_snr <= LARGEST_SNR, "corrector_snr", ratios)
+        tolerances = f"from {LEAST_TOLERANCE:g} to below 1"
+        self._require(LEAST_TOLERANCE <= self.tolerance < 1, "tolerance", tolerances)
         self._require(0 <= self.seed < 2**63, "seed", "from 0 to 2^63 - 1")

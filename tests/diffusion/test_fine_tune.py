@@ -79,7 +79,7 @@ def test_length_and_learning_rate_are_the_compressions(
 
 
 def test_a_bad_learning_rate_is_named(tiny_network, tiny_recipe, tiny_dataset):
-    wild = replace(PRUNED, finetune_learning_rate=1e6)
+    wild = replace(PRUNED, finetune_learning_rate=100.0)
     with pytest.raises(TrainingDiverged, match="training diverged at step"):
         tuned(tiny_network, tiny_recipe, tiny_dataset, wild)
 
