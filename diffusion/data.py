@@ -84,7 +84,7 @@ def load_dataset(
     raise DataUnavailable(f"dataset is {name!r}; allowed: {', '.join(DATASET_NAMES)}")
 
 
-def to_unit_range(images: Tensor) -> Tensor:
+def to_signed_range(images: Tensor) -> Tensor:
     """Map uint8 [N, C, H, W] images to float32 in [-1, 1]."""
     return images.to(torch.float32).div_(127.5).sub_(1.0)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from diffusion.data import to_unit_range
+from diffusion.data import to_signed_range
 from diffusion.errors import TrainingDiverged
 from diffusion.process import build_denoiser
 from diffusion.recipe import Recipe, TrainingConfig
@@ -43,7 +43,7 @@ class Batches:
             hidden_share *= max(1 - step * batch_size / end, 0.0)
         hide = torch.rand(batch_size, generator=self._generator) < hidden_share
         labels = self._labels[chosen].masked_fill(hide, self._hidden_label)
-        images = to_unit_range(self._images[chosen].to(self._device))
+        images = to_signed_range(self._images[chosen].to(self._device))
         return images, labels.to(self._device)
 
     def state(self) -> State:

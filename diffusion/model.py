@@ -87,4 +87,4 @@ class DiffusionModel:
             images = sampler(denoise, part.to(self.device), sigmas, generator)
             if not bool(images.isfinite().all()):
                 raise MetricUndefined("the model draws images that are not finite")
-            yield to_uint8(self._denoiser.to_unit_range(images)).cpu()
+            yield to_uint8(self._denoiser.to_signed_range(images)).cpu()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from diffusion.errors import MetricUndefined
 from diffusion.guidance import Denoise
+from diffusion.randomness import white_like
 from diffusion.recipe import SamplingConfig
 
 Sampler = Callable[[Denoise, Tensor, list[float], torch.Generator], Tensor]
@@ -101,7 +102,7 @@ def ddim(
         kept_std = math.sqrt(next_sigma**2 - fresh_std**2)
         images = torch.lerp(denoised, images, kept_std / sigma)
         if fresh_std > 0:
-            images = images + fresh_std * _white(images, generator)
+            images = images + fresh_std * white_like(images, generator)
     return images
 
 
@@ -160,7 +161,7 @@ def ancestral(
             # beta_t = 1 - alpha_bar_t / alpha_bar_s, over alpha_bar_s = 1 / (1 + s^2).
             beta = (sigma**2 - next_sigma**2) / (1 + sigma**2)
             fresh_std = math.sqrt(beta * (1 + next_sigma**2))
-            images = images + fresh_std * _white(images, generator)
+            images = images + fresh_std * white_like(images, generator)
     return images
 
 
@@ -196,7 +197,7 @@ def predictor_corrector(
         # epsilon of algorithm 4, with the expected norm of white noise.
         score_norm = score.flatten(1).norm(dim=1).mean()
         step = 2 * (snr * math.sqrt(score[0].numel()) / score_norm) ** 2
-        images = images + step * score + (2 * step).sqrt() * _white(images, generator)
+        images = images + step * score + (2 * step).sqrt() * white_like(images, generator)
         images = _predict(denoise, images, sigma, next_sigma, generator)
     return images
 
@@ -212,12 +213,8 @@ def _predict(
     decrease = sigma**2 - next_sigma**2
     images = images + decrease * (denoise(images, sigma) - images) / sigma**2
     if next_sigma > 0:
-        images = images + math.sqrt(decrease) * _white(images, generator)
+        images = images + math.sqrt(decrease) * white_like(images, generator)
     return images
-
-
-def _white(images: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(images.shape, generator=generator, device=images.device)
 
 
 def _flat(images: Tensor) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import torch
 
-from diffusion.process import SIGMA_MAX, SIGMA_MIN, Denoiser
+from diffusion.denoiser import SIGMA_MAX, SIGMA_MIN, Denoiser
 from diffusion.recipe import SamplingConfig
 
 RHO = 7.0

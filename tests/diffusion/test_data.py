@@ -12,8 +12,8 @@ from diffusion.data import (
     DATA_DIR_VARIABLE,
     TORCHVISION_NAMES,
     load_dataset,
+    to_signed_range,
     to_uint8,
-    to_unit_range,
 )
 from diffusion.errors import DataUnavailable
 
@@ -96,12 +96,12 @@ def test_mnist5k_classes_are_mixed(mnist5k):
     assert len(mnist5k.train_labels[:100].unique()) == 10
 
 
-def test_all_pixel_values_survive_the_unit_range():
+def test_all_pixel_values_survive_the_signed_range():
     values = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
-    unit = to_unit_range(values)
-    assert unit.dtype == torch.float32
-    assert (unit.min(), unit.max()) == (-1, 1)
-    assert torch.equal(to_uint8(unit), values)
+    signed = to_signed_range(values)
+    assert signed.dtype == torch.float32
+    assert (signed.min(), signed.max()) == (-1, 1)
+    assert torch.equal(to_uint8(signed), values)
     assert torch.equal(values.flatten(), torch.arange(256, dtype=torch.uint8))
 
 
@@ -109,7 +109,7 @@ def test_all_pixel_values_survive_the_unit_range():
     ("value", "pixel"),
     [(-1e9, 0), (-1.01, 0), (-1, 0), (0, 128), (1, 255), (1.01, 255), (1e9, 255)],
 )
-def test_values_outside_the_unit_range_are_clipped(value, pixel):
+def test_values_outside_the_signed_range_are_clipped(value, pixel):
     images = torch.full((1, 1, 2, 2), float(value))
     assert to_uint8(images).unique().tolist() == [pixel]
     assert images.unique().tolist() == [float(np.float32(value))]

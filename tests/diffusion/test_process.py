@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published_alpha_bars import ALPHA_BARS
 from torch import nn
 
 from diffusion.guidance import guide
@@ -20,8 +21,6 @@ from diffusion.process import (
     EdmDenoiser,
     NoisePredictionDenoiser,
     build_denoiser,
-    exploding_time,
-    preserving_alpha_bar,
 )
 from diffusion.recipe import TrainingConfig
 
@@ -43,23 +42,6 @@ ALL = pytest.mark.parametrize(
         ("noise_prediction", "cosine"),
     ],
 )
-
-
-def linear_alpha_bars():
-    betas = [1e-4 + i * (0.02 - 1e-4) / 999 for i in range(1_000)]
-    return [math.prod(1 - beta for beta in betas[: i + 1]) for i in range(1_000)]
-
-
-def cosine_alpha_bars():
-    def curve(step):
-        return math.cos((step / 1_000 + 0.008) / 1.008 * math.pi / 2) ** 2
-
-    # Only the last beta is above the limit of 0.999.
-    free = [curve(i + 1) / curve(0) for i in range(999)]
-    return [*free, 0.001 * free[-1]]
-
-
-ALPHA_BARS = {"linear": linear_alpha_bars(), "cosine": cosine_alpha_bars()}
 
 
 class Constant(nn.Module):
@@ -177,7 +159,7 @@ def test_images_come_back_to_the_range_from_minus_one_to_one(formulation, beta_s
     half = formulation == "score_matching"
     noisy = gaussian_images(4) + 0.4 * white(4, size=2)
     given, sigma = ((noisy + 1) / 2, 0.2) if half else (noisy, 0.4)
-    denoised = denoiser.to_unit_range(denoiser(given, torch.full((4,), sigma), NO_LABELS))
+    denoised = denoiser.to_signed_range(denoiser(given, torch.full((4,), sigma), NO_LABELS))
     expected = posterior_mean(noisy.double().flatten(1), 0.4)
     torch.testing.assert_close(denoised.double().flatten(1), expected, rtol=0, atol=2e-5)
 
@@ -388,17 +370,6 @@ def test_edm_noise_levels_grow_geometrically():
 # `score_matching`.
 
 
-@settings(max_examples=50, deadline=None)
-@given(time=st.floats(1e-5, 1))
-def test_exploding_time_is_the_inverse_of_the_noise_level(time):
-    std = math.sqrt((25 ** (2 * time) - 1) / (2 * math.log(25)))
-    sigma = constant_denoiser("score_matching").sigma_at(torch.tensor([time], dtype=torch.float64))
-    assert sigma.item() == pytest.approx(std, rel=1e-6)
-    assert exploding_time(sigma).item() == pytest.approx(time, rel=1e-9)
-    # In float32 too, where 25^(2t) - 1 would lose its digits.
-    assert exploding_time(sigma.float()).item() == pytest.approx(time, rel=1e-6)
-
-
 def test_score_is_the_networks_output_over_the_noise_level():
     # D = x + sigma^2 * score, at the published noise label: the time, from 1e-5 to 1.
     denoiser, noisy = constant_denoiser("score_matching", value=0.7), white(3)
@@ -428,28 +399,6 @@ def test_score_matching_trains_in_the_unit_range_on_uniform_times():
 
 
 # `noise_prediction`.
-
-
-@pytest.mark.parametrize("schedule", ["linear", "cosine"])
-def test_alpha_bars_are_the_published_ones(schedule):
-    alpha_bars = preserving_alpha_bar(schedule)
-    assert alpha_bars.dtype == torch.float64
-    assert alpha_bars.tolist() == pytest.approx(ALPHA_BARS[schedule], rel=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "index", "alpha_bar"),
-    [
-        ("linear", 0, 0.9999),
-        ("linear", 1, 0.9999 * (1 - 1e-4 - 0.0199 / 999)),
-        ("linear", 999, 4.0358e-5),  # sqrt 0.00635, the signal left at the end
-        ("cosine", 0, 0.99995878),
-        ("cosine", 499, 0.49384377),
-        ("cosine", 999, 2.4289e-9),  # the last beta is 0.999, not 1
-    ],
-)
-def test_alpha_bars_by_hand(schedule, index, alpha_bar):
-    assert preserving_alpha_bar(schedule)[index].item() == pytest.approx(alpha_bar, rel=1e-4)
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from diffusion.denoiser import SIGMA_MAX, SIGMA_MIN
 from diffusion.errors import MetricUndefined
 from diffusion.guidance import guide
-from diffusion.process import DENOISERS, SIGMA_MAX, SIGMA_MIN, NoisePredictionDenoiser
+from diffusion.process import DENOISERS, NoisePredictionDenoiser
 from diffusion.recipe import SamplingConfig, TrainingConfig
 from diffusion.samplers import SAMPLERS, build_sampler
 from diffusion.schedules import karras_sigmas, noise_levels
@@ -625,7 +626,7 @@ def test_every_schedule_leads_to_the_data(formulation, schedule, sampler):
     in_unit_range = formulation[0] == "score_matching"
     mean, covariance = affine_moments(sampler, sigmas, GaussianDenoiser(in_unit_range))
     if in_unit_range:
-        mean, covariance = stub.to_unit_range(mean), 4 * covariance
+        mean, covariance = stub.to_signed_range(mean), 4 * covariance
     # Score matching starts from a mean of 0 where only 10 times as much noise hides the images'.
     assert moment_error(mean, covariance) < (0.06 if in_unit_range else 0.015)
 
