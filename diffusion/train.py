@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.compress.prune import pruned_masks
-from diffusion.descent import Descent, State, checked_mean
+from diffusion.descent import Descent, State
+from diffusion.divergence import check_weights, checked_mean
 from diffusion.ema import EmaTracks
-from diffusion.errors import TrainingDiverged
 from diffusion.networks import build_network
 from diffusion.quantized_training import float_state, quantize_linears
 from diffusion.recipe import Recipe
@@ -131,7 +131,7 @@ def train(
         losses.clear()
         train_seconds += time.perf_counter() - start
         while points and seen >= points[0]:
-            _check_weights(network, descent.step)
+            check_weights(network, descent.step)
             tracks = _copy_tracks(network, averages)
             yield Snapshot(points.pop(0), tracks, train_seconds, mean_loss)
             due = True
@@ -183,7 +183,7 @@ def fine_tune(
         with torch.no_grad():
             for values, pruned in masks:
                 values.masked_fill_(pruned, 0)
-    _check_weights(network, steps)
+    check_weights(network, steps)
 
 
 def _useful(
@@ -192,12 +192,6 @@ def _useful(
     """Return the kept checkpoint, unless it lies beyond what is asked for."""
     kept = None if keeper is None else keeper.load()
     return kept if kept is not None and kept.step * batch_size < train_images else None
-
-
-def _check_weights(network: nn.Module, step: int) -> None:
-    """The last step's loss says nothing of the weights that it led to."""
-    if not all(bool(values.isfinite().all()) for values in float_state(network).values()):
-        raise TrainingDiverged(f"training diverged at step {step}: weights are not finite")
 
 
 def _copy_tracks(network: nn.Module, averages: EmaTracks) -> dict[str, dict[str, Tensor]]:

@@ -15,12 +15,13 @@ import torch.nn.functional as F
 from small_networks import DIGITS, SMALL_WIDTHS, call, config, perturb
 from torch import nn
 
+from diffusion.batches import Batches
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.quantize import QuantizedTensor, quantize_weights
 from diffusion.config import choices
-from diffusion.descent import Batches, build_optimizer
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
+from diffusion.optimizers import build_optimizer
 from diffusion.process import build_denoiser
 from diffusion.quantized_training import (
     StraightThroughLinear4bit,

@@ -1,34 +1,21 @@
-"""Training: its repeats, its snapshots, its optimizers, its batches and its failures."""
+"""Training: its repeats, its snapshots, its learning rate and what it tells of its progress."""
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 import torch
+from short_trainings import CPU, Recorder, run, with_training
 
 from diffusion import descent as descent_module
 from diffusion import train as train_module
 from diffusion.config import choices
-from diffusion.data import to_uint8
-from diffusion.errors import TrainingDiverged
 from diffusion.networks import build_network
-from diffusion.process import EdmDenoiser
-from diffusion.recipe import Formulation, NetworkConfig, Optimizer, Recipe, TrainingConfig
+from diffusion.recipe import Formulation, NetworkConfig, Recipe, TrainingConfig
 from diffusion.train import snapshot_points, train
 
-CPU = torch.device("cpu")
 TRACKS = {"none", "short", "mid", "long"}
-
-
-def with_training(recipe, **fields):
-    return replace(recipe, training=replace(recipe.training, **fields))
-
-
-def run(recipe, dataset, **fields):
-    recipe = with_training(recipe, **fields)
-    return list(train(recipe, dataset.train_images, dataset.train_labels, CPU))
 
 
 def same(first, second):
@@ -45,22 +32,6 @@ def same(first, second):
 def short_snapshots(monkeypatch):
     """Keep snapshots after 16, 32, 64 ... images."""
     monkeypatch.setattr(train_module, "FIRST_SNAPSHOT_IMAGES", 16)
-
-
-class Recorder:
-    """Stands in for the loss: keeps the batches and takes its values from a function of step."""
-
-    def __init__(self, monkeypatch, value=lambda step: 0.5):
-        self.images, self.labels, self.value = [], [], value
-        recorder = self
-
-        def loss(self, images, labels, generator):
-            recorder.images.append(images)
-            recorder.labels.append(labels)
-            gradient = sum(p.sum() for p in self.parameters()) * 0
-            return gradient + recorder.value(len(recorder.images))
-
-        monkeypatch.setattr(EdmDenoiser, "loss", loss)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -162,41 +133,6 @@ def test_loss_is_the_mean_since_the_last_look(tiny_recipe, tiny_dataset, monkeyp
     assert snapshot.loss == pytest.approx((33 + 34 + 35 + 36) / 4)
 
 
-@pytest.mark.parametrize("optimizer", choices(Optimizer))
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_every_optimizer_takes_steps_of_the_learning_rate(
-    tiny_recipe, tiny_dataset, optimizer, precision
-):
-    # The first step of Adam moves each weight by the learning rate, whatever its gradient.
-    fields = {"optimizer": optimizer, "precision": precision, "warmup_images": 0, "batch_size": 8}
-    wide = NetworkConfig(architecture="mini_ddpm", widths=(16, 32), patch_size=2)
-    recipe = replace(tiny_recipe, network=wide)
-    (still,) = run(recipe, tiny_dataset, train_images=8, learning_rate=1e-30, **fields)
-    (one,) = run(recipe, tiny_dataset, train_images=8, learning_rate=1e-3, **fields)
-    name = "out.weight"
-    step = (one.tracks["none"][name] - still.tracks["none"][name]).abs()
-    torch.testing.assert_close(step, torch.full_like(step, 1e-3), rtol=0.05, atol=0)
-    (many,) = run(recipe, tiny_dataset, train_images=160, learning_rate=1e-3, **fields)
-    assert all(value.isfinite().all() for value in many.tracks["none"].values())
-    assert many.loss < one.loss
-
-
-@pytest.mark.parametrize(("eight_bit", "exact"), [("adam8bit", "adam"), ("adamw8bit", "adamw")])
-def test_8bit_optimizers_stay_near_the_exact_ones(tiny_recipe, tiny_dataset, eight_bit, exact):
-    # Only tensors of 4,096 elements and more are kept in 8 bits: this network has some.
-    wide = NetworkConfig(architecture="mini_ddpm", widths=(16, 32), patch_size=2)
-    recipe = replace(tiny_recipe, network=wide)
-    fields = {"train_images": 160, "learning_rate": 1e-3, "warmup_images": 0}
-    (start,) = run(recipe, tiny_dataset, **{**fields, "learning_rate": 1e-30})
-    ends = [run(recipe, tiny_dataset, optimizer=o, **fields)[0] for o in (eight_bit, exact)]
-    name = "bottleneck1.conv1.weight"
-    assert start.tracks["none"][name].numel() > 4_096
-    coarse, fine = ((end.tracks["none"][name] - start.tracks["none"][name]) for end in ends)
-    cosine = torch.nn.functional.cosine_similarity(coarse.flatten(), fine.flatten(), dim=0)
-    assert cosine > 0.8
-    assert not torch.equal(coarse, fine)
-
-
 def test_learning_rate_warms_up_then_stays(tiny_recipe, tiny_dataset, monkeypatch):
     rates = []
     build = descent_module.build_optimizer
@@ -212,76 +148,6 @@ def test_learning_rate_warms_up_then_stays(tiny_recipe, tiny_dataset, monkeypatc
     rates.clear()
     run(tiny_recipe, tiny_dataset, train_images=32, warmup_images=0, learning_rate=0.004)
     assert rates == pytest.approx([0.004, 0.004])
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.nan, 1e3, 1e30])
-@pytest.mark.parametrize("step", [1, 5, 32, 33, 40])
-def test_divergence_names_the_first_bad_step(tiny_recipe, tiny_dataset, monkeypatch, bad, step):
-    # A diverged training stays diverged.
-    Recorder(monkeypatch, value=lambda current: bad if current >= step else 0.5)
-    with pytest.raises(TrainingDiverged, match=rf"diverged at step {step}: loss") as error:
-        run(tiny_recipe, tiny_dataset, train_images=16 * 40)
-    assert f"{abs(bad) if math.isnan(bad) else bad:.3g}" in str(error.value)
-
-
-def test_a_single_bad_step_is_found(tiny_recipe, tiny_dataset, monkeypatch):
-    Recorder(monkeypatch, value=lambda current: math.nan if current == 7 else 0.5)
-    with pytest.raises(TrainingDiverged, match="diverged at step 7: loss nan"):
-        run(tiny_recipe, tiny_dataset, train_images=16 * 40)
-
-
-@pytest.mark.parametrize("optimizer", choices(Optimizer))
-def test_far_too_high_a_learning_rate_diverges(tiny_recipe, tiny_dataset, optimizer):
-    fields = {"learning_rate": 100.0, "warmup_images": 0, "optimizer": optimizer}
-    with pytest.raises(TrainingDiverged, match="diverged at step 2: loss"):
-        run(tiny_recipe, tiny_dataset, **fields)
-
-
-def test_weights_that_are_not_finite_are_never_handed_out(tiny_recipe, tiny_dataset, monkeypatch):
-    def loss(self, images, labels, generator):
-        # 0.5, but with a gradient that is not finite: that of a square root at 0.
-        return 0.5 + (sum(p.sum() for p in self.parameters()) * 0).sqrt()
-
-    # One step: its loss is still that of the weights before it.
-    monkeypatch.setattr(EdmDenoiser, "loss", loss)
-    with pytest.raises(TrainingDiverged, match="diverged at step 1: weights are not finite"):
-        run(tiny_recipe, tiny_dataset, train_images=16)
-
-
-def test_hidden_labels_come_at_the_asked_rate(tiny_recipe, tiny_dataset, monkeypatch):
-    for rate in (0.0, 0.1, 0.5, 1.0):
-        recorder = Recorder(monkeypatch)
-        run(tiny_recipe, tiny_dataset, train_images=3_600, batch_size=1_800, label_dropout=rate)
-        labels = torch.cat(recorder.labels)
-        hidden = labels == 3
-        # 3,600 draws: the standard deviation of the share is at most 0.0083.
-        assert hidden.double().mean().item() == pytest.approx(rate, abs=0.03 * (0 < rate < 1))
-        assert labels.min() >= 0
-        assert labels.max() <= 3
-
-
-def test_shown_labels_are_those_of_their_images(tiny_recipe, tiny_dataset, monkeypatch):
-    recorder = Recorder(monkeypatch)
-    run(tiny_recipe, tiny_dataset, train_images=360)
-    pairs = zip(tiny_dataset.train_images, tiny_dataset.train_labels.tolist(), strict=True)
-    label_of = {image.numpy().tobytes(): label for image, label in pairs}
-    for images, labels in zip(recorder.images, recorder.labels, strict=True):
-        assert images.dtype == torch.float32
-        true = [label_of[image.numpy().tobytes()] for image in to_uint8(images)]
-        assert all(label in (expected, 3) for label, expected in zip(labels, true, strict=True))
-
-
-@pytest.mark.parametrize("batch_size", [1, 16, 36, 100])
-def test_every_image_is_seen_once_an_epoch(tiny_recipe, tiny_dataset, monkeypatch, batch_size):
-    recorder = Recorder(monkeypatch)
-    run(tiny_recipe, tiny_dataset, train_images=144, batch_size=batch_size)
-    seen = [image.numpy().tobytes() for image in to_uint8(torch.cat(recorder.images))]
-    everything = {image.numpy().tobytes() for image in tiny_dataset.train_images}
-    assert len(everything) == 36
-    epochs = [seen[start : start + 36] for start in range(0, len(seen) - 35, 36)]
-    assert len(epochs) >= 4
-    assert all(set(epoch) == everything for epoch in epochs)
-    assert epochs[0] != epochs[1]
 
 
 def test_progress_rises_to_the_end(tiny_recipe, tiny_dataset, monkeypatch):
@@ -325,22 +191,6 @@ def test_images_stay_as_they_are(tiny_recipe, tiny_dataset):
     list(train(tiny_recipe, images, labels, CPU))
     assert torch.equal(images, tiny_dataset.train_images)
     assert torch.equal(labels, tiny_dataset.train_labels)
-
-
-@pytest.mark.parametrize(("rate", "end"), [(0.6, 0), (0.6, 14_400), (1.0, 12_000), (0.1, 1)])
-def test_share_of_hidden_labels_falls_linearly_to_none(
-    tiny_recipe, tiny_dataset, monkeypatch, rate, end
-):
-    recorder = Recorder(monkeypatch)
-    fields = {"train_images": 18_000, "batch_size": 1_800}
-    run(tiny_recipe, tiny_dataset, label_dropout=rate, label_dropout_end_images=end, **fields)
-    shares = [(labels == 3).double().mean().item() for labels in recorder.labels]
-    # Of the images seen before each batch; 0 keeps the share.
-    expected = [rate * (max(1 - seen / end, 0) if end else 1) for seen in range(0, 18_000, 1_800)]
-    # 1,800 draws: the standard deviation of a share is at most 0.012.
-    assert shares == pytest.approx(expected, abs=0.05)
-    assert all(share == 0 for share, none in zip(shares, expected, strict=True) if none == 0)
-    assert (0 in expected) == (end > 0)
 
 
 @pytest.mark.parametrize("formulation", choices(Formulation))
