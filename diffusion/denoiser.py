@@ -54,7 +54,7 @@ class Denoiser(nn.Module, ABC):
         Args:
             images: [N, C, H, W] float32 in [-1, 1].
             labels: [N] int64.
-            generator: draws noise levels and noise, on the images' device.
+            generator: draws noise levels and noise, on the CPU whatever the device.
         """
 
     @abstractmethod

@@ -40,7 +40,7 @@ class Descent:
         self._network = network
         self._denoiser = build_denoiser(network, recipe).train()
         self._optimizer = build_optimizer(network, config)
-        self._noise = torch.Generator(device).manual_seed(config.seed)
+        self._noise = torch.Generator().manual_seed(config.seed)  # CPU: see randomness.py
         self._batches = Batches(images, labels, config, recipe.data.num_classes, device)
 
     @property

@@ -77,7 +77,7 @@ class DiffusionModel:
         start = torch.Generator().manual_seed(sampling.seed)
         shape = (len(labels), data.channels, data.image_size, data.image_size)
         noise = torch.randn(shape, generator=start)
-        generator = torch.Generator(self.device).manual_seed(sampling.seed + 1)
+        generator = torch.Generator().manual_seed(sampling.seed + 1)
         sampler, sigmas = build_sampler(sampling), noise_levels(sampling, self._denoiser)
         for part, part_labels in zip(
             noise.split(batch_size), labels.split(batch_size), strict=True

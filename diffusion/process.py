@@ -33,8 +33,8 @@ class EdmDenoiser(Denoiser):
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         # Training noise levels are log-normal (table 1, P_mean and P_std).
         mean, std = self.training_config.log_sigma_mean, self.training_config.log_sigma_std
-        levels = torch.randn(len(images), generator=generator, device=images.device)
-        sigma = (mean + std * levels).exp()
+        levels = torch.randn(len(images), generator=generator, device="cpu")
+        sigma = (mean + std * levels.to(images.device)).exp()
         noise = white_like(images, generator) * per_image(sigma)
         # lambda(sigma) of table 1: every noise level counts the same at the start.
         weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
@@ -68,7 +68,7 @@ class ScoreMatchingDenoiser(Denoiser):
         return noisy + per_image(sigma) * raw
 
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        draws = torch.rand(len(images), generator=generator, device=images.device)
+        draws = torch.rand(len(images), generator=generator, device="cpu").to(images.device)
         first = self.training_first_time
         sigma = self.sigma_at(first + (1 - first) * draws).float()
         white = white_like(images, generator)
@@ -109,7 +109,8 @@ class NoisePredictionDenoiser(Denoiser):
     def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         # Simple loss (equation 14), over all levels but the lowest.
         shape = (len(images),)
-        levels = torch.randint(1, NOISE_LEVELS, shape, generator=generator, device=images.device)
+        draws = torch.randint(1, NOISE_LEVELS, shape, generator=generator, device="cpu")
+        levels = draws.to(images.device)
         sigma = self._log_sigmas.to(images.device)[levels].exp().float()
         eps = white_like(images, generator)
         scaled = (images + eps * per_image(sigma)) / per_image((1 + sigma**2).sqrt())

@@ -41,7 +41,7 @@ def dpm_solver_pp_2m(
         denoise: D(x, sigma) for [N, C, H, W] images.
         noise: [N, C, H, W] float32, white, of unit variance.
         sigmas: falling noise levels that end in 0.
-        generator: unused here; the stochastic samplers draw from it.
+        generator: on the CPU; unused here, the stochastic samplers draw from it.
 
     Returns:
         [N, C, H, W] float32 images, not clipped.
