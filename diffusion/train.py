@@ -110,8 +110,9 @@ def train(
     network = build_network(recipe.network, recipe.data, config.seed)
     quantize_linears(network, config.quantization)
     network = network.to(device)
-    averages = EmaTracks(network, config.ema_decay, config.ema_copy_steps)
     descent = Descent(network, recipe, config, images, labels)
+    # After it, which may lay out the weights anew: from another layout averaging is far slower.
+    averages = EmaTracks(network, config.ema_decay, config.ema_copy_steps)
     if kept := _useful(keeper, config.train_images, config.batch_size):
         descent.load(kept.state, kept.step)
         averages.load(kept.state)

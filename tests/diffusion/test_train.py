@@ -193,6 +193,29 @@ def test_images_stay_as_they_are(tiny_recipe, tiny_dataset):
     assert torch.equal(labels, tiny_dataset.train_labels)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("optimizer", ["adam", "adam8bit"])
+def test_averages_lie_in_memory_as_the_weights_do(mnist5k, monkeypatch, precision, optimizer):
+    # From another layout an update takes two to three times as long.
+    layouts = []
+
+    def update(averages, train_images, batch_size):
+        for track in averages.tracks.values():
+            for name, parameter in averages._parameters.items():
+                layouts.append((name, track[name].stride(), parameter.stride()))
+
+    monkeypatch.setattr(train_module.EmaTracks, "update", update)
+    training = TrainingConfig(48, precision=precision, optimizer=optimizer)
+    recipe = Recipe(mnist5k.config(), NetworkConfig("ncsn", (4, 8, 8, 16)), training)
+    list(train(recipe, mnist5k.train_images[:64], mnist5k.train_labels[:64], CPU))
+    assert len(layouts) == 3 * 3 * sum(
+        1 for _ in build_network(recipe.network, recipe.data).parameters()
+    )
+    assert all(average == weight for _, average, weight in layouts)
+    kernel = next(weight for name, _, weight in layouts if name == "encoder.1.conv.weight")
+    assert (kernel[1] == 1) == (precision == "float32" and optimizer == "adam"), "channels last"
+
+
 @pytest.mark.parametrize("formulation", choices(Formulation))
 @pytest.mark.parametrize(
     "network",
