@@ -18,7 +18,7 @@ class Batches:
         hidden_label: int,
         device: torch.device,
     ) -> None:
-        """Start at the first epoch.
+        """Start before the first batch.
 
         Args:
             images: [N, C, H, W] uint8 training images.
@@ -48,10 +48,10 @@ class Batches:
         return images, labels.to(self._device)
 
     def state(self) -> dict[str, Tensor]:
-        """Return what the next batches depend on."""
+        """Return what the next batches depend on: the rest of the epoch, and the generator."""
         return {"order": self._order.clone(), "generator": self._generator.get_state()}
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Go on where a state was taken."""
+        """Go on with the batches that followed when `state` returned this state."""
         self._order = state["order"]
         self._generator.set_state(state["generator"])

@@ -78,7 +78,7 @@ def _is_config(hint: Any) -> bool:
 
 
 def _coerce(value: Any, hint: Any) -> Any:
-    """JSON knows no tuples and writes 1.0 as 1: restore both."""
+    """Restore what JSON does not know: tuples, and floats that it writes as 1."""
     if typing.get_origin(hint) is tuple and isinstance(value, list):
         return tuple(value)
     if hint is float and type(value) in (int, float):

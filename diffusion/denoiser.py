@@ -36,7 +36,7 @@ class Denoiser(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
-        """Estimate the clean images.
+        """Estimate the clean images that noisy ones were made of.
 
         Args:
             noisy: [N, C, H, W] float32, clean images plus sigma times white noise.

@@ -12,7 +12,7 @@ State = dict[str, Tensor]
 
 
 class Descent:
-    """A network, its optimizer and its batches.
+    """The training of a network, step by step: its weights, optimizer, batches and noise.
 
     Attributes:
         step: steps taken.
@@ -26,10 +26,11 @@ class Descent:
         images: Tensor,
         labels: Tensor,
     ) -> None:
-        """Begin; the network is moved by each step.
+        """Begin a training; each step moves the network's weights.
 
         Args:
             network: the recipe's, on the device to train on.
+            recipe: its formulation and precision make the loss, its data the hidden label.
             config: in place of the recipe's own training.
             images: [N, C, H, W] uint8 training images.
             labels: [N] int64.
@@ -45,11 +46,11 @@ class Descent:
 
     @property
     def images_seen(self) -> int:
-        """Images that the steps so far were taken on."""
+        """How many images the steps so far were taken on, each counted every time."""
         return self.step * self._config.batch_size
 
     def advance(self) -> Tensor:
-        """Take a step and return its loss."""
+        """Take a step on the next batch and return its loss, a scalar on the network's device."""
         config = self._config
         batch = self._batches.draw(self.step)
         self.step += 1
@@ -79,7 +80,7 @@ class Descent:
 
     @torch.no_grad()
     def load(self, state: State, step: int) -> None:
-        """Go on where a state was taken after so many steps.
+        """Go on as from the moment, after `step` steps, at which `state` returned this state.
 
         Raises:
             LookupError, RuntimeError: the state is of another training.
@@ -92,6 +93,6 @@ class Descent:
         self.step = step
 
     def _moving(self) -> list[tuple[str, Tensor]]:
-        """Return what steps change; the rest follows from the recipe."""
+        """Return the tensors that steps change; the network's others follow from the recipe."""
         learned = [(n, p) for n, p in self._network.named_parameters() if p.requires_grad]
         return learned + list(self._network.named_buffers())

@@ -25,7 +25,7 @@ def checked_mean(losses: Sequence[Tensor], step: int) -> float:
 
 
 def check_weights(network: nn.Module, step: int) -> None:
-    """Look at the weights, of which the last step's loss says nothing.
+    """Check that the weights are finite: the loss of a step says nothing of those it led to.
 
     Raises:
         TrainingDiverged: one is NaN or infinite; names the step.

@@ -28,7 +28,7 @@ def power_exponent(relative_length: float) -> float:
 
 
 class EmaTracks:
-    """The tracks of one training.
+    """The averages of the weights of one training, side by side.
 
     Attributes:
         tracks: for each name, the averaged parameters by name.
@@ -60,7 +60,7 @@ class EmaTracks:
             torch._foreach_lerp_(list(track.values()), current, 1 - keep)
 
     def state(self) -> dict[str, Tensor]:
-        """Return the tracks as copies on the CPU, by flat names."""
+        """Return the tracks as copies on the CPU, by flat names: `ema.TRACK/PARAMETER`."""
         return {
             f"ema.{track}/{name}": value.cpu().clone(memory_format=torch.contiguous_format)
             for track, values in self.tracks.items()
@@ -69,13 +69,13 @@ class EmaTracks:
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Go on with the tracks of a state."""
+        """Set the tracks to those that `state` returned of the same training."""
         for track, values in self.tracks.items():
             for name, value in values.items():
                 value.copy_(state[f"ema.{track}/{name}"])
 
     def _keep(self, name: str, train_images: int, batch_size: int) -> float:
-        """Return the share of a track that stays."""
+        """Return the share of a track that stays when it takes in the weights after a batch."""
         if name == EXPONENTIAL:
             copies = train_images <= self._copy_steps * batch_size
             return 0.0 if copies else self._decay

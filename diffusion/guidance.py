@@ -10,7 +10,7 @@ Denoise = Callable[[Tensor, float], Tensor]
 
 
 def guide(denoiser: nn.Module, labels: Tensor, hidden_label: int, guidance: float) -> Denoise:
-    """Fix labels and classifier-free guidance (Ho and Salimans 2022).
+    """Return a denoiser with its labels and classifier-free guidance fixed (Ho and Salimans 2022).
 
     D = D(hidden) + guidance * (D(label) - D(hidden)); both halves run as one batch. Guidance 1
     needs the labelled half alone, guidance 0 the other one.

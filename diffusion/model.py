@@ -20,7 +20,7 @@ Progress = Callable[[int], None]
 
 
 class DiffusionModel:
-    """A network with the recipe that it was made by.
+    """A trained network with the recipe that it was made by, which draws images.
 
     Attributes:
         recipe: everything that defines the model.

@@ -51,7 +51,7 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def _restored(value: Tensor, parameter: Tensor) -> Tensor | int:
-    """Return an optimizer's value for a parameter as it was."""
+    """Return a kept value in the form in which the optimizer holds it for the parameter."""
     if value.ndim == 0 and value.dtype == torch.int64:
         return int(value)  # bitsandbytes counts its steps in plain integers
     if value.shape == parameter.shape:

@@ -42,7 +42,7 @@ class EdmDenoiser(Denoiser):
         return (per_image(weight) * error.square()).mean()
 
     def sigma_at(self, times: Tensor) -> Tensor:
-        """Grow geometrically, as the exploding process of Song et al. 2021 (appendix C)."""
+        """Map times to geometrically growing noise levels (Song et al. 2021, appendix C)."""
         ratio = self.sigma_max / self.sigma_min
         return self.sigma_min * torch.pow(ratio, times.double())
 
@@ -117,7 +117,7 @@ class NoisePredictionDenoiser(Denoiser):
         return (self._call_network(scaled, levels / NOISE_LEVELS, labels) - eps).square().mean()
 
     def sigma_at(self, times: Tensor) -> Tensor:
-        """Time i / 1000 is the i-th level; between two, the logarithm is interpolated."""
+        """Map time i / 1000 to the i-th level; between two, the logarithm is interpolated."""
         counts = torch.arange(1, NOISE_LEVELS + 1, dtype=torch.float64) / NOISE_LEVELS
         return interpolate(times.double(), counts, self._log_sigmas).exp()
 
@@ -134,7 +134,7 @@ DENOISERS: dict[str, type[Denoiser]] = {
 
 
 def build_denoiser(network: nn.Module, recipe: Recipe) -> Denoiser:
-    """Wrap a network as its recipe's formulation asks."""
+    """Wrap a network as its recipe's formulation asks; may lay out its weights anew, in place."""
     if recipe.training.precision == "float32":
         # Channels last is a tenth to a third faster on a CPU in float32, and slower in bf16.
         network = network.to(memory_format=torch.channels_last)

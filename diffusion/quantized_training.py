@@ -26,7 +26,7 @@ class StraightThroughLinear4bit(nn.Linear):
     """A linear layer that computes with its weight rounded to 4 bits, and learns as if not."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map [..., in] to [..., out]."""
+        """Map [..., in] features to [..., out], with the weight rounded to 4 bits."""
         # Straight-through estimator (Bengio et al. 2013): the rounding has gradient 1.
         rounding = _round_to_4bit(self.weight.detach()) - self.weight.detach()
         return F.linear(features, self.weight + rounding, self.bias)

@@ -43,7 +43,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that the rest of a training depends on.
+    """All that the rest of a training depends on, after some of its steps.
 
     Attributes:
         step: steps taken.

@@ -18,7 +18,7 @@ BLOCK_SIZES = {8: 256, 4: 64}  # Weights that share one scale, by bits.
 
 @dataclass(frozen=True)
 class QuantizedTensor:
-    """A tensor as codes.
+    """A tensor as codes into a codebook, and a scale for each block of them.
 
     Attributes:
         codes: [n] uint8, one a weight.
@@ -34,7 +34,7 @@ class QuantizedTensor:
 
     @property
     def bits(self) -> int:
-        """Bits of a code, 4 or 8."""
+        """The bits that a code takes, 4 or 8."""
         return len(self.codebook).bit_length() - 1
 
     def dequantize(self) -> Tensor:
@@ -51,7 +51,7 @@ def pack_nibbles(codes: Tensor) -> Tensor:
 
 
 def unpack_nibbles(packed: Tensor, count: int) -> Tensor:
-    """Undo `pack_nibbles` for `count` codes."""
+    """Return the first `count` 4-bit codes of bytes that `pack_nibbles` packed, [count] uint8."""
     return torch.stack([packed >> 4, packed & 15], dim=1).flatten()[:count]
 
 

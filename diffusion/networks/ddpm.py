@@ -91,7 +91,7 @@ class SelfAttention(nn.Module):
 
 
 class DownLevel(nn.Module):
-    """Half the size, two double convolutions, the embedding added, attention."""
+    """A level down: half the size, two double convolutions, the embedding added, attention."""
 
     def __init__(self, channels: int, out_channels: int, embedding: int, groups: Groups) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class DownLevel(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """The skip's size and the skip, two double convolutions, the embedding added, attention."""
+    """A level up: the skip's size, the skip, two double convolutions, the embedding, attention."""
 
     def __init__(self, channels: int, out_channels: int, embedding: int, groups: Groups) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class UpLevel(nn.Module):
 
 
 class DDPM(nn.Module):
-    """See the module's docstring; call it as `build_network` says."""
+    """The DDPM that this module describes, called as `build_network` says."""
 
     def __init__(self, config: NetworkConfig, data: DataConfig) -> None:
         super().__init__()

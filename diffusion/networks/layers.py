@@ -34,7 +34,7 @@ def group_norm(channels: int, most_groups: int) -> nn.GroupNorm:
 
 
 def _check_even(features: int) -> None:
-    """Half of the features are sines, half cosines."""
+    """Refuse an odd number of features: half of them are sines, half cosines."""
     if features % 2:
         raise InfeasibleRecipe(
             f"network.widths has {features} where the noise level is embedded; allowed: an even "
@@ -84,7 +84,7 @@ class SinusoidalFeatures(nn.Module):
 
 
 class LabelEmbedding(nn.Embedding):
-    """One vector a class, and a last one for the hidden label."""
+    """An embedding of labels: a vector for each class, and a last one for the hidden label."""
 
     def __init__(self, num_classes: int, features: int) -> None:
         super().__init__(num_classes + 1, features)

@@ -80,7 +80,7 @@ class Attention(nn.Module):
 
 
 class DownLevel(nn.Module):
-    """Two residual blocks, kept for the skip, and a convolution that halves the size."""
+    """A level down: two residual blocks, kept for the skip, a convolution that halves the size."""
 
     def __init__(self, narrow: int, wide: int, embedding: int, groups: Groups) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class DownLevel(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """A transposed convolution that doubles the size, the skip, and two residual blocks."""
+    """A level up: a transposed convolution to twice the size, the skip, two residual blocks."""
 
     def __init__(self, narrow: int, wide: int, embedding: int, groups: Groups) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class UpLevel(nn.Module):
 
 
 class MiniDDPM(nn.Module):
-    """See the module's docstring; call it as `build_network` says."""
+    """The mini DDPM that this module describes, called as `build_network` says."""
 
     def __init__(self, config: NetworkConfig, data: DataConfig) -> None:
         super().__init__()

@@ -51,7 +51,7 @@ class Block(nn.Module):
 
 
 class NCSN(nn.Module):
-    """See the module's docstring; call it as `build_network` says."""
+    """The NCSN that this module describes, called as `build_network` says."""
 
     def __init__(self, config: NetworkConfig, data: DataConfig) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def _encoder_sizes(image_size: int) -> list[int]:
 def _up_conv(
     wide: int, narrow: int, config: NetworkConfig, size: int, target: int
 ) -> nn.ConvTranspose2d:
-    """Double the size; the output padding makes it the encoder's."""
+    """Return a layer that doubles the size; its output padding makes it the encoder's."""
     groups = layer_groups(config.groups, wide, narrow)
     padding = target - (2 * (size - 1) + 3)
     return nn.ConvTranspose2d(
