@@ -1,13 +1,14 @@
 # make study   set up and run the main job on the embedded digits
 # make test    set up and run the tests
 # make check   set up and run the linters and type checks
+# make cluster-files   put what git tracks into .cluster, from where cluster.yaml copies it
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: study test test-slow check clean
+.PHONY: study test test-slow check cluster-files clean
 
 study: $(VENV)/.installed
 	$(BIN)/python -m study.search $(ARGS)
@@ -23,8 +24,13 @@ check: $(VENV)/.installed-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+cluster-files:
+	rm -rf .cluster
+	mkdir .cluster
+	git archive HEAD | tar -x -C .cluster
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .cluster
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import re
+import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +27,11 @@ PROVIDER_KEYS = {
     *("security_group", "aws_credentials", "key_pair", "cloudwatch"),
 }
 # Arguments of EC2's run_instances that this file has a use for.
-NODE_KEYS = {"InstanceType", "ImageId", "BlockDeviceMappings", "InstanceMarketOptions"}
+NODE_KEYS = {
+    *("InstanceType", "ImageId", "SecurityGroupIds"),
+    *("BlockDeviceMappings", "InstanceMarketOptions"),
+}
+TRACKED = ".cluster"  # where `make cluster-files` puts what git tracks
 COMMAND_LISTS = (
     *("initialization_commands", "setup_commands", "head_setup_commands"),
     *("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),
@@ -54,6 +60,8 @@ def mistakes(config: Config) -> Iterator[str]:
             yield f"unknown node_config key {key} in {name}"
         if "ImageId" not in node_type["node_config"]:
             yield f"{name} would take Ray's default machine image"
+        if not node_type["node_config"].get("SecurityGroupIds"):
+            yield f"{name} would take Ray's security group, which opens SSH to the world"
     yield from _file_mistakes(config)
     yield from _image_mistakes(config["docker"]["image"])
     yield from _command_mistakes(config)
@@ -61,14 +69,17 @@ def mistakes(config: Config) -> Iterator[str]:
 
 def _file_mistakes(config: Config) -> Iterator[str]:
     for source in config["file_mounts"].values():
-        if not source.startswith(("/", "~")) and not (ROOT / source).exists():
-            yield f"file_mounts source {source} does not exist"
+        if source not in (TRACKED, TOKEN):
+            yield f"file_mounts source {source} may hold what git does not track"
     if config["file_mounts"].get(TOKEN) != TOKEN:
         yield "the token file is not mounted"
 
 
 def _image_mistakes(image: str) -> Iterator[str]:
-    found = re.fullmatch(r"rayproject/ray:([\d.]+)-py(\d)(\d+)-gpu", image)
+    name, _, digest = image.partition("@sha256:")
+    if not re.fullmatch(r"[0-9a-f]{64}|digest-REPLACE", digest):
+        yield f"image {image} is not named by its digest"
+    found = re.fullmatch(r"rayproject/ray:([\d.]+)-py(\d)(\d+)-gpu", name)
     if found is None:
         yield f"image {image} does not name its Ray, Python and GPU variant"
         return
@@ -103,9 +114,11 @@ def _command_mistakes(config: Config) -> Iterator[str]:
         yield "a port is opened to every address"
     if "ray-wheels" in text or ".dev0" in text:
         yield "a nightly Ray would be installed"
-    regions = re.findall(r"fs-\w+\.efs\.([\w-]+)\.amazonaws\.com", text)
-    if regions != [config["provider"]["region"]]:
-        yield f"the file system is mounted from {regions}"
+    regions = set(re.findall(r"fs-\w+\.efs\.([\w-]+)\.amazonaws\.com", text))
+    if regions != {config["provider"]["region"]}:
+        yield f"the file system is mounted from {sorted(regions)}"
+    if "127.0.0.1:/ /mnt/efs" not in text or "verifyChain = yes" not in text:
+        yield "the file system is mounted without TLS"
 
 
 @pytest.fixture
@@ -142,6 +155,20 @@ def test_data_lies_where_every_node_sees_it(config: Config) -> None:
     options = config["docker"]["run_options"]
     assert "-v /mnt/efs:/mnt/efs" in options
     assert f"-e {DATA_DIR_VARIABLE}=/mnt/efs/data" in options
+
+
+def test_what_is_copied_is_what_git_tracks(config: Config, tmp_path: Path) -> None:
+    assert config["file_mounts"]["~/paretodiff"] == TRACKED
+    if not (ROOT / ".git").exists():
+        pytest.skip("no git repository here, so that nothing says what is tracked")
+    clone = tmp_path / "clone"
+    run = functools.partial(subprocess.run, check=True, capture_output=True, text=True)
+    run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone)])
+    (clone / "secret.txt").write_text("not tracked")
+    run(["make", "-C", str(clone), "cluster-files"])
+    copied = [p for p in (clone / TRACKED).rglob("*") if p.is_file() or p.is_symlink()]
+    found = {path.relative_to(clone / TRACKED).as_posix() for path in copied}
+    assert found == set(run(["git", "-C", str(clone), "ls-files"]).stdout.splitlines())
 
 
 def test_every_value_to_fill_in_is_explained() -> None:
@@ -184,7 +211,19 @@ def _replace(config: Config, name: str, old: str, new: str) -> None:
             lambda c: c["available_node_types"]["gpu_spot"]["node_config"].pop("ImageId"),
             "gpu_spot would take Ray's default machine image",
         ),
-        (lambda c: c["file_mounts"].update({"~/x": "no_such_folder"}), "does not exist"),
+        (lambda c: c["file_mounts"].update({"~/x": "."}), "may hold what git does not track"),
+        (
+            lambda c: c["available_node_types"]["head"]["node_config"].pop("SecurityGroupIds"),
+            "head would take Ray's security group",
+        ),
+        (
+            lambda c: c["docker"].update(image=f"rayproject/ray:{pinned_ray()}-py311-gpu"),
+            "is not named by its digest",
+        ),
+        (
+            lambda c: _replace(c, "initialization_commands", "127.0.0.1:/", "fs-1:/"),
+            "without TLS",
+        ),
         (lambda c: c["file_mounts"].pop(TOKEN), "the token file is not mounted"),
         (lambda c: c["docker"].update(image="rayproject/ray:latest"), "does not name its Ray"),
         (lambda c: c["docker"].update(image="rayproject/ray:2.9.3-py311-gpu"), "holds Ray 2.9.3"),
