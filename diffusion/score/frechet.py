@@ -121,14 +121,14 @@ class FrechetReference:
         Raises:
             ValueError: the two have features of different lengths.
         """
-        _check_dimensions(self.statistics.dimension, statistics.dimension)
+        check_dimensions(self.statistics.dimension, statistics.dimension)
         if warn:
             _warn_if_few("scored", statistics)
         # R S is not symmetric; sqrt(R) S sqrt(R) is, and has the same eigenvalues.
         product = self.root @ statistics.covariance @ self.root
         # On x86 torch's solver takes half the time of numpy's, with thousands of features.
         eigenvalues = torch.linalg.eigvalsh(torch.from_numpy(product)).numpy()
-        trace_of_root = np.sqrt(_without_rounding(eigenvalues)).sum()
+        trace_of_root = np.sqrt(without_rounding(eigenvalues)).sum()
         reference = self.statistics
         traces = np.trace(statistics.covariance) + np.trace(reference.covariance)
         shift = statistics.mean - reference.mean
@@ -157,7 +157,7 @@ def as_feature_pair(features: np.ndarray, others: np.ndarray) -> tuple[np.ndarra
         ValueError: another shape, or two dimensions.
     """
     x, y = as_features(features), as_features(others)
-    _check_dimensions(y.shape[1], x.shape[1])
+    check_dimensions(y.shape[1], x.shape[1])
     return x, y
 
 
@@ -173,7 +173,7 @@ def _merge(first: Moments, second: Moments) -> Moments:
     "Updating formulae and a pairwise algorithm for computing sample variances", equation 2.1.
     """
     (n, mean, scatter), (m, other_mean, other_scatter) = first, second
-    _check_dimensions(mean.size, other_mean.size)
+    check_dimensions(mean.size, other_mean.size)
     count = n + m
     delta = other_mean - mean
     between = np.outer(delta, delta) * (n * m / count)
@@ -182,11 +182,11 @@ def _merge(first: Moments, second: Moments) -> Moments:
 
 def _symmetric_root(covariance: np.ndarray) -> np.ndarray:
     eigenvalues, vectors = np.linalg.eigh(covariance)
-    root: np.ndarray = (vectors * np.sqrt(_without_rounding(eigenvalues))) @ vectors.T
+    root: np.ndarray = (vectors * np.sqrt(without_rounding(eigenvalues))) @ vectors.T
     return root
 
 
-def _without_rounding(eigenvalues: np.ndarray) -> np.ndarray:
+def without_rounding(eigenvalues: np.ndarray) -> np.ndarray:
     """Set to 0 what only rounding lifts above or pushes below it, as numpy's matrix_rank does.
 
     The roots of such values, of features that are 0 in all images, would be a million times
@@ -211,7 +211,7 @@ def _check_finite(*arrays: np.ndarray) -> None:
         raise MetricUndefined(f"{bad} feature values are NaN or infinite; allowed: finite ones")
 
 
-def _check_dimensions(ours: int, theirs: int) -> None:
+def check_dimensions(ours: int, theirs: int) -> None:
     if ours != theirs:
         raise ValueError(f"features have dimension {theirs}; allowed: {ours}, as the others")
 

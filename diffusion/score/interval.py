@@ -4,44 +4,42 @@ import numpy as np
 
 from diffusion.errors import MetricUndefined
 from diffusion.score.frechet import FrechetReference, GaussianStatistics, as_features
+from diffusion.score.influence import influences
 
 NORMAL_95 = 1.959964  # Half-width of a 95 % interval, in standard deviations.
 IMAGES_PER_FEATURE = 4  # Half of fewer is so near to singular that the bias follows no line.
 
 
 def fid_interval(
-    features: np.ndarray,
-    reference: FrechetReference,
-    generator: np.random.Generator,
-    resamples: int = 100,
+    features: np.ndarray, reference: FrechetReference, labels: np.ndarray | None = None
 ) -> tuple[float, float]:
-    """Estimate a 95 % interval of the distance from the spread between resampled images.
+    """Estimate a 95 % interval of the distance from the influence of each image on it.
 
-    A normal interval around the distance, with the standard deviation of the bootstrap. The
-    percentiles of the bootstrap would be wrong: a resample holds fewer distinct images, which
-    biases its distance upward, so that they can even miss the point estimate. The interval says
-    how far another draw of as many images may land, and errs on the wide side: measured with 250
-    to 1,000 digits, 1.1 to 2 times at distances of 25 to 100, and up to 3 times near the floor,
-    where images and reference come from one distribution. It does not remove the bias that the
-    number of images brings; `fid_infinity` does.
+    A normal interval around the distance, with the standard deviation of the influences' mean.
+    Images that were asked for by label come in fixed proportions, so what the labels explain is
+    no chance: the variances within the labels add up (stratified sampling). The interval says
+    how far another draw of as many images with the same labels may land. Measured with 250 to
+    5,000 digits, it is 0.9 to 1.25 times as wide as such draws spread, widest near the floor:
+    where images and reference come from one distribution, the distance is quadratic in what
+    chance brings, and a linear estimate doubles its variance at most. It does not remove the
+    bias that the number of images brings; `fid_infinity` does.
 
     Args:
         features: [N, d] of the scored images.
-        resamples: at least 2; each costs about one distance.
+        labels: [N], asked for of each image; None where none were, and all is chance.
 
     Returns:
         The low end, at least 0, and the high end.
+
+    Raises:
+        ValueError: there are not as many labels as images.
     """
-    if resamples < 2:
-        raise ValueError(f"resamples is {resamples}; allowed: at least 2")
     x = as_features(features)
+    strata = np.zeros(len(x), dtype=int) if labels is None else np.asarray(labels)
+    if strata.shape != (len(x),):
+        raise ValueError(f"labels have shape {strata.shape}; allowed: ({len(x)},), one an image")
     distance = reference.distance(GaussianStatistics.from_features(x))
-    shares = np.full(len(x), 1 / len(x))
-    distances = [
-        reference.distance(_reweighted(x, generator.multinomial(len(x), shares)), warn=False)
-        for _ in range(resamples)
-    ]
-    margin = NORMAL_95 * float(np.std(distances, ddof=1))
+    margin = NORMAL_95 * _stratified_error(influences(x, reference), strata)
     return max(distance - margin, 0.0), distance + margin
 
 
@@ -94,10 +92,26 @@ def _mean_distance(x: np.ndarray, size: int, reference: FrechetReference) -> flo
     )
 
 
-def _reweighted(x: np.ndarray, repeats: np.ndarray) -> GaussianStatistics:
-    """Fit a Gaussian to the rows of x [N, d], row i taken `repeats[i]` times."""
-    count = int(repeats.sum())
-    mean = repeats @ x / count
-    centred = x - mean
-    scatter = centred.T @ (centred * repeats[:, None])
-    return GaussianStatistics(count, mean, scatter / (count - 1))
+def _stratified_error(values: np.ndarray, labels: np.ndarray) -> float:
+    """Return the standard error of the mean of values [N], drawn in fixed numbers by label."""
+    strata = _with_pooled_singles(labels)
+    variance = 0.0
+    for label in np.unique(strata):
+        of_label = values[strata == label]
+        variance += len(of_label) * float(np.var(of_label, ddof=1))
+    return float(np.sqrt(variance)) / len(values)
+
+
+def _with_pooled_singles(labels: np.ndarray) -> np.ndarray:
+    """Return a stratum for each label, of at least two images where there are two.
+
+    One image has no variance of its own. Labels with one image make one stratum together, a lone
+    one with the rarest other label (collapsed strata, Cochran 1977, "Sampling techniques", section
+    5A.12), which errs on the wide side.
+    """
+    _, strata, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    singles = int((counts == 1).sum())
+    if singles:
+        pooled = np.argsort(counts, kind="stable")[: max(singles, 2)]
+        strata = np.where(np.isin(strata, pooled), pooled[0], strata)
+    return strata

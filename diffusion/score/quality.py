@@ -23,7 +23,6 @@ RESAMPLING_SEED = 0
 FEWEST_IMAGES = 4  # Below it neither neighbours nor halves of the images can be had.
 NEAREST_IMAGES = 500  # As many are looked for in the training images.
 MANY_FEATURES = 512  # Above it a distance takes seconds, so that fewer are computed.
-RESAMPLES, FEW_RESAMPLES = 100, 20
 POINTS, FEW_POINTS = 15, 5
 
 
@@ -47,9 +46,8 @@ def score_images(images: Tensor, labels: Tensor | None, references: References) 
     _check_images(images, references.dataset)
     extractor, train = references.extractor, references.train
     features = extractor.features(images)
-    resamples = FEW_RESAMPLES if extractor.dimension > MANY_FEATURES else RESAMPLES
-    generator = np.random.default_rng(RESAMPLING_SEED)
-    low, high = fid_interval(features, train.frechet, generator, resamples)
+    asked = None if labels is None else labels.numpy()
+    low, high = fid_interval(features, train.frechet, asked)
     return {
         **measure(images, features, labels, references),
         "fid_low": low,

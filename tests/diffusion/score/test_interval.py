@@ -29,12 +29,26 @@ def limits(features, reference, **settings):
     return np.array([fid_infinity(x, reference, generator, **settings) for x in features])
 
 
+def by_label(counts, dimension, spread, generator):
+    """Draw features around a mean of each label, so many of each: [N, d] and labels [N]."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    means = np.random.default_rng(99).normal(scale=spread, size=(len(counts), dimension))
+    return means[labels] + generator.normal(size=(len(labels), dimension)), labels
+
+
+def half_width(features, reference, labels=None):
+    low, high = fid_interval(features, reference, labels)
+    point = distance(features, reference)
+    assert low == pytest.approx(max(2 * point - high, 0))
+    return high - point
+
+
 def test_interval_surrounds_the_distance_and_shrinks_with_more_images():
     reference = standard(8)
     widths = []
     for count in (100, 1000, 10_000):
         features = np.random.default_rng(1).normal(loc=0.5, size=(count, 8))
-        low, high = fid_interval(features, reference, np.random.default_rng(0))
+        low, high = fid_interval(features, reference)
         point = distance(features, reference)
         assert 0 <= low < point < high
         assert point - low == pytest.approx(high - point)
@@ -42,29 +56,94 @@ def test_interval_surrounds_the_distance_and_shrinks_with_more_images():
     assert widths[0] > 2 * widths[1] > 4 * widths[2]
 
 
-def test_interval_is_about_as_wide_as_the_spread_between_fresh_draws():
-    reference = standard(8)
+@pytest.mark.parametrize("spread", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize(
+    ("shift", "widest"),
+    # At the floor the distance is quadratic in what chance brings, and its variance doubled.
+    [(0.0, 1.15 * 2**0.5), (0.3, 1.25), (2.0, 1.25)],
+    ids=["at the floor", "near it", "far off"],
+)
+@pytest.mark.parametrize("counts", [[100] * 4, [250, 100, 40, 10]], ids=["even", "uneven"])
+def test_interval_is_as_wide_as_fresh_draws_of_the_same_labels_spread(
+    counts, shift, widest, spread
+):
     generator = np.random.default_rng(2)
-    draws = [generator.normal(loc=0.5, size=(500, 8)) for _ in range(200)]
-    spread = np.std([distance(x, reference) for x in draws])
-    low, high = fid_interval(draws[0], reference, generator)
-    assert (high - low) / 2 / 1.96 == pytest.approx(spread, rel=0.4)
+    reference = FrechetReference(
+        GaussianStatistics.from_features(
+            by_label([50 * n for n in counts], 8, spread, generator)[0]
+        )
+    )
+    draws = [by_label(counts, 8, spread, generator) for _ in range(200)]
+    draws = [(features + shift, labels) for features, labels in draws]
+    truth = 1.959964 * np.std([distance(x, reference) for x, _ in draws], ddof=1)
+    shown = np.mean([half_width(x, reference, labels) for x, labels in draws[:40]])
+    assert 0.8 < shown / truth < widest
+    free = np.mean([half_width(x, reference) for x, _ in draws[:40]])
+    if spread == 3 and shift:
+        assert free > 2 * shown, "the labels explain most of the variance"
+    if spread == 0:
+        assert free == pytest.approx(shown, rel=0.1), "the labels explain nothing"
 
 
-def test_interval_repeats_with_its_seed_and_stops_at_zero():
+def test_interval_without_labels_is_that_of_one_label():
+    features, reference = normal(50, 4, 0.5), standard(4)
+    assert fid_interval(features, reference) == fid_interval(features, reference, np.full(50, 7))
+
+
+def test_interval_depends_on_neither_order_nor_names_of_labels():
+    features, labels = by_label([20, 30, 10], 4, 2.0, np.random.default_rng(0))
+    reference, order = standard(4), np.random.default_rng(1).permutation(60)
+    expected = fid_interval(features, reference, labels)
+    assert fid_interval(features[order], reference, labels[order]) == pytest.approx(expected)
+    names = np.array([30, -5, 7])[labels]
+    assert fid_interval(features, reference, names) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "pooled"),
+    [
+        ([0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]),
+        ([0, 0, 0, 1, 2, 3], [0, 0, 0, 1, 1, 1]),
+        ([0, 0, 0, 1, 1, 2], [0, 0, 0, 1, 1, 1]),
+        ([0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0]),
+        ([0, 1, 2, 3, 4, 5], [0, 0, 0, 0, 0, 0]),
+    ],
+    ids=["none", "three", "one and a pair", "one and the rest", "all"],
+)
+def test_labels_with_one_image_are_pooled(labels, pooled):
+    features, reference = normal(6, 2, 0.5), standard(2)
+    found = fid_interval(features, reference, np.array(labels))
+    assert np.isfinite(found).all()
+    assert found == pytest.approx(fid_interval(features, reference, np.array(pooled)))
+
+
+def test_interval_stops_at_zero_and_costs_no_chance():
     features = normal(30, 4)
-    reference = FrechetReference(GaussianStatistics.from_features(features))
-    low, high = fid_interval(features, reference, np.random.default_rng(5))
-    assert (low, high) == fid_interval(features, reference, np.random.default_rng(5))
+    reference = FrechetReference(GaussianStatistics.from_features(normal(30, 4, seed=1)))
+    low, high = fid_interval(features, reference)
+    assert (low, high) == fid_interval(features, reference)
+    assert low >= 0
+    low, high = fid_interval(features[:6], reference)
     assert low == 0 < high
-    with pytest.raises(ValueError, match="resamples is 1; allowed: at least 2"):
-        fid_interval(features, reference, np.random.default_rng(5), resamples=1)
 
 
-def test_interval_of_few_images_warns_once(caplog):
+def test_interval_of_few_images_is_finite_and_warns_once(caplog):
+    features = normal(8, 20)
     with caplog.at_level(logging.WARNING):
-        fid_interval(normal(8, 8), standard(8), np.random.default_rng(0))
+        low, high = fid_interval(features, standard(20), np.arange(8) % 2)
     assert len(caplog.records) == 1
+    assert 0 < low < distance(features, standard(20)) < high < np.inf
+
+
+def test_images_all_alike_have_an_interval_of_no_width():
+    features, reference = np.ones((5, 3)), standard(3)
+    low, high = fid_interval(features, reference)
+    assert low == high == distance(features, reference)
+
+
+def test_labels_of_other_images_are_refused():
+    with pytest.raises(ValueError, match=r"labels have shape \(9,\); allowed: \(10,\)"):
+        fid_interval(normal(10, 2), standard(2), np.zeros(9))
 
 
 def test_limit_of_equal_gaussians_is_zero_while_the_distance_is_far_from_it():

@@ -46,6 +46,12 @@ def test_real_digits_score_far_below_noise(scores):
     assert scores["fid_high"] > scores["fid_low"]
 
 
+def test_interval_counts_what_the_labels_fix_as_no_chance(scores, real, references):
+    free = score_images(real[0], None, references)
+    assert free["fid"] == scores["fid"]
+    assert scores["fid_high"] < scores["fid"] + 0.8 * (free["fid_high"] - free["fid"])
+
+
 @pytest.mark.slow
 def test_digits_of_a_split_are_nearest_to_it(mnist5k, references, scores):
     assert scores["fid_held_out"] < scores["fid"]
