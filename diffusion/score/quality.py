@@ -35,7 +35,8 @@ def score_images(images: Tensor, labels: Tensor | None, references: References) 
         references: of the data set they imitate.
 
     Returns:
-        The measures of `measure`, each with its floor (`fid_floor`), `fid_low` and `fid_high`,
+        The measures of `measure`, each with its floor (`fid_floor`) of `num_images_floor` real
+        images (`fid_held_out_floor` of `num_images_held_out_floor`); `fid_low` and `fid_high`,
         `fid_noise` (of as many images of uniform noise, which gives the others a scale),
         `fid_num_images`, and the extractor and references that they hold for.
 
@@ -100,7 +101,11 @@ def floors(references: References, count: int) -> Measures:
 
     Args:
         count: how many, or all held-out images where there are fewer. `fid_held_out` alone is
-            that of as many training images.
+            that of as many training images, or all of them.
+
+    Returns:
+        The measures of `measure`; `num_images`, how many images they are of, and
+        `num_images_held_out`, of how many `fid_held_out` is.
     """
     dataset = references.dataset
     picks = _spread(len(dataset.held_out_images), count)
@@ -112,6 +117,7 @@ def floors(references: References, count: int) -> Measures:
         **measure(images, features, labels, references),
         "fid_held_out": references.held_out.frechet.distance(statistics),
         "num_images": len(images),
+        "num_images_held_out": len(trained),
     }
 
 

@@ -181,8 +181,10 @@ def test_each_measure_has_the_floor_of_real_images_at_the_same_count(scores, ref
     assert scores["num_images_floor"] == COUNT
     picks = torch.linspace(0, 999, COUNT, dtype=torch.float64).round().long()
     assert scores["fid_floor"] == fid_of(mnist5k.held_out_images[picks], references)
+    assert scores["num_images_held_out_floor"] == COUNT
     more = floors(references, 5_000)
     assert more["num_images"] == 1_000, "there are no more held-out images"
+    assert more["num_images_held_out"] == 4_000, "there are no more training images"
     assert more["fid"] < scores["fid_floor"]
 
 
