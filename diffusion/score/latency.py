@@ -1,36 +1,72 @@
-"""Time to generate an image."""
+"""Time to generate an image: the one definition of `latency_ms`.
+
+It is the median time of whole batches of 100 images, by which they are divided, after a first
+batch that is not counted: that one pays for what later ones reuse (memory, code chosen for the
+shapes). The median leaves out the batches that other work on the machine slowed down.
+"""
 
 import statistics
 import time
 from collections.abc import Callable
 
+from diffusion.model import GENERATE_BATCH_SIZE, Progress
+
+Clock = Callable[[], float]
+# generate(num_images, on_progress): draws in batches of GENERATE_BATCH_SIZE, and tells after each
+# how many images are drawn so far, as `DiffusionModel.generate` does.
+Generate = Callable[[int, Progress], object]
+
 
 def measure_latency_ms(
-    generate: Callable[[int], object], *, num_images: int = 20, repeats: int = 5
+    generate: Generate, num_batches: int = 3, clock: Clock = time.perf_counter
 ) -> float:
-    """Return the median milliseconds an image, after one call that is not counted.
-
-    The first call pays for what later ones reuse (memory, code chosen for the shapes). The
-    median leaves out the repeats that other work on the machine slowed down.
+    """Return the milliseconds an image of images that are drawn for this alone.
 
     Args:
-        generate: draws that many images, and has finished when it returns.
-        num_images: in a call, at least 1.
-        repeats: calls that are timed, at least 1.
+        num_batches: that are timed, at least 1, after the one that is not.
 
     Raises:
-        ValueError: a number is below 1.
+        ValueError: `num_batches` is below 1.
     """
-    if num_images < 1 or repeats < 1:
-        raise ValueError(
-            f"num_images is {num_images} and repeats {repeats}; allowed: at least 1 of each"
-        )
-    generate(num_images)
-    seconds = statistics.median(_seconds(generate, num_images) for _ in range(repeats))
-    return 1000 * seconds / num_images
+    if num_batches < 1:
+        raise ValueError(f"num_batches is {num_batches}; allowed: at least 1")
+    batch_clock = BatchClock(clock=clock)
+    generate((1 + num_batches) * GENERATE_BATCH_SIZE, batch_clock)
+    return batch_clock.latency_ms(generate)
 
 
-def _seconds(generate: Callable[[int], object], num_images: int) -> float:
-    start = time.perf_counter()
-    generate(num_images)
-    return time.perf_counter() - start
+class BatchClock:
+    """Times the batches of images that are drawn anyway; it is their `on_progress`.
+
+    Args:
+        on_progress: told the same; the time that it takes is not counted.
+    """
+
+    def __init__(
+        self, on_progress: Progress = lambda images: None, clock: Clock = time.perf_counter
+    ) -> None:
+        self._on_progress, self._clock = on_progress, clock
+        self._seconds: list[float] = []  # of whole batches, the first left out
+        self._begin: float | None = None
+        self._images = 0
+
+    def __call__(self, images: int) -> None:
+        """Note that a batch is done, with so many images drawn so far."""
+        if self._begin is not None and images - self._images == GENERATE_BATCH_SIZE:
+            self._seconds.append(self._clock() - self._begin)
+        self._on_progress(images)
+        self._images, self._begin = images, self._clock()
+
+    def latency_ms(self, generate: Generate) -> float:
+        """Return the milliseconds an image.
+
+        Where no whole batch followed the first one, one more is drawn by `generate` and timed,
+        rather than the first counted with what it paid for.
+        """
+        seconds = self._seconds or [self._seconds_of_one_more(generate)]
+        return 1000 * statistics.median(seconds) / GENERATE_BATCH_SIZE
+
+    def _seconds_of_one_more(self, generate: Generate) -> float:
+        begin = self._clock()
+        generate(GENERATE_BATCH_SIZE, lambda images: None)
+        return self._clock() - begin

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from diffusion.compress.package import PACKAGE_NAME, read_package, write_package
 from diffusion.errors import DataUnavailable, MetricUndefined
-from diffusion.model import DiffusionModel
+from diffusion.model import DiffusionModel, Progress
 from diffusion.recipe import CompressionConfig, EmaConfig, Recipe, Track
 from diffusion.score.labels import score_labels
-from diffusion.score.latency import measure_latency_ms
+from diffusion.score.latency import BatchClock, Generate, measure_latency_ms
 from diffusion.score.quality import score_images
 from diffusion.train import snapshot_points
 from study.evaluation.context import RunContext, StageProgress
@@ -47,19 +47,20 @@ def draw_and_score(
     """Draw as many images as the context asks for and score them."""
     references = context.references()
     labels = score_labels(references.dataset, context.fid_num_images)
+    clock = BatchClock(lambda done: on_progress("generate", done / len(labels)))
     start = time.perf_counter()
-    images = model.generate(
-        labels, on_progress=lambda done: on_progress("generate", done / len(labels))
-    )
+    images = model.generate(labels, on_progress=clock)
     generate_seconds = time.perf_counter() - start
+    latency_ms = clock.latency_ms(_generate(model))
+    start = time.perf_counter()
     asked = labels if model.recipe.network.conditional else None
     measures = score_images(images, asked, references)
     sampling = asdict(model.recipe.sampling)
     scores = {
         **measures,
-        "latency_ms": 1000 * generate_seconds / len(labels),
+        "latency_ms": latency_ms,
         "generate_seconds": generate_seconds,
-        "score_seconds": time.perf_counter() - start - generate_seconds,
+        "score_seconds": time.perf_counter() - start,
         "sampling": sampling,
         "sampling_seed": sampling.pop("seed"),
     }
@@ -89,13 +90,17 @@ def rescore(trial_dir: Path, seed: int, context: RunContext) -> Scores:
 def rescore_latency(trial_dir: Path, context: RunContext) -> float:
     """Return the milliseconds an image that a trial's file takes; nothing else may run."""
     torch.set_num_threads(context.threads)
-    model = read_package(trial_dir / PACKAGE_NAME, context.device)
-    num_classes = model.recipe.data.num_classes
+    return measure_latency_ms(_generate(read_package(trial_dir / PACKAGE_NAME, context.device)))
 
-    def generate(num_images: int) -> Tensor:
-        return model.generate(torch.arange(num_images) % num_classes)
 
-    return measure_latency_ms(generate)
+def _generate(model: DiffusionModel) -> Generate:
+    """Return what draws so many images with a model, of all labels in turn."""
+
+    def generate(num_images: int, on_progress: Progress) -> Tensor:
+        labels = torch.arange(num_images) % model.recipe.data.num_classes
+        return model.generate(labels, on_progress=on_progress)
+
+    return generate
 
 
 def score_rung(
