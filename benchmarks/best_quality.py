@@ -26,7 +26,7 @@ from diffusion.recipe import (
     SamplingConfig,
     TrainingConfig,
 )
-from diffusion.score.extractor import build_extractor
+from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.labels import score_labels
 from diffusion.score.quality import score_images
 from diffusion.score.references import References

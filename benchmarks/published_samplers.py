@@ -21,7 +21,7 @@ from diffusion.data import ImageDataset, load_dataset
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.recipe import NetworkConfig, Recipe, SamplingConfig, TrainingConfig
-from diffusion.score.extractor import build_extractor
+from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.labels import score_labels
 from diffusion.score.quality import score_images
 from diffusion.score.references import References

@@ -1,10 +1,6 @@
-"""Feature extractors: what images are compared by, and how a data set gets its own."""
+"""Feature extractors: what images are compared by, and those that are a classifier's layer."""
 
-import logging
-import re
-import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,43 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion.errors import MetricUndefined
-from diffusion.recipe import DataConfig
 from diffusion.score.classifier import ImageClassifier, load_classifier
 from diffusion.score.digits import DIGITS_SHA256, DigitClassifier, load_digit_classifier
-from diffusion.score.inception import InceptionExtractor
-
-logger = logging.getLogger(__name__)
 
 # Larger images go through a network in smaller batches; larger batches are no faster, and in
 # float64 slower.
 BATCH_PIXELS = 100 * 28 * 28
-DIGIT_SETS = ("mnist5k", "mnist")
-INCEPTION = "inception"
-
-
-@dataclass(frozen=True)
-class ExtractorChoice:
-    """An extractor to be used instead of the built-in one.
-
-    Attributes:
-        source: "inception", or the path of a classifier's file.
-        weights: file of the Inception weights; None for the published ones, downloaded once.
-        sha256: that the weights must have; None for the published Inception, or any classifier.
-    """
-
-    source: str = INCEPTION
-    weights: Path | None = None
-    sha256: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.weights is not None and self.source != INCEPTION:
-            raise ValueError(
-                f"weights is {str(self.weights)!r} with extractor {self.source!r}; allowed: with "
-                f"{INCEPTION!r} only"
-            )
-        if self.sha256 is not None and not re.fullmatch("[0-9a-f]{64}", self.sha256):
-            raise ValueError(f"sha256 is {self.sha256!r}; allowed: 64 hexadecimal digits")
 
 
 class FeatureExtractor(Protocol):
@@ -134,59 +99,6 @@ class ClassifierExtractor(_NetworkExtractor):
             )
         self.name = f"classifier:{self.trained_on.data.name}"
         super().__init__(classifier, tuple(class_names) == self.trained_on.class_names)
-
-
-def build_extractor(
-    data: DataConfig, choice: ExtractorChoice | None = None, class_names: Sequence[str] = ()
-) -> FeatureExtractor:
-    """Return the extractor that scores a data set.
-
-    Args:
-        data: what is scored.
-        choice: what to use instead of the built-in extractor.
-        class_names: of the data; without them a classifier guesses no labels.
-
-    Raises:
-        MetricUndefined: the chosen classifier is for other images, or none is chosen and none
-            is built in for images of this form, or torch-fidelity is not installed.
-        ValueError: the weights are missing, damaged, of another kind or not those that are meant.
-    """
-    if choice is not None and choice.source == INCEPTION:
-        return InceptionExtractor(choice.weights, choice.sha256)
-    if choice is not None:
-        return _classifier_extractor(data, choice, class_names)
-    if (data.channels, data.image_size) != (1, 28):
-        raise MetricUndefined(
-            f"dataset {data.name!r} has {_form(data)}; the built-in extractor scores grey images "
-            "of 28 pixels only (mnist5k, mnist, fashion-mnist, folder:PATH of such). Train one: "
-            f"python -m study.train_extractor --dataset {shlex.quote(data.name)} --out FILE; "
-            "then give it with --extractor FILE, or use --extractor inception"
-        )
-    if data.name not in DIGIT_SETS:
-        logger.warning(
-            "dataset %r is scored by features made for digits: its FID compares within a run "
-            "only, and label agreement is left out; python -m study.train_extractor makes one "
-            "of its own",
-            data.name,
-        )
-    return DigitExtractor(knows_labels=data.name in DIGIT_SETS)
-
-
-def _classifier_extractor(
-    data: DataConfig, choice: ExtractorChoice, class_names: Sequence[str]
-) -> ClassifierExtractor:
-    extractor = ClassifierExtractor(Path(choice.source), class_names, choice.sha256)
-    known = extractor.trained_on.data
-    if (data.channels, data.image_size) != (known.channels, known.image_size):
-        raise MetricUndefined(
-            f"dataset {data.name!r} has {_form(data)}; extractor {choice.source} is for "
-            f"{_form(known)} (trained on {known.name!r})"
-        )
-    return extractor
-
-
-def _form(data: DataConfig) -> str:
-    return f"{'grey' if data.channels == 1 else 'colour'} images of {data.image_size} pixels"
 
 
 @torch.inference_mode()

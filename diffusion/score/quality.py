@@ -9,10 +9,10 @@ from torch import Tensor
 
 from diffusion.data import ImageDataset
 from diffusion.errors import MetricUndefined
+from diffusion.score.by_label import score_by_label
 from diffusion.score.frechet import GaussianStatistics
 from diffusion.score.interval import IMAGES_PER_FEATURE, fid_infinity, fid_interval
 from diffusion.score.kernel import kernel_distance
-from diffusion.score.labels import score_by_label
 from diffusion.score.neighbours import nearest_distances, precision_recall
 from diffusion.score.references import References
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion.data import DATA_DIR_VARIABLE, load_dataset
-from diffusion.score.extractor import INCEPTION, ExtractorChoice, build_extractor
+from diffusion.score.choose_extractor import INCEPTION, ExtractorChoice, build_extractor
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
 from study.cli.scorable import check_scorable

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from diffusion.data import DATASET_NAMES
-from diffusion.score.extractor import INCEPTION
+from diffusion.score.choose_extractor import INCEPTION
 from search_spaces import SPACES
 from study.cli import parser as cli
 from study.results.objectives import DEFAULT_OBJECTIVES, OBJECTIVES

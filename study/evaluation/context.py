@@ -11,7 +11,7 @@ from typing import Self
 
 from diffusion.data import load_dataset
 from diffusion.recipe import Recipe
-from diffusion.score.extractor import ExtractorChoice, build_extractor
+from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.references import References
 from study.results.objectives import Scores
 from study.run.settings import RunSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from diffusion.recipe import DataConfig
-from diffusion.score.extractor import ExtractorChoice
+from diffusion.score.choose_extractor import ExtractorChoice
 from search_spaces import load_space
 from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
 from study.results.limits import check_limits

@@ -14,7 +14,7 @@ import torch
 from diffusion.config import choices
 from diffusion.data import load_dataset
 from diffusion.recipe import PruneMethod, PruneRegion, Quantization
-from diffusion.score.extractor import build_extractor
+from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.quality import score_images
 from diffusion.score.references import References
 from search_spaces.knobs import TRACKS

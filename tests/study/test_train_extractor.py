@@ -13,8 +13,8 @@ import study.train_extractor
 from diffusion.data import load_dataset
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
+from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.classifier import load_classifier
-from diffusion.score.extractor import ExtractorChoice, build_extractor
 from study.cli.parser import INTERRUPTED_STATUS, USAGE_STATUS, run_command
 from study.train_extractor import build_parser, main
 

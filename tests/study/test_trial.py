@@ -15,7 +15,7 @@ from diffusion.compress.package import read_package
 from diffusion.data import load_dataset
 from diffusion.errors import DataUnavailable
 from diffusion.recipe import CompressionConfig, Recipe
-from diffusion.score.extractor import build_extractor
+from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.labels import score_labels
 from diffusion.score.quality import score_images
 from diffusion.score.references import References

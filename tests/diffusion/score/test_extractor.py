@@ -12,9 +12,10 @@ from diffusion.data import ImageDataset
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score import extractor as module
+from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.classifier import save_classifier
 from diffusion.score.digits import DIGITS_SHA256
-from diffusion.score.extractor import ClassifierExtractor, ExtractorChoice, build_extractor
+from diffusion.score.extractor import ClassifierExtractor
 from diffusion.score.frechet import FrechetReference, GaussianStatistics
 from diffusion.score.quality import References, score_images
 from diffusion.score.train_classifier import train_classifier

@@ -17,7 +17,7 @@ from diffusion.cache import cache_dir
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score import inception
-from diffusion.score.extractor import ExtractorChoice, build_extractor
+from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.frechet import FrechetReference, GaussianStatistics
 from diffusion.score.inception import PUBLISHED_SHA256, InceptionExtractor
 from diffusion.score.kernel import squared_discrepancy

@@ -8,8 +8,8 @@ import torch
 
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
+from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.digits import DIGITS_SHA256
-from diffusion.score.extractor import build_extractor
 from diffusion.score.frechet import GaussianStatistics
 from diffusion.score.quality import floors, score_images
 from diffusion.score.references import References

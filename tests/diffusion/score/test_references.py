@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diffusion.score import references as module
-from diffusion.score.extractor import build_extractor
+from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.frechet import GaussianStatistics
 from diffusion.score.references import Reference, References
 

@@ -12,8 +12,9 @@ import pytest
 
 from diffusion.data import ImageDataset
 from diffusion.recipe import DataConfig
+from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.digits import DIGITS_SHA256
-from diffusion.score.extractor import ExtractorChoice, FeatureExtractor, build_extractor
+from diffusion.score.extractor import FeatureExtractor
 from diffusion.score.inception import InceptionExtractor
 from study.cli.resolve import KEPT, new_settings, resumed_settings
 from study.cli.search_options import build_parser

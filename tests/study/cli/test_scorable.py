@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from diffusion.data import ImageDataset
-from diffusion.score.extractor import FeatureExtractor, build_extractor
+from diffusion.score.choose_extractor import build_extractor
+from diffusion.score.extractor import FeatureExtractor
 from search_spaces import load_space
 from study.cli.scorable import check_scorable
 from study.results.objectives import OBJECTIVES

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diffusion.score.extractor import ExtractorChoice
+from diffusion.score.choose_extractor import ExtractorChoice
 from study.run.folder import exclusive, new_run_dir
 from study.run.settings import RunSettings, save_settings
 
