@@ -1,4 +1,7 @@
-"""What generated images are compared with: both splits of a data set, cached on disk by hash."""
+"""What generated images are compared with: both splits of a data set, cached on disk by hash.
+
+A cached file holds the SHA-256 of its arrays: a changed mean or root would move every FID.
+"""
 
 import hashlib
 import json
@@ -20,7 +23,9 @@ from diffusion.score.frechet import FrechetReference, GaussianStatistics
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+ARRAYS = ("count", "mean", "covariance", "root", "features")  # of a cached file
+CHECKSUM = "content_sha256"  # of these arrays, beside them
 MOST_FEATURES = 10_000  # Kept of a split, for the measures that two moments do not serve.
 CHUNK_IMAGES = 5_000  # Features at once while the moments are gathered.
 ORDER_SEED = 0
@@ -94,12 +99,14 @@ def _reference_sha256(images: Tensor, extractor: FeatureExtractor) -> str:
 
 def _read(path: Path, sha256: str) -> Reference | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            statistics = GaussianStatistics(
-                int(arrays["count"]), arrays["mean"], arrays["covariance"]
-            )
-            frechet = FrechetReference(statistics, root=arrays["root"])
-            return Reference(frechet, arrays["features"].astype(np.float64), sha256)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ARRAYS}
+            found, kept = _content_sha256(arrays), str(file[CHECKSUM])
+        if found != kept:
+            raise ValueError(f"its arrays have SHA-256 {found}; allowed: {kept}, as written")
+        statistics = GaussianStatistics(int(arrays["count"]), arrays["mean"], arrays["covariance"])
+        frechet = FrechetReference(statistics, root=arrays["root"])
+        return Reference(frechet, arrays["features"].astype(np.float64), sha256)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
@@ -107,24 +114,38 @@ def _read(path: Path, sha256: str) -> Reference | None:
         return None
 
 
+def _content_sha256(arrays: dict[str, np.ndarray]) -> str:
+    """Hash the arrays' names, types, shapes and values."""
+    content = hashlib.sha256()
+    for name in ARRAYS:
+        array = arrays[name]
+        content.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        content.update(np.ascontiguousarray(array).tobytes())
+    return content.hexdigest()
+
+
+def _arrays(reference: Reference) -> dict[str, np.ndarray]:
+    statistics, features = reference.frechet.statistics, reference.features
+    narrow = features.astype(np.float32)
+    return {
+        "count": np.array(statistics.count),
+        "mean": statistics.mean,
+        "covariance": statistics.covariance,
+        "root": reference.frechet.root,
+        "features": narrow if (narrow == features).all() else features,
+    }
+
+
 def _write(reference: Reference, path: Path) -> None:
     """Write a reference aside and rename it; without a place for it the next run is slower."""
-    statistics = reference.frechet.statistics
-    features = reference.features
-    narrow = features.astype(np.float32)
+    arrays = _arrays(reference)
+    content = {**arrays, CHECKSUM: np.array(_content_sha256(arrays))}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez(
-                    file,
-                    count=statistics.count,
-                    mean=statistics.mean,
-                    covariance=statistics.covariance,
-                    root=reference.frechet.root,
-                    features=narrow if (narrow == features).all() else features,
-                )
+                np.savez(file, allow_pickle=False, **content)
             Path(aside).replace(path)
         finally:
             Path(aside).unlink(missing_ok=True)

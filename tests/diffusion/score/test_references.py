@@ -107,6 +107,47 @@ def test_entry_that_lost_an_array_is_computed_anew(images, cache, caplog):
     assert "cannot be read" in caplog.text
 
 
+def rewrite(path, **changes):
+    """Change arrays of a cached file, which stays a readable one."""
+    with np.load(path) as arrays:
+        np.savez(path, **{**arrays, **changes})
+
+
+@pytest.mark.parametrize("name", ["count", "mean", "covariance", "root", "features"])
+def test_changed_array_is_said_and_computed_anew(name, images, cache, caplog):
+    whole = Reference.of(images, Counting())
+    (path,) = cache.iterdir()
+    with np.load(path) as arrays:
+        changed = arrays[name].copy()
+    changed.flat[0] += changed.dtype.type(1)
+    rewrite(path, **{name: changed})
+    anew = Counting()
+    again = Reference.of(images, anew)
+    assert anew.seen > 0
+    assert f"reference {path} cannot be read (its arrays have SHA-256" in caplog.text
+    assert again.frechet.statistics.count == whole.frechet.statistics.count
+    for part in ("mean", "covariance"):
+        kept = getattr(again.frechet.statistics, part)
+        np.testing.assert_array_equal(kept, getattr(whole.frechet.statistics, part))
+    np.testing.assert_array_equal(again.frechet.root, whole.frechet.root)
+    np.testing.assert_array_equal(again.features, whole.features)
+    read = Counting()
+    Reference.of(images, read)
+    assert read.seen == 0, "what was computed anew is kept"
+
+
+def test_array_of_another_shape_or_type_is_computed_anew(images, cache):
+    Reference.of(images, Counting())
+    (path,) = cache.iterdir()
+    for change in (np.transpose, np.float32):
+        with np.load(path) as arrays:
+            features = change(arrays["features"].astype(np.float64))
+        rewrite(path, features=features)
+        anew = Counting()
+        Reference.of(images, anew)
+        assert anew.seen > 0
+
+
 def test_without_a_place_for_the_cache_the_scores_still_come(
     images, tmp_path, monkeypatch, caplog
 ):
