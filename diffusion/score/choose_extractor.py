@@ -24,8 +24,9 @@ class ExtractorChoice:
 
     Attributes:
         source: "inception", or the path of a classifier's file.
-        weights: file of the Inception weights; None for the published ones, downloaded once.
-        sha256: that the weights must have; None for the published Inception, or any classifier.
+        weights: the file of the Inception weights; None for the published ones, downloaded once.
+        sha256: the SHA-256 that the weights must have; None for that of the published Inception
+            weights, or any of a classifier.
     """
 
     source: str = INCEPTION
@@ -48,9 +49,9 @@ def build_extractor(
     """Return the extractor that scores a data set.
 
     Args:
-        data: what is scored.
-        choice: what to use instead of the built-in extractor.
-        class_names: of the data; without them a classifier guesses no labels.
+        data: the data set whose images are scored.
+        choice: the extractor to use instead of the built-in one.
+        class_names: the names of the data's classes; without them a classifier guesses no labels.
 
     Raises:
         MetricUndefined: the chosen classifier is for other images, or none is chosen and none

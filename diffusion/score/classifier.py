@@ -34,9 +34,9 @@ class ClassifierConfig(Config):
     """What a classifier was trained on and how, with the conditions of its accuracy.
 
     Attributes:
-        data: whose training split it was trained on.
-        class_names: in the order of the logits.
-        accuracy: share of the held-out split that it recognises.
+        data: the data set whose training split it was trained on.
+        class_names: the names of the classes, in the order of the logits.
+        accuracy: the share of the held-out split that it recognises.
         flip: whether mirrored images were trained on, too.
     """
 

@@ -22,9 +22,11 @@ class FeatureExtractor(Protocol):
     Two scores compare only when sha256, layer and preprocessing are the same.
 
     Attributes:
-        sha256: of the weights.
-        layer: of the network, whose activations are the features.
-        preprocessing: of the bytes before the network, and the precision of both.
+        name: what the extractor is called where its scores are shown.
+        dimension: the length of a feature vector.
+        sha256: the SHA-256 of the weights.
+        layer: the network's layer whose activations are the features.
+        preprocessing: what is done to the bytes before the network, and the precision of both.
     """
 
     name: str
@@ -76,10 +78,10 @@ class ClassifierExtractor(_NetworkExtractor):
     """The features of a classifier that was trained on the data's own labels.
 
     Args:
-        path: of the classifier's file.
-        class_names: of the data to score; labels are guessed only where the classifier's classes
-            have the same.
-        sha256: that the file must have; None for any.
+        path: the classifier's file.
+        class_names: the names of the classes of the data to score; labels are guessed only where
+            the classifier's classes have the same.
+        sha256: the SHA-256 that the file must have; None for any file.
 
     Raises:
         ValueError: the file is missing, damaged, not a classifier's, of another version or not

@@ -25,8 +25,10 @@ class GaussianStatistics:
     """The Gaussian fitted to the features of `count` images.
 
     Attributes:
-        mean: [d] float64.
-        covariance: [d, d] float64, unbiased (divided by count - 1).
+        count: how many images the Gaussian is fitted to.
+        mean: the mean of the features, [d] float64.
+        covariance: the covariance of the features, [d, d] float64, unbiased (divided by
+            count - 1).
 
     Raises:
         MetricUndefined: fewer than two images, or values that are not finite.
@@ -57,7 +59,8 @@ class GaussianStatistics:
         """Fit a Gaussian to features that arrive in parts, holding one part at a time.
 
         Args:
-            batches: [N, d] features each, of any N; the division into parts does not matter.
+            batches: the parts, [N, d] features each, of any N; the division into parts does not
+                matter.
         """
         whole: Moments | None = None
         for batch in batches:
@@ -76,7 +79,7 @@ class GaussianStatistics:
 
     @property
     def dimension(self) -> int:
-        """Length of a feature vector."""
+        """The length of a feature vector."""
         return self.mean.size
 
     def merge(self, other: Self) -> Self:
@@ -91,10 +94,12 @@ class FrechetReference:
     """The reference side of the distance, with the root of its covariance computed once.
 
     Attributes:
-        root: [d, d] float64, the symmetric square root of the covariance.
+        statistics: the Gaussian that others are compared with.
+        root: the symmetric square root of its covariance, [d, d] float64.
 
     Args:
-        root: the one of an earlier reference with the same statistics, to save its computation.
+        statistics: the Gaussian that others are compared with.
+        root: the root of an earlier reference with the same statistics, to save its computation.
 
     Raises:
         MetricUndefined: the root has values that are not finite.
@@ -116,6 +121,7 @@ class FrechetReference:
         """Return the squared Fréchet distance of the statistics to the reference, at least 0.
 
         Args:
+            statistics: the Gaussian of the scored images.
             warn: whether to log a warning of fewer images than features.
 
         Raises:
@@ -136,7 +142,7 @@ class FrechetReference:
 
 
 def as_features(features: np.ndarray) -> np.ndarray:
-    """Return checked [N, d] features in float64.
+    """Return features in float64, checked to be [N, d] and finite.
 
     Raises:
         MetricUndefined: values that are not finite.

@@ -44,8 +44,9 @@ class InceptionExtractor:
     The network resizes the images itself, as TensorFlow 1 did. Grey images are repeated to RGB.
 
     Args:
-        weights: their file; None for torch-fidelity's own, downloaded once into the cache.
-        sha256: that the file must have, if it is on purpose not the published one.
+        weights: the file of the weights; None for torch-fidelity's own, downloaded once into the
+            cache.
+        sha256: the SHA-256 that the file must have, if it is on purpose not the published one.
 
     Raises:
         MetricUndefined: torch-fidelity is not installed.

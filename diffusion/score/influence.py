@@ -29,7 +29,8 @@ def influences(features: np.ndarray, reference: FrechetReference) -> np.ndarray:
     """Return the influence of each image on the distance of all of them to the reference.
 
     Args:
-        features: [N, d] of the images.
+        features: the features of the images, [N, d].
+        reference: the side of the distance that has no part in its variance.
 
     Returns:
         [N] float64 with mean 0: with weight (1 - e) / N + e of image i and (1 - e) / N of each

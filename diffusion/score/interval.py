@@ -25,8 +25,10 @@ def fid_interval(
     bias that the number of images brings; `fid_infinity` does.
 
     Args:
-        features: [N, d] of the scored images.
-        labels: [N], asked for of each image; None where none were, and all is chance.
+        features: the features of the scored images, [N, d].
+        reference: the side of the distance that is taken as exact.
+        labels: the label that each image was asked for, [N]; None where none were, and all is
+            chance.
 
     Returns:
         The low end, at least 0, and the high end.
@@ -60,8 +62,11 @@ def fid_infinity(
     lowers the standard deviation by a quarter there, about to that of the distance itself.
 
     Args:
-        features: [N, d] of the scored images.
-        points: subset sizes, at least 2; each costs about two distances.
+        features: the features of the scored images, [N, d].
+        reference: the side of the distance that is taken as exact.
+        generator: the source of the random subsets.
+        points: how many subset sizes the line is drawn through, at least 2; each costs about two
+            distances.
 
     Returns:
         The distance; slightly negative at times, when the true one is nearly 0.

@@ -26,10 +26,11 @@ def kernel_distance(
     to the whole set would be nearly the same, and their deviation nearly zero.
 
     Args:
-        features: [N, d] of the scored images.
-        reference: [M, d] of the images they are compared with.
-        subset_size: images in a subset, drawn without replacement; at least 2.
-        subsets: at least 2.
+        features: the features of the scored images, [N, d].
+        reference: the features of the images they are compared with, [M, d].
+        generator: the source of the random subsets.
+        subset_size: how many images a subset holds, drawn without replacement; at least 2.
+        subsets: how many subsets of each side are drawn, at least 2.
 
     Returns:
         The mean, whose expectation is 0 when both come from one distribution and which may

@@ -7,7 +7,7 @@ from diffusion.data import ImageDataset
 
 
 def score_labels(dataset: ImageDataset, count: int) -> Tensor:
-    """Return [count] labels, sorted, in the proportions of the training split."""
+    """Return the labels to ask for, [count] int64, sorted, in the training split's proportions."""
     ordered = dataset.train_labels.sort().values
     # The middles of `count` equal parts of the sorted labels.
     middles = (torch.arange(count, dtype=torch.float64) + 0.5) * len(ordered) / count

@@ -20,10 +20,12 @@ Generate = Callable[[int, Progress], object]
 def measure_latency_ms(
     generate: Generate, num_batches: int = 3, clock: Clock = time.perf_counter
 ) -> float:
-    """Return the milliseconds an image of images that are drawn for this alone.
+    """Return the milliseconds an image takes, of images that are drawn for this alone.
 
     Args:
-        num_batches: that are timed, at least 1, after the one that is not.
+        generate: draws the images; it has finished when it returns.
+        num_batches: how many batches are timed, at least 1, after the one that is not.
+        clock: tells the seconds that have passed since some moment.
 
     Raises:
         ValueError: `num_batches` is below 1.
@@ -39,7 +41,8 @@ class BatchClock:
     """Times the batches of images that are drawn anyway; it is their `on_progress`.
 
     Args:
-        on_progress: told the same; the time that it takes is not counted.
+        on_progress: told the images drawn so far, too; the time that it takes is not counted.
+        clock: tells the seconds that have passed since some moment.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class BatchClock:
         self._images, self._begin = images, self._clock()
 
     def latency_ms(self, generate: Generate) -> float:
-        """Return the milliseconds an image.
+        """Return the milliseconds an image took.
 
         Where no whole batch followed the first one, one more is drawn by `generate` and timed,
         rather than the first counted with what it paid for.

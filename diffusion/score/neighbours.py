@@ -30,8 +30,8 @@ def precision_recall(
     nearest neighbour in the set.
 
     Args:
-        features: [N, d] of the scored images.
-        reference: [M, d] of the images they are compared with.
+        features: the features of the scored images, [N, d].
+        reference: the features of the images they are compared with, [M, d].
         neighbours: the k of the balls, at least 1.
 
     Returns:

@@ -27,12 +27,12 @@ POINTS, FEW_POINTS = 15, 5
 
 
 def score_images(images: Tensor, labels: Tensor | None, references: References) -> dict[str, Any]:
-    """Score generated images.
+    """Score generated images by every measure, with floors and conditions.
 
     Args:
         images: [N, C, H, W] uint8.
         labels: [N] int64, the labels they were asked for; None from a network without labels.
-        references: of the data set they imitate.
+        references: both splits of the data set that the images imitate.
 
     Returns:
         The measures of `measure`, each with its floor (`fid_floor`) of `num_images_floor` real
@@ -100,8 +100,9 @@ def floors(references: References, count: int) -> Measures:
     """Return what real images reach in each measure: held-out ones in place of generated ones.
 
     Args:
-        count: how many, or all held-out images where there are fewer. `fid_held_out` alone is
-            that of as many training images, or all of them.
+        references: both splits of the data set.
+        count: how many real images to take, or all held-out ones where there are fewer.
+            `fid_held_out` alone is that of as many training images, or all of them.
 
     Returns:
         The measures of `measure`; `num_images`, how many images they are of, and

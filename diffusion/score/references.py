@@ -37,8 +37,9 @@ class Reference:
 
     Attributes:
         frechet: the statistics of the features of all its images.
-        features: [M, d] of M random ones of its images, at most 10,000, in random order.
-        sha256: of what these were computed from and how.
+        features: the features of M random ones of its images, at most 10,000, in random order,
+            [M, d] float64.
+        sha256: the SHA-256 of what these were computed from and how.
     """
 
     frechet: FrechetReference
@@ -71,7 +72,7 @@ class References:
 
     @classmethod
     def of(cls, dataset: ImageDataset, extractor: FeatureExtractor) -> "References":
-        """Extract the features of a data set, or find them in the cache."""
+        """Extract the features of both splits of a data set, or find them in the cache."""
         train, held_out = (
             Reference.of(images, extractor)
             for images in (dataset.train_images, dataset.held_out_images)
@@ -115,7 +116,7 @@ def _read(path: Path, sha256: str) -> Reference | None:
 
 
 def _content_sha256(arrays: dict[str, np.ndarray]) -> str:
-    """Hash the arrays' names, types, shapes and values."""
+    """Hash the names, types, shapes and values of a cached file's arrays."""
     content = hashlib.sha256()
     for name in ARRAYS:
         array = arrays[name]
@@ -125,6 +126,7 @@ def _content_sha256(arrays: dict[str, np.ndarray]) -> str:
 
 
 def _arrays(reference: Reference) -> dict[str, np.ndarray]:
+    """Return a reference as the arrays of a cached file, features in float32 if exact."""
     statistics, features = reference.frechet.statistics, reference.features
     narrow = features.astype(np.float32)
     return {

@@ -43,10 +43,12 @@ def train_classifier(
     """Train a classifier on a data set's own labels and measure its accuracy.
 
     Args:
-        dataset: trained on its training split, measured on the held-out one.
-        epochs: passes over the training images; the last weights are kept.
-        seed: of the first weights, the order of the images and their augmentation.
-        flip: mirror half of the images, drawn anew each time; not for digits or letters.
+        dataset: the data set whose training split it is trained on, and whose held-out one
+            measures it.
+        epochs: how often the training images are passed over; the last weights are kept.
+        seed: what the first weights, the order of the images and their augmentation are drawn by.
+        flip: whether half of the images, drawn anew each time, are mirrored; not for digits or
+            letters.
         on_progress: called after every step.
 
     Returns:
@@ -123,8 +125,8 @@ def augment(images: Tensor, generator: torch.Generator, flip: bool) -> Tensor:
     """Shift each of the [N, C, H, W] uint8 images a little, repeating its edge; mirror half.
 
     Args:
-        images: not changed.
-        generator: of the shifts and of the choice whom to mirror.
+        images: the images, which stay as they are.
+        generator: the source of the shifts and of the choice whom to mirror.
         flip: whether any are mirrored, from left to right.
     """
     count, channels, height, width = images.shape

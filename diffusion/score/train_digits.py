@@ -31,7 +31,7 @@ MAX_SHIFT_PIXELS = 2.0  # ... and move by up to this many pixels, each way.
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train, measure, write the file, and print its accuracy and SHA-256."""
+    """Train the digit classifier, measure it, write its file; print accuracy and SHA-256."""
     parser = argparse.ArgumentParser(description="train the digit classifier")
     parser.add_argument("--data-dir", type=Path, required=True, help="torchvision's MNIST")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
@@ -60,8 +60,8 @@ def train(images: Tensor, labels: Tensor, epochs: int, seed: int) -> DigitClassi
     Args:
         images: [N, 1, 28, 28] uint8.
         labels: [N] int64.
-        epochs: passes over the images.
-        seed: of the first weights, the order of the images and their augmentation.
+        epochs: how often the images are passed over.
+        seed: what the first weights, the order of the images and their augmentation are drawn by.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
