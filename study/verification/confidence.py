@@ -1,19 +1,19 @@
 """How sure a front is: which trials might be on it, and how probable that is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
 from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
+from study.verification.repeats import CONFIDENCE, Measured, Repeats, draw_jointly
 
 # Objectives that another draw of images would change; `latency_ms` that another moment would.
 SHARES = ("label_agreement", "precision", "recall")  # of so many images
 NOISY = ("fid", "fid_held_out", "fid_infinity", "kid", *SHARES)
 LATENCY_MARGIN = 0.25
-CONFIDENCE = 0.95
 DRAWS = 4_000
 DRAW_SEED = 0
 
@@ -37,62 +37,53 @@ def within_reach(records: Sequence[TrialRecord], objectives: tuple[str, ...]) ->
     ]
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean of repeated measurements and its 95 % interval (Student's t).
+def mean_intervals(measured: Sequence[Measured]) -> list[tuple[float, float, float]]:
+    """Return the mean of each point's repeated measurements and its 95 % interval.
+
+    Student's t, with the variance and the degrees of freedom that all the points together leave
+    it; those of one point alone are its own.
 
     Raises:
-        ValueError: fewer than two values.
+        ValueError: a point has fewer than two seeds, or a value is not finite.
     """
-    if len(values) < 2:
-        raise ValueError(f"{len(values)} values; allowed: at least 2 for an interval")
-    mean = float(np.mean(values))
-    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * _standard_error(values)
-    return mean, mean - margin, mean + margin
+    return Repeats.of(measured, _seeds([measured])).intervals() if measured else []
 
 
-def front_probabilities(
-    measured: Sequence[Sequence[Sequence[float]]], draws: int = DRAWS
-) -> list[float]:
+def front_probabilities(measured: Sequence[Sequence[Measured]], draws: int = DRAWS) -> list[float]:
     """Estimate how probable it is that each point is on the front of the true values.
 
-    The true value of a measured objective is drawn around its mean by Student's t with as many
-    degrees of freedom as its repetitions leave. The objectives of a point move together, since
-    they were measured on the same images.
+    The true values of all points are drawn together. Models that move together under the same
+    noise, as two averages of one training do, are told apart by their differences; so are the
+    objectives of a point, which were measured on the same images. Equal points stay together.
 
     Args:
-        measured: for each point and each objective its repeated values, all to be minimised; one
-            value is exact.
+        measured: for each point its objectives, all to be minimised.
 
     Returns:
         A share for each point.
+
+    Raises:
+        ValueError: a point has fewer than two seeds, or a value is not finite.
     """
     if not measured:
         return []
-    generator = np.random.default_rng(DRAW_SEED)
-    values = np.stack([_draw(point, draws, generator) for point in measured], axis=1)
+    unique = [point for n, point in enumerate(measured) if point not in measured[:n]]
+    seeds = _seeds(unique)
+    objectives = [Repeats.of(values, seeds) for values in zip(*unique, strict=True)]
+    values = draw_jointly(objectives, draws, np.random.default_rng(DRAW_SEED))
     shares = []
-    for position in range(len(measured)):
+    for position in range(len(unique)):
         own = values[:, position : position + 1]
         worse = np.all(values <= own, axis=2) & np.any(values < own, axis=2)
         dominated = np.any(worse, axis=1)
         shares.append(1 - float(dominated.mean()))
-    return shares
+    return [shares[unique.index(point)] for point in measured]
 
 
-def _draw(
-    point: Sequence[Sequence[float]], draws: int, generator: np.random.Generator
-) -> np.ndarray:
-    """Draw [draws, objectives] possible true values of a point."""
-    repeats = max(map(len, point))
-    shift = generator.standard_t(repeats - 1, draws) if repeats > 1 else np.zeros(draws)
-    means = np.array([np.mean(values) for values in point])
-    errors = np.array([_standard_error(values) if len(values) > 1 else 0.0 for values in point])
-    drawn: np.ndarray = means + shift[:, None] * errors
-    return drawn
-
-
-def _standard_error(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1)) / math.sqrt(len(values))
+def _seeds(measured: Sequence[Sequence[Measured]]) -> list[int]:
+    """Return all seeds that anything was measured under."""
+    repeated = [v for values in measured for v in values if isinstance(v, Mapping)]
+    return sorted({seed for values in repeated for seed in values})
 
 
 def _bounds(scores: Scores, objectives: tuple[str, ...]) -> tuple[list[float], list[float]]:

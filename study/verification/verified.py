@@ -9,8 +9,9 @@ from study.results.limits import over_limits
 from study.results.objectives import Scores, cost
 from study.results.records import TrialRecord
 from study.run.run import Run
-from study.verification.confidence import NOISY, front_probabilities, mean_interval
+from study.verification.confidence import NOISY, front_probabilities, mean_intervals
 from study.verification.file import Point, Verification
+from study.verification.repeats import Measured
 
 
 def verified_run(run: Run) -> Run:
@@ -56,35 +57,43 @@ def apply(verification: Verification, run: Run) -> Run:
         for r in rivals
     ]
     chances = dict(zip([r.number for r in rivals], front_probabilities(measured), strict=True))
+    intervals = _intervals(verification, [record.number for record in scored])
 
     def with_verified_scores(record: TrialRecord) -> TrialRecord:
         if not verification.scored(record.number):
             return record
         scores = _verified_scores(record, verification.points[record.number])
-        chance = chances.get(record.number, 0.0)
-        return replace(record, scores={**scores, "front_probability": chance})
+        interval, chance = intervals[record.number], chances.get(record.number, 0.0)
+        return replace(record, scores={**scores, **interval, "front_probability": chance})
 
     return seen.with_records(map(with_verified_scores, seen.records))
 
 
-def _costs(point: Point, name: str, scores: Scores) -> list[float]:
+def _intervals(verification: Verification, numbers: Sequence[int]) -> dict[int, Scores]:
+    """Return the ends of each trial's interval of the FID."""
+    measured = [_costs(verification.points[number], "fid", {}) for number in numbers]
+    return {
+        number: {"fid_low": max(low, 0.0), "fid_high": high}
+        for number, (_, low, high) in zip(numbers, mean_intervals(measured), strict=True)
+    }
+
+
+def _costs(point: Point, name: str, scores: Scores) -> Measured:
     """Return an objective's measured values, to be minimised: one a seed, or one that is exact."""
     if name == "latency_ms" and point.latency_ms is not None:
-        return [point.latency_ms]
-    measured = point.seeds.values() if name in NOISY else [scores]
-    return [cost(name, values[name]) for values in measured]
+        return point.latency_ms
+    if name not in NOISY:
+        return cost(name, scores[name])
+    return {seed: cost(name, values[name]) for seed, values in point.seeds.items()}
 
 
 def _verified_scores(record: TrialRecord, point: Point) -> Scores:
-    """Return a trial's scores with the means over its seeds, and how sure they are."""
+    """Return a trial's scores with the means over its seeds."""
     runs = [scores for _, scores in sorted(point.seeds.items())]
     measured = {name: _together([scores[name] for scores in runs]) for name in runs[0]}
-    _, low, high = mean_interval([scores["fid"] for scores in runs])
     return {
         **(record.scores or {}),
         **measured,
-        "fid_low": max(low, 0.0),
-        "fid_high": high,
         "verified_seeds": len(runs),
         **({} if point.latency_ms is None else {"latency_ms": point.latency_ms}),
         **_training_spread(point),

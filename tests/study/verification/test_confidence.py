@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -15,7 +15,7 @@ from study.results.records import TrialRecord
 from study.verification.confidence import (
     _share_margin,
     front_probabilities,
-    mean_interval,
+    mean_intervals,
     within_reach,
 )
 
@@ -110,8 +110,13 @@ def test_whatever_is_on_the_front_is_within_its_reach(
     assert set(front) <= set(numbers(within_reach(records, OBJECTIVES)))
 
 
-def test_the_interval_of_a_mean_is_students() -> None:
-    mean, low, high = mean_interval([9.0, 10.0, 11.0])
+def seeds(*values: float) -> dict[int, float]:
+    """Return values as measured under seeds 0, 10, 20 ..."""
+    return {10 * position: value for position, value in enumerate(values)}
+
+
+def test_the_interval_of_one_points_mean_is_students() -> None:
+    [(mean, low, high)] = mean_intervals([seeds(9.0, 10.0, 11.0)])
     # t(0.975, 2) = 4.303, and the standard error is 1 / sqrt(3).
     assert mean == 10
     assert high - mean == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
@@ -120,41 +125,146 @@ def test_the_interval_of_a_mean_is_students() -> None:
 
 def test_the_interval_holds_the_truth_in_95_of_100_cases() -> None:
     draws = np.random.default_rng(0).normal(50, 3, size=(2_000, 3))
-    held = [low <= 50 <= high for _, low, high in map(mean_interval, draws.tolist())]
+    held = [
+        low <= 50 <= high for x in draws.tolist() for _, low, high in mean_intervals([seeds(*x)])
+    ]
     assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
 
-def test_one_value_has_no_interval() -> None:
+def test_one_value_has_no_interval_and_no_points_have_none() -> None:
     with pytest.raises(ValueError, match="1 values; allowed: at least 2"):
-        mean_interval([3.0])
+        mean_intervals([seeds(3.0)])
+    assert mean_intervals([]) == []
 
 
 def test_points_that_differ_far_beyond_their_spread_are_surely_on_the_front_or_off_it() -> None:
-    small = [[20.0, 20.1, 19.9], [100.0]]
-    good = [[10.0, 10.1, 9.9], [200.0]]
-    beaten = [[30.0, 30.1, 29.9], [200.0]]
+    small = [seeds(20.0, 20.1, 19.9), 100.0]
+    good = [seeds(10.0, 10.1, 9.9), 200.0]
+    beaten = [seeds(30.0, 30.1, 29.9), 200.0]
     assert front_probabilities([small, good, beaten]) == pytest.approx([1, 1, 0], abs=0.002)
 
 
-def test_two_equal_points_of_one_size_are_on_the_front_half_of_the_time() -> None:
-    first, second = [[10.0, 11.0, 12.0], [100.0]], [[10.0, 11.0, 12.0], [100.0]]
-    assert front_probabilities([first, second]) == pytest.approx([0.5, 0.5], abs=0.03)
+def test_points_that_move_together_are_told_apart_by_their_constant_gap() -> None:
+    noise = np.array([-3.0, 1.0, 2.0])
+    first, second = seeds(*(20 + noise)), seeds(*(20.5 + noise))
+    (_, low, _), (_, _, high) = mean_intervals([second, first])
+    assert low < 20 < 20.5 < high, "each alone may be the better one"
+    assert front_probabilities([[first], [second]]) == pytest.approx([1, 0], abs=0.005)
+
+
+def test_points_that_move_on_their_own_are_not_told_apart_by_as_small_a_gap() -> None:
+    first, second = seeds(17.0, 21.0, 22.0), seeds(22.5, 17.5, 21.5)
+    chances = front_probabilities([[first], [second]])
+    assert all(0.3 < chance < 0.7 for chance in chances)
+    assert sum(chances) == pytest.approx(1)
+
+
+def test_equal_points_of_one_size_stay_on_the_front_together() -> None:
+    twins = [[seeds(10.1, 11.7, 12.3), 100.0]] * 3
+    worse = [seeds(30.3, 31.1, 32.2), 100.0]
+    first, second, third, last = front_probabilities([*twins, worse])
+    assert first == second == third == pytest.approx(1, abs=0.005)
+    assert last == pytest.approx(0, abs=0.005)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize(
+    ("shape", "degrees"),
+    [([1.0, -2.0, 1.0], 4), ([-1.0, 0.0, 1.0], 2), ([1.0, 0.0, -1.0], 2)],
+    ids=["at right angles", "together", "against each other"],
+)
+def test_the_probability_of_beating_a_rival_is_students_tail_of_the_paired_differences(
+    shape: list[float], degrees: int, gap: float
+) -> None:
+    base = np.array([-1.0, 0.0, 1.0])
+    other = np.array(shape) * math.sqrt(2) / np.linalg.norm(shape)
+    first = 100 + base
+    second = 100 + gap + other * math.sqrt((100 + gap) / 100)  # as far off, for its mean
+    differences = second - first
+    error = differences.std(ddof=1) / math.sqrt(3)
+    found = front_probabilities([[seeds(*first)], [seeds(*second)]], draws=40_000)
+    if error > 0.1:
+        expected = float(stats.t.cdf(gap / error, degrees))
+        assert found == pytest.approx([expected, 1 - expected], abs=0.01)
+    else:
+        assert found == ([1, 1] if gap == 0 else pytest.approx([1, 0], abs=0.002))
 
 
 def test_the_probability_of_beating_an_exact_rival_is_students_tail() -> None:
     # The difference of the means is one standard error: P(t_2 < 1) = 0.7887.
-    values = np.array([9.0, 10.0, 11.0])
-    error = values.std(ddof=1) / math.sqrt(3)
-    rival = [[float(10 + error)], [100.0]]
-    chances = front_probabilities([[list(values), [100.0]], rival], draws=40_000)
+    rival = [10 + 1 / math.sqrt(3), 100.0]
+    chances = front_probabilities([[seeds(9.0, 10.0, 11.0), 100.0], rival], draws=40_000)
     expected = float(stats.t.cdf(1, 2))
     assert chances == pytest.approx([expected, 1 - expected], abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        ([[3.0, 1.0], [2.0, 2.0], [1.0, 3.0]], [1, 1, 1]),
+        ([[1.0, 1.0], [1.0, 2.0], [2.0, 2.0]], [1, 0, 0]),
+        ([[1.0, 1.0], [1.0, 1.0]], [1, 1]),
+        ([[1.0, 5.0]], [1]),
+        ([[seeds(5.0, 5.0, 5.0), 1.0], [5.1, 1.0]], [1, 0]),
+    ],
+    ids=["all", "one", "twins", "alone", "repeated and the same"],
+)
+def test_what_is_exact_is_on_the_front_or_off_it(points: Any, expected: list[int]) -> None:
+    assert front_probabilities(points) == expected
+
+
+def test_one_point_alone_is_on_the_front() -> None:
+    assert front_probabilities([[seeds(1.0, 90.0, 50.0), seeds(-0.9, -0.5, -0.4), 7.0]]) == [1]
+
+
 def test_the_smallest_point_is_always_on_the_front() -> None:
-    noisy = [[[10.0, 90.0, 50.0], [float(size)]] for size in (100, 200, 300)]
+    noisy = [[seeds(10.0, 90.0, 50.0), float(size)] for size in (100, 200, 300)]
     assert front_probabilities(noisy)[0] == 1
+
+
+def test_points_of_other_seeds_are_paired_over_those_they_share() -> None:
+    noise = {0: -3.0, 10: 1.0, 20: 2.0}
+    first = {seed: 20 + shift for seed, shift in noise.items()}
+    shared = {seed: 22 + shift for seed, shift in noise.items()}
+    apart = {seed + 1: 22 + shift for seed, shift in noise.items()}
+    together = front_probabilities([[first], [shared]])
+    assert together == pytest.approx([1, 0], abs=0.01)
+    alone = front_probabilities([[first], [apart]])
+    assert 0.7 < alone[0] < 0.95
+    half = front_probabilities([[first], [{**shared, 30: 22.0}]])
+    assert alone[0] < half[0] <= 1
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("repeated", [True, False])
+def test_what_is_not_finite_is_refused(bad: float, repeated: bool) -> None:
+    value = seeds(1.0, bad, 2.0) if repeated else bad
+    with pytest.raises(ValueError, match=f"value is {bad}; allowed: a finite number"):
+        front_probabilities([[seeds(1.0, 2.0, 3.0)], [value]])
 
 
 def test_no_points_have_no_probabilities() -> None:
     assert front_probabilities([]) == []
+
+
+POINTS = st.lists(
+    st.tuples(
+        st.lists(st.floats(1, 100), min_size=3, max_size=3).map(lambda x: seeds(*x)),
+        st.integers(1, 3).map(float),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=20)
+@given(POINTS, st.randoms())
+def test_probabilities_are_shares_that_follow_the_points_in_any_order(
+    points: list[Any], random: Any
+) -> None:
+    chances = front_probabilities(points)
+    assert all(0 <= chance <= 1 for chance in chances)
+    assert sum(chances) >= 1 - 1e-9, "something is on the front of each draw"
+    order = random.sample(range(len(points)), len(points))
+    shuffled = front_probabilities([points[position] for position in order])
+    assert shuffled == pytest.approx([chances[position] for position in order], abs=0.06)
