@@ -1,5 +1,12 @@
 """The few error types of this package; each is a ValueError, so commands show one line."""
 
+import re
+from pathlib import Path
+
+LONGEST_LINE = 300
+LONGEST_REASON = 180
+LEFT_OUT = "..."
+
 
 class DataUnavailable(ValueError):
     """A data set is missing, broken or of the wrong form; the message says what to run."""
@@ -23,3 +30,32 @@ class PackageError(ValueError):
 
 class MetricUndefined(ValueError):
     """A score that has no value, because its inputs are too few or not finite."""
+
+
+def one_line(text: object, longest: int = LONGEST_LINE) -> str:
+    """Return a text on one printable line, without its middle where that is longer.
+
+    Args:
+        text: what is shown as `str` shows it.
+        longest: most characters of the line.
+    """
+    line = re.sub(r"\s*[\r\n]\s*", " ", str(text)).strip()
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    if len(line) <= longest:
+        return line
+    head = (longest - len(LEFT_OUT)) // 2
+    tail = longest - len(LEFT_OUT) - head
+    return line[:head] + LEFT_OUT + line[-tail:]
+
+
+def about_path(what: str, path: Path | str, reason: object) -> str:
+    """Say what is wrong with a file or folder, on one line of at most 300 characters.
+
+    Args:
+        what: what lies there, in a word or two.
+        path: what room is left is the path's; it loses its middle first.
+        reason: cut to 180 characters.
+    """
+    said = one_line(reason, LONGEST_REASON)
+    room = LONGEST_LINE - len(f"{what}  {said}")
+    return f"{what} {one_line(path, room)} {said}"

@@ -1,14 +1,47 @@
-"""Writing files, so that they appear whole or not at all."""
+"""Files that appear whole or not at all, and files that are read only when they are plain ones."""
 
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file aside and rename it, so that no reader sees half of it."""
+    """Write a file aside and rename it, so that no reader sees half of it.
+
+    The content is on the disk before the name is, and both are when this returns: whoever then
+    writes down that the file exists is right after a power cut too.
+
+    Raises:
+        OSError: the disk is full, or the folder is missing or cannot be written.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_bytes(content)
+        _put_on_disk(aside)
         aside.replace(path)
+        _put_on_disk(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Open a regular file for reading; a FIFO or a device would block, or never end.
+
+    Raises:
+        ValueError: it is something else.
+        OSError: it is missing or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("it is no regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _put_on_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,82 @@
+"""Files: on the disk before they have their name, and read only when they are plain ones."""
+
+import errno
+import os
+
+import pytest
+
+from diffusion.files import open_regular, write_bytes
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_return(
+    tmp_path, monkeypatch
+):
+    path, done = tmp_path / "file", []
+    fsync, replace = os.fsync, os.replace
+
+    def sync(descriptor):
+        inode = os.fstat(descriptor).st_ino
+        done.append("folder" if inode == tmp_path.stat().st_ino else f"content {inode}")
+        fsync(descriptor)
+
+    def rename(source, target):
+        done.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", rename)
+    monkeypatch.setattr(os, "rename", rename)
+    write_bytes(path, b"content")
+    assert path.read_bytes() == b"content"
+    assert done == [f"content {path.stat().st_ino}", "name", "folder"]
+
+
+def test_a_disk_that_fills_up_while_it_is_written_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        write_bytes(path, b"new")
+    assert error.value.errno == errno.ENOSPC
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device to write to")
+def test_a_full_device_is_told_as_such(tmp_path):
+    aside = tmp_path / f".file.{os.getpid()}"
+    aside.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as error:
+        write_bytes(tmp_path / "file", b"content")
+    assert error.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_regular_files_are_opened(tmp_path, through_a_link):
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    if through_a_link:
+        path = tmp_path / "link"
+        path.symlink_to("file")
+    with open_regular(path) as file:
+        assert file.read() == b"content"
+
+
+def test_a_fifo_is_refused_without_waiting_for_its_writer(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+    for path in (tmp_path / "fifo", tmp_path, "/dev/zero"):
+        with pytest.raises(ValueError, match="it is no regular file"):
+            open_regular(path)
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_missing_file_is_an_operating_systems_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "missing")
