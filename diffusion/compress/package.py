@@ -1,48 +1,54 @@
 """The package: one file that holds a model, losslessly compressed; its length is `size_bytes`.
 
 A package is a ZIP archive of two members: `model.json` (format version, recipe, how each tensor
-is stored) and `weights.safetensors`. Zeros are kept as a bit mask, floats as four planes of
-bytes and 4-bit codes two a byte, because those deflate best. Nothing in it is ever unpickled.
+is stored, hashes) and `weights.safetensors`. Nothing in it is ever unpickled. A reader trusts
+nothing: it works out from the recipe what must be there, before it inflates or allocates it.
 """
 
+import dataclasses
 import gzip
 import io
-import json
-import lzma
-import os
+import logging
+import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from diffusion.compress.quantize import (
-    QuantizedTensor,
-    pack_nibbles,
-    quantize_weights,
-    unpack_nibbles,
+from diffusion.compress.archive import HEADER, WEIGHTS, open_members, pack_members
+from diffusion.compress.coding import decode, encode
+from diffusion.compress.header import (
+    MAX_HEADER_BYTES,
+    check_hashes,
+    read_header,
+    write_header,
 )
-from diffusion.errors import PackageError
+from diffusion.compress.layout import (
+    MAX_FILE_BYTES,
+    check_parameters,
+    most_weights_bytes,
+    part_names,
+    read_layouts,
+)
+from diffusion.compress.quantize import QuantizedTensor, pack_nibbles, quantize_weights
+from diffusion.errors import PackageError, about_path
+from diffusion.files import write_bytes
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.recipe import Recipe
 
-FORMAT_VERSION = 1
 PACKAGE_NAME = "model.pdm"
-HEADER, WEIGHTS = "model.json", "weights.safetensors"
-SPARSE_FROM = 1 / 16  # Share of zeros from which a mask is worth its bits.
-# What a damaged archive, JSON or safetensors file may raise; zipfile and json know RuntimeError
-# for encryption, unknown methods and too deep nesting.
+# What a damaged archive, JSON or safetensors file may raise, and a recipe that is none.
 DAMAGE = (
-    *(OSError, EOFError, LookupError, ValueError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, SafetensorError),
+    *(OSError, EOFError, LookupError, ValueError, RuntimeError, TypeError, AttributeError),
+    *(ArithmeticError, zipfile.BadZipFile, zlib.error, struct.error, SafetensorError),
 )
-FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # The same model gives the same bytes.
+
+logger = logging.getLogger(__name__)
 
 
 def write_package(path: Path, recipe: Recipe, network: nn.Module) -> int:
@@ -55,48 +61,46 @@ def write_package(path: Path, recipe: Recipe, network: nn.Module) -> int:
 
     Returns:
         The file's length, `size_bytes`.
+
+    Raises:
+        PackageError: the network has more parameters than a package may hold.
+        OSError: the file cannot be written.
     """
-    stored = quantize_weights(network, recipe.compression.quantization)
-    tensors: dict[str, Tensor] = {}
-    layout = {name: _encode(name, value, tensors) for name, value in stored.items()}
-    header = {"format": FORMAT_VERSION, "recipe": recipe.to_dict(), "tensors": layout}
-    members = {
-        HEADER: json.dumps(header, separators=(",", ":")).encode(),
-        WEIGHTS: safetensors.torch.save(tensors),
-    }
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with zipfile.ZipFile(aside, "w", compresslevel=9) as archive:
-            for name, content in members.items():
-                archive.writestr(_member(name), content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    return path.stat().st_size
+        check_parameters(sum(value.numel() for value in network.state_dict().values()))
+    except ValueError as error:
+        raise PackageError(about_path("package", path, f"is not written: {error}")) from error
+    content = _pack(recipe, network)
+    write_bytes(path, content)
+    return len(content)
 
 
 def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionModel:
     """Rebuild the model of a package, with plain float32 weights.
 
+    A package of an earlier version has no hashes; it is read, with a warning in the log.
+
     Raises:
-        PackageError: the file is missing, damaged, not ours or of another version.
+        PackageError: the file is missing, damaged, not ours, of another version or too large.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            header = json.loads(archive.read(HEADER))
-            tensors = safetensors.torch.load(archive.read(WEIGHTS))
-    except DAMAGE as error:
-        raise PackageError(f"package {path} cannot be read: {error}") from error
-    version = header.get("format") if isinstance(header, dict) else None
-    if version != FORMAT_VERSION:
-        raise PackageError(f"package {path} has format {version!r}; allowed: {FORMAT_VERSION}")
-    try:
-        recipe = Recipe.from_dict(header["recipe"])
-        state = {name: _decode(name, how, tensors) for name, how in header["tensors"].items()}
+        with open_members(path, MAX_FILE_BYTES) as read:
+            header = read_header(read(HEADER, MAX_HEADER_BYTES))
+            recipe = Recipe.from_dict(header["recipe"])
+            layouts = read_layouts(recipe, header["tensors"])
+            weights = read(WEIGHTS, most_weights_bytes(layouts))
+        verified = check_hashes(header, weights)
+        tensors = safetensors.torch.load(weights)
+        if odd := sorted(tensors.keys() ^ part_names(layouts)):
+            raise ValueError(f"tensor {odd[0]!r} is missing, or is one too many")
+        state = {name: decode(name, layout, tensors) for name, layout in layouts.items()}
         network = build_network(recipe.network, recipe.data)
         network.load_state_dict(state)
-    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
-        raise PackageError(f"package {path} does not hold a model: {error}") from error
+    except DAMAGE as error:
+        raise PackageError(about_path("package", path, f"cannot be read: {error}")) from error
+    if not verified:
+        reason = "is of an earlier version: without hashes it cannot be verified"
+        logger.warning("%s", about_path("package", path, reason))
     return DiffusionModel(recipe, network, device)
 
 
@@ -115,49 +119,11 @@ def gzip_state_dict_bytes(recipe: Recipe, network: nn.Module) -> int:
     return len(gzip.compress(buffer.getvalue()))
 
 
-def _member(name: str) -> zipfile.ZipInfo:
-    member = zipfile.ZipInfo(name, FIXED_DATE)
-    member.compress_type = zipfile.ZIP_DEFLATED
-    return member
-
-
-def _encode(
-    name: str, value: Tensor | QuantizedTensor, tensors: dict[str, Tensor]
-) -> dict[str, Any]:
-    """Add a tensor's parts to `tensors` and return how they are to be read."""
-    if isinstance(value, QuantizedTensor):
-        bits, shape, elements = value.bits, value.shape, value.codes
-        zero = int((value.codebook == 0).nonzero()[0])
-        tensors[f"{name}.scales"] = value.scales
-        tensors[f"codebook{bits}"] = value.codebook
-    else:
-        bits, shape, elements, zero = 32, tuple(value.shape), value.float().flatten(), 0
-    # A float's bits decide, not its value, so that -0.0 survives.
-    keep = (elements.view(torch.int32) if bits == 32 else elements) != zero
-    sparse = bool((~keep).sum() > SPARSE_FROM * max(elements.numel(), 1))
-    if sparse:
-        tensors[f"{name}.mask"] = torch.from_numpy(np.packbits(keep.numpy()))
-        elements = elements[keep]
-    if bits == 32:
-        tensors[name] = elements.view(torch.uint8).reshape(-1, 4).T.contiguous()
-    else:
-        tensors[name] = pack_nibbles(elements) if bits == 4 else elements
-    return {"shape": list(shape), "bits": bits, "sparse": sparse}
-
-
-def _decode(name: str, how: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
-    bits, shape = how["bits"], tuple(how["shape"])
-    count = torch.Size(shape).numel()
-    keep = torch.ones(count, dtype=torch.bool)
-    if how["sparse"]:
-        mask = np.unpackbits(tensors[f"{name}.mask"].numpy(), count=count)
-        keep = torch.from_numpy(mask).bool()
-    if bits == 32:
-        elements = torch.zeros(count)
-        elements[keep] = tensors[name].T.flatten().view(torch.float32)
-        return elements.reshape(shape)
-    codebook = tensors[f"codebook{bits}"]
-    codes = torch.full((count,), int((codebook == 0).nonzero()[0]), dtype=torch.uint8)
-    kept = int(keep.sum())
-    codes[keep] = unpack_nibbles(tensors[name], kept) if bits == 4 else tensors[name]
-    return QuantizedTensor(codes, tensors[f"{name}.scales"], codebook, shape).dequantize()
+def _pack(recipe: Recipe, network: nn.Module) -> bytes:
+    """Return the bytes of a package."""
+    stored = quantize_weights(network, recipe.compression.quantization)
+    tensors: dict[str, Tensor] = {}
+    layouts = {name: encode(name, value, tensors) for name, value in stored.items()}
+    weights = safetensors.torch.save(tensors)
+    how = {name: dataclasses.asdict(layout) for name, layout in layouts.items()}
+    return pack_members({HEADER: write_header(recipe.to_dict(), how, weights), WEIGHTS: weights})

@@ -65,15 +65,20 @@ def quantize_weights(
         quantization: `linear8` and `linear4` cover the weights of linear layers, `weights8` all
             weight matrices and kernels; biases and norms stay float32.
     """
-    covered = {
-        f"{name}.weight"
-        for name, module in network.named_modules()
-        if _is_covered(module, quantization)
+    covered = covered_bits(network, quantization)
+    return {
+        name: _quantize(value, covered[name]) if name in covered else value.detach().cpu()
+        for name, value in network.state_dict().items()
     }
+
+
+def covered_bits(network: nn.Module, quantization: Quantization) -> dict[str, int]:
+    """Return the bits of a code for each tensor that a quantization covers, by its name."""
     bits = 4 if quantization == "linear4" else 8
     return {
-        name: _quantize(value, bits) if name in covered else value.detach().cpu()
-        for name, value in network.state_dict().items()
+        f"{name}.weight": bits
+        for name, module in network.named_modules()
+        if _is_covered(module, quantization)
     }
 
 

@@ -7,6 +7,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from repacking import (
+    check_refusal,
+    members,
+    same_bits,
+    same_model,
+    with_header,
+    with_member,
+    write_members,
+)
 from torch import nn
 
 from diffusion.compress.package import gzip_state_dict_bytes, read_package, write_package
@@ -24,26 +33,6 @@ ALL = pytest.mark.parametrize("quantization", choices(Quantization))
 
 def compressed(recipe, **fields):
     return replace(recipe, compression=CompressionConfig(**fields))
-
-
-def bits(values):
-    return values.contiguous().view(torch.int32)
-
-
-def same_bits(first, second):
-    assert list(first) == list(second)
-    return all(torch.equal(bits(first[name]), bits(second[name])) for name in first)
-
-
-def members(path):
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def write_members(path, contents):
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
 
 
 @pytest.fixture
@@ -181,10 +170,7 @@ def outcome(path, content, original):
         return "refused" if str(path) in str(error) else f"error without the path: {error}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-    unchanged = model.recipe == original.recipe and same_bits(
-        model.network.state_dict(), original.network.state_dict()
-    )
-    return "same" if unchanged else "another model"
+    return "same" if same_model(model, original) else "another model"
 
 
 def test_every_truncation_is_refused(package):
@@ -250,24 +236,6 @@ def test_version_is_looked_at_before_the_recipe(package):
         read_package(package)
 
 
-def with_header(*path, value):
-    """Return a change of a package's members that sets one value of its header."""
-
-    def changed(contents):
-        header = json.loads(contents["model.json"])
-        inner = header
-        for key in path[:-1]:
-            inner = inner[key]
-        inner[path[-1]] = value
-        return {**contents, "model.json": json.dumps(header)}
-
-    return changed
-
-
-def with_member(name, content):
-    return lambda contents: {**contents, name: content}
-
-
 FOREIGN = {
     "no members": lambda contents: {},
     "no weights": lambda contents: {"model.json": contents["model.json"]},
@@ -308,6 +276,7 @@ def test_foreign_content_is_refused(package, content):
     with pytest.raises(PackageError) as error:
         read_package(package)
     assert str(package) in str(error.value)
+    check_refusal(error.value)
 
 
 def test_foreign_files_are_refused(tmp_path):
