@@ -3,7 +3,6 @@
 import hashlib
 import os
 import pickle
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,16 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion.errors import DataUnavailable
+from diffusion.errors import DataUnavailable, about_path, one_line
+from diffusion.image_folder import read_image_folder
 from diffusion.recipe import DataConfig
 
 DATA_DIR_VARIABLE = "PARETODIFF_DATA"
 TORCHVISION_NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10"}
-DATASET_NAMES = ("mnist5k", *TORCHVISION_NAMES, "folder:PATH")
+FOLDER = "folder:"
+DATASET_NAMES = ("mnist5k", *TORCHVISION_NAMES, f"{FOLDER}PATH")
 MNIST5K_FILE = "data/mnist_5k.csv.gz"
 MNIST5K_TRAIN_PER_CLASS = 400
 HELD_OUT_ONE_IN = 10  # Of a folder's images.
-# What torchvision and Pillow raise on damaged files.
+# What torchvision raises on damaged files.
 READING_ERRORS = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError, AssertionError),
     pickle.UnpicklingError,
@@ -48,9 +49,8 @@ class ImageDataset:
         """Describe the data for a recipe."""
         _, channels, height, width = self.train_images.shape
         if height != width:
-            raise DataUnavailable(
-                f"images of {self.name!r} are {width}x{height} pixels; allowed: square ones"
-            )
+            reason = f"has images of {width}x{height} pixels; allowed: square ones"
+            raise DataUnavailable(about_path("dataset", self.name, reason))
         digest = hashlib.sha256(self.train_images.numpy().tobytes())
         digest.update(self.train_labels.numpy().tobytes())
         return DataConfig(
@@ -75,13 +75,31 @@ def load_dataset(
     Raises:
         DataUnavailable: the name is unknown, or the data is missing or broken.
     """
+    name = resolve_name(name)
     if name == "mnist5k":
         return _load_mnist5k()
     if name in TORCHVISION_NAMES:
         return _load_torchvision(name, data_dir, download)
-    if name.startswith("folder:"):
+    if name.startswith(FOLDER) and name != FOLDER:
         return _load_folder(name)
-    raise DataUnavailable(f"dataset is {name!r}; allowed: {', '.join(DATASET_NAMES)}")
+    raise DataUnavailable(
+        f"dataset is {one_line(repr(name), 200)}; allowed: {', '.join(DATASET_NAMES)}"
+    )
+
+
+def resolve_name(name: str) -> str:
+    """Return the one name of a data set; that of a folder is absolute and without links.
+
+    Raises:
+        DataUnavailable: no folder can be named so.
+    """
+    given = name.removeprefix(FOLDER)
+    if given in (name, ""):
+        return name
+    try:
+        return f"{FOLDER}{Path(given).expanduser().resolve()}"
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataUnavailable(about_path("dataset", name, f"is no folder: {error}")) from error
 
 
 def to_signed_range(images: Tensor) -> Tensor:
@@ -124,17 +142,17 @@ def _load_torchvision(name: str, data_dir: Path | None, download: bool) -> Image
         raise DataUnavailable(
             f"dataset {name!r} needs a folder: give --data-dir DIR or set ${DATA_DIR_VARIABLE}"
         )
-    reader: Callable[..., torchvision.datasets.MNIST] = getattr(
-        torchvision.datasets, TORCHVISION_NAMES[name]
-    )
+    base = getattr(torchvision.datasets, TORCHVISION_NAMES[name])
+    # MNIST's reader prefers a `processed` folder of old versions to the raw files; it also finds
+    # its folder by the name of its class.
+    reader = type(base.__name__, (base,), {"_check_legacy_exist": lambda self: False})
     try:
         train, held_out = (reader(root, train=part, download=download) for part in (True, False))
         train_images, held_out_images = map(_as_channels_first, (train.data, held_out.data))
     except READING_ERRORS as error:
         hint = "the download failed" if download else "add --download to fetch it there"
-        raise DataUnavailable(
-            f"dataset {name!r} cannot be read in {root}: {_first_line(error)} ({hint})"
-        ) from error
+        what, reason = f"dataset {name!r} cannot be read in", one_line(error, 120)
+        raise DataUnavailable(about_path(what, f"{root}:", f"{reason} ({hint})")) from error
     return ImageDataset(
         name=name,
         class_names=tuple(train.classes),
@@ -151,65 +169,25 @@ def _as_channels_first(images: Tensor | np.ndarray) -> Tensor:
     return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 def _load_folder(name: str) -> ImageDataset:
-    from torchvision.datasets import ImageFolder
-
-    given = name.removeprefix("folder:")
-    path = Path(given).expanduser().resolve()
-    if not given or not path.is_dir():
-        raise DataUnavailable(f"dataset is {name!r}, but {path} is no folder of class folders")
-    try:
-        folder = ImageFolder(str(path))
-    except (FileNotFoundError, OSError) as error:
-        raise DataUnavailable(f"dataset {name!r}: {_first_line(error)}") from error
-    images, digests = _read_images([Path(file) for file, _ in folder.samples])
-    labels = torch.tensor([label for _, label in folder.samples])
+    found = read_image_folder(Path(name.removeprefix(FOLDER)))
+    images, labels, classes = found.images, found.labels, found.class_names
     # The content decides, so renamed files stay on their side and copies never straddle it.
-    held_out = torch.tensor([int(digest, 16) % HELD_OUT_ONE_IN == 0 for digest in digests])
+    held_out = torch.tensor([int(digest, 16) % HELD_OUT_ONE_IN == 0 for digest in found.digests])
     if held_out.all() or not held_out.any():
-        raise DataUnavailable(
-            f"dataset {name!r} has {len(labels)} images; too few to hold any out"
-        )
+        reason = f"has {len(labels)} images; too few to hold any out"
+        raise DataUnavailable(about_path("dataset", name, reason))
     if untrained := sorted(set(labels.tolist()) - set(labels[~held_out].tolist())):
-        raise DataUnavailable(
-            f"dataset {name!r} has no image of class {folder.classes[untrained[0]]!r} left to "
-            "train on; allowed: some more of each class"
+        reason = (
+            f"has no image of class {one_line(classes[untrained[0]], 80)!r} left to train on; "
+            "allowed: some more of each class"
         )
+        raise DataUnavailable(about_path("dataset", name, reason))
     return ImageDataset(
-        name=f"folder:{path}",
-        class_names=tuple(folder.classes),
+        name=name,
+        class_names=classes,
         train_images=images[~held_out],
         train_labels=labels[~held_out],
         held_out_images=images[held_out],
         held_out_labels=labels[held_out],
     )
-
-
-def _read_images(paths: list[Path]) -> tuple[Tensor, list[str]]:
-    """Read image files of one size; grey only when every file is grey."""
-    from PIL import Image
-
-    pictures, digests = [], []
-    for path in paths:
-        try:
-            content = path.read_bytes()
-            with Image.open(path) as picture:
-                picture.load()
-                if picture.mode.startswith(("I", "F")):
-                    raise ValueError(f"its pixels have mode {picture.mode}; allowed: 8 bits")
-                pictures.append(picture.convert("L" if picture.mode in ("1", "L") else "RGB"))
-        except (*READING_ERRORS, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataUnavailable(f"image {path} cannot be read: {error}") from error
-        digests.append(hashlib.sha256(content).hexdigest())
-        if pictures[-1].size != pictures[0].size:
-            raise DataUnavailable(
-                f"image {path} is {pictures[-1].size} pixels, but {paths[0]} is "
-                f"{pictures[0].size}; allowed: one size for all"
-            )
-    mode = "L" if all(picture.mode == "L" for picture in pictures) else "RGB"
-    arrays = np.stack([np.asarray(picture.convert(mode)) for picture in pictures])
-    return _as_channels_first(arrays), digests
