@@ -1,7 +1,8 @@
 """Image files of one size as a tensor: all headers are read before any image is decoded.
 
 What would be lost without a word is refused by name: alpha channels, a rotation that is only
-noted, further pages, more than 8 bits, and colours among grey images that only a palette has.
+noted, further pages and greys of more than 8 bits. So are colours that only a palette brings into
+a set of grey images.
 """
 
 import hashlib

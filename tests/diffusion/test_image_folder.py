@@ -189,8 +189,9 @@ def test_links_within_the_folder_are_followed(tmp_path):
 
 
 def test_images_below_a_class_are_in_torchvisions_order(tmp_path):
-    from torchvision.datasets import ImageFolder
+    from torchvision.datasets.folder import IMG_EXTENSIONS, ImageFolder
 
+    assert image_files.SUFFIXES == IMG_EXTENSIONS
     folders = ["b", "b/z", "b/z/y", "b z", "b-z", "B", "a/b", "a.b", "a"]
     for number, folder in enumerate(folders):
         for name in ("2.pgm", "10.PGM", "1.png.pgm", "notes.txt", ".pgm"):
