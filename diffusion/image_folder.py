@@ -1,7 +1,8 @@
 """Folders of images: PATH/CLASS/.../IMAGE, found without trusting what lies there.
 
-Classes and images are in the order of torchvision's `ImageFolder`. A link is followed while it
-stays within the folder; one that leaves it, or leads round in a circle, is refused.
+Classes and images are in the order of torchvision's `ImageFolder`. A link to an image is followed
+while that lies within the folder. A link that leaves it is refused, and so is one to a folder:
+within the data set it leads round in a circle, or to images that are there already.
 """
 
 import os
@@ -74,7 +75,7 @@ def find_images(root: Path) -> dict[str, list[str]]:
     walk = _Walk(str(root))
     classes: dict[str, list[str]] = {}
     for folder in sorted(walk.subfolders(str(root))[0]):
-        found = sorted(walk.below(folder, (str(root),)))
+        found = sorted(walk.below(folder))
         name = os.path.basename(folder)
         classes[name] = [os.path.join(inner, file) for inner, files in found for file in files]
         if not classes[name]:
@@ -94,23 +95,15 @@ class _Walk:
         self._root = root
         self._entries = 0
 
-    def below(self, folder: str, around: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-        """Yield each folder from this one downwards with the sorted names of its images.
-
-        Args:
-            folder: where to begin.
-            around: the folders on the way to it, without links.
-        """
-        place = os.path.realpath(folder)
-        if place in around:
-            raise DataUnavailable(about_path("link", folder, "goes round in a circle"))
-        if len(around) > MAX_DEPTH:
+    def below(self, folder: str, depth: int = 1) -> Iterator[tuple[str, list[str]]]:
+        """Yield each folder from this one downwards with the sorted names of its images."""
+        if depth > MAX_DEPTH:
             reason = f"lies too deep; allowed: {MAX_DEPTH} folders below the data set's"
             raise DataUnavailable(about_path("folder", folder, reason))
         folders, images = self.subfolders(folder)
         yield folder, sorted(images)
         for inner in folders:
-            yield from self.below(inner, (*around, place))
+            yield from self.below(inner, depth + 1)
 
     def subfolders(self, folder: str) -> tuple[list[str], list[str]]:
         """Return the paths of the folders in a folder, and the names of its images."""
@@ -119,11 +112,10 @@ class _Walk:
             for entry in entries:
                 self._count()
                 if entry.is_dir():
-                    self._check_link(entry)
+                    self._check_folder(entry)
                     folders.append(entry.path)
                 elif entry.name.lower().endswith(SUFFIXES):
-                    self._check_link(entry)
-                    _check_regular(entry)
+                    self._check_image(entry)
                     images.append(entry.name)
         return folders, images
 
@@ -133,18 +125,22 @@ class _Walk:
             reason = f"has more files and folders than allowed: {MAX_ENTRIES}"
             raise DataUnavailable(about_path("dataset", f"folder:{self._root}", reason))
 
+    def _check_folder(self, entry: os.DirEntry[str]) -> None:
+        self._check_link(entry)
+        if entry.is_symlink():
+            reason = "leads in a circle or to a folder that is read anyway; allowed: to images"
+            raise DataUnavailable(about_path("link", entry.path, reason))
+
+    def _check_image(self, entry: os.DirEntry[str]) -> None:
+        self._check_link(entry)
+        if not entry.is_file():
+            reason = "cannot be read: it is no regular file"
+            raise DataUnavailable(about_path("image", entry.path, reason))
+
     def _check_link(self, entry: os.DirEntry[str]) -> None:
         if not entry.is_symlink():
             return
         target = os.path.realpath(entry.path)
         if os.path.commonpath([target, self._root]) != self._root:
-            raise DataUnavailable(
-                about_path("link", entry.path, "leaves the folder; allowed: links within it")
-            )
-
-
-def _check_regular(entry: os.DirEntry[str]) -> None:
-    if not entry.is_file():
-        raise DataUnavailable(
-            about_path("image", entry.path, "cannot be read: it is no regular file")
-        )
+            reason = "leaves the folder; allowed: to images within it"
+            raise DataUnavailable(about_path("link", entry.path, reason))

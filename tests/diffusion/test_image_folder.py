@@ -142,7 +142,7 @@ def test_images_that_are_no_regular_files_are_refused_at_once(tmp_path, kind):
     line = refusal(tmp_path)
     assert str(odd) in line
     if kind == "device":
-        assert "leaves the folder; allowed: links within it" in line
+        assert "leaves the folder; allowed: to images within it" in line
 
 
 CIRCLES = {
@@ -150,16 +150,18 @@ CIRCLES = {
     "to its class": {"class0/round": "."},
     "as a class": {"round": "."},
     "from one to another": {"class0/over": "../class1", "class1/back": "../class0"},
+    "to another class": {"class0/over": "../class1"},
+    "as a class again": {"class2": "class1"},
 }
 
 
 @pytest.mark.parametrize("case", CIRCLES)
-def test_links_that_go_round_in_a_circle_are_refused(tmp_path, case):
+def test_links_to_folders_within_the_data_set_are_refused(tmp_path, case):
     write_folder(tmp_path)
     for link, target in CIRCLES[case].items():
         (tmp_path / link).symlink_to(target)
     line = refusal(tmp_path)
-    assert "goes round in a circle" in line
+    assert "leads in a circle or to a folder that is read anyway; allowed: to images" in line
     assert f"link {tmp_path}/" in line
 
 
@@ -170,22 +172,29 @@ def test_links_that_leave_the_folder_are_refused(tmp_path, link):
     target = tmp_path / "database" / ("class0/000.pgm" if link.endswith("pgm") else "class0")
     (tmp_path / "data" / link).symlink_to(target)
     line = refusal(tmp_path / "data")
-    assert "leaves the folder; allowed: links within it" in line
+    assert "leaves the folder; allowed: to images within it" in line
     assert f"data/{link} " in line
 
 
-def test_links_within_the_folder_are_followed(tmp_path):
-    write_folder(tmp_path)
-    plain = load_dataset(f"folder:{tmp_path}")
-    (tmp_path / "class0" / "more.pgm").symlink_to("000.pgm")
-    (tmp_path / "class2").symlink_to("class1")
-    assert len(all_images(tmp_path)) == 60 + 1 + 30
-    assert load_dataset(f"folder:{tmp_path}").class_names == ("class0", "class1", "class2")
-    (tmp_path.parent / f"{tmp_path.name} link").symlink_to(tmp_path)
-    (tmp_path / "class2").unlink()
-    (tmp_path / "class0" / "more.pgm").unlink()
-    linked = load_dataset(f"folder:{tmp_path} link")
+def test_links_to_images_within_the_folder_and_to_the_folder_are_followed(tmp_path):
+    write_folder(tmp_path / "data")
+    (tmp_path / "link").symlink_to("data")
+    linked, plain = (
+        load_dataset(f"folder:{tmp_path}/link"),
+        load_dataset(f"folder:{tmp_path}/data"),
+    )
     assert linked.config() == plain.config()
+    (tmp_path / "data" / "class0" / "more.pgm").symlink_to("../class1/001.pgm")
+    assert len(all_images(tmp_path / "link")) == 61
+
+
+def test_links_that_multiply_are_refused_at_once(tmp_path):
+    for level in range(12):
+        write_image(tmp_path / f"class{level}" / "x.pgm", GREYS)
+        for number in range(8):
+            (tmp_path / f"class{level}" / f"{number}").symlink_to(f"../class{level + 1}")
+    (tmp_path / "class12").mkdir()
+    assert f"link {tmp_path}/class" in refusal(tmp_path)
 
 
 def test_images_below_a_class_are_in_torchvisions_order(tmp_path):
