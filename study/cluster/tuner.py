@@ -1,4 +1,4 @@
-"""Ray Tune runs the trials: the only file on Ray. The state that matters is the storage's.
+"""Ray Tune runs the trials. The state that matters is the storage's.
 
 Tune schedules, places and restarts workers; a thin searcher of ours hands it numbered recipes and
 hears how they ended. Nothing is restored from Tune: a new Tuner on the same study runs what is
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
 
 from diffusion.recipe import Recipe
 from study.cluster.resources import Resources
+from study.cluster.scheduler import ParetoScheduler
+from study.cluster.searcher import StudySearcher
 from study.engine.dispatcher import Dispatcher
 from study.engine.worker import run_trial
 from study.evaluation.context import Evaluate, RunContext
@@ -23,72 +23,6 @@ from study.evaluation.context import Evaluate, RunContext
 # The one would list failed trials once more, as an error of its own; the other tells of states
 # that could not be saved, which nothing needs.
 UNHEARD_LOGGERS = ("ray.tune.tune", "ray.tune.execution.experiment_state")
-PROCESS_DIED = "its worker process died"
-
-
-class StudySearcher(Searcher):
-    """What Tune asks for trials: a thin adapter around the dispatcher."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        super().__init__()
-        self._dispatcher = dispatcher
-        self._numbers: dict[str, int] = {}
-        self._reasons: dict[str, str] = {}  # of trials about to break
-        self._most_at_once = 1
-
-    def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's config, None while nothing may start, or FINISHED."""
-        if len(self._numbers) >= self._most_at_once:
-            return None
-        assignment = self._dispatcher.next()
-        if assignment is None:
-            over = self._dispatcher.ended or self._dispatcher.halted
-            return Searcher.FINISHED if over else None
-        self._numbers[trial_id] = assignment.number
-        recipe = json.dumps(assignment.recipe.to_dict())
-        return {"number": assignment.number, "recipe": recipe}
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Pass a running trial's progress on."""
-        number = self._numbers.get(trial_id)
-        if number is None:
-            return
-        if "stage" in result:
-            self._dispatcher.progress(number, result["stage"], result["share"])
-        elif "warning" in result:
-            self._dispatcher.warn(number, result["warning"])
-        elif "attempt" in result:
-            self._reasons[trial_id] = result["attempt"]
-
-    def on_trial_complete(
-        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
-    ) -> None:
-        """Pass on how a trial ended."""
-        number, result = self._numbers.pop(trial_id), result or {}
-        reason = self._reasons.pop(trial_id, PROCESS_DIED)
-        if "scores" in result:
-            self._dispatcher.end(number, json.loads(result["scores"]), None)
-        elif "reason" in result:
-            self._dispatcher.end(number, None, result["reason"])
-        elif error:
-            self._dispatcher.break_off(number, reason)
-        elif "rung" in result and self._dispatcher.is_stopped(number):
-            self._dispatcher.end(number, None, None)
-        else:  # cut off before it ended
-            self._dispatcher.abandon(number, result.get("halt"))
-
-    def save(self, checkpoint_path: str) -> None:
-        """Write which trials run, for a person to read; nothing is restored from it."""
-        Path(checkpoint_path).write_text(json.dumps(self._numbers))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its searcher for a restore that is never made: leave all out."""
-        return {}
-
-    def set_max_concurrency(self, max_concurrent: int) -> bool:
-        """Take on the limit: Tune's own, wrapped around us, would lose a retried trial."""
-        self._most_at_once = max_concurrent
-        return True
 
 
 def run_trials(
@@ -139,25 +73,3 @@ def _trial_name(trial: Any) -> str:
 def _run_trial(config: dict[str, Any], evaluate: Evaluate, context: RunContext) -> None:
     recipe = Recipe.from_dict(json.loads(config["recipe"]))
     run_trial(config["number"], recipe, evaluate, context, tune.report)
-
-
-class ParetoScheduler(FIFOScheduler):
-    """Stops trials whose trainings fall behind; the dispatcher knows which do."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._dispatcher = dispatcher
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Let a trial go on, unless it reports a rung at which it falls behind."""
-        if "rung" not in result:
-            return str(TrialScheduler.CONTINUE)
-        number = trial.config["number"]
-        scores = json.loads(result["rung_scores"])
-        if self._dispatcher.judge(number, result["rung"], scores):
-            return str(TrialScheduler.CONTINUE)
-        return str(TrialScheduler.STOP)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles its scheduler for a restore that is never made: leave all out."""
-        return {}

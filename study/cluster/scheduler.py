@@ -1,0 +1,30 @@
+"""What Tune asks whether a trial goes on: the dispatcher, seen as a scheduler of Tune's."""
+
+import json
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from study.engine.dispatcher import Dispatcher
+
+
+class ParetoScheduler(FIFOScheduler):
+    """Stops trials whose trainings fall behind; the dispatcher knows which do."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._dispatcher = dispatcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Let a trial go on, unless it reports a rung at which it falls behind."""
+        if "rung" not in result:
+            return str(TrialScheduler.CONTINUE)
+        number = trial.config["number"]
+        scores = json.loads(result["rung_scores"])
+        if self._dispatcher.judge(number, result["rung"], scores):
+            return str(TrialScheduler.CONTINUE)
+        return str(TrialScheduler.STOP)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its scheduler for a restore that is never made: leave all out."""
+        return {}

@@ -1,0 +1,76 @@
+"""What Tune asks for trials: the dispatcher, seen as a searcher of Tune's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from study.engine.dispatcher import Dispatcher
+
+PROCESS_DIED = "its worker process died"
+
+
+class StudySearcher(Searcher):
+    """Hands Tune numbered recipes, and tells the dispatcher how they go and how they end."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        super().__init__()
+        self._dispatcher = dispatcher
+        self._numbers: dict[str, int] = {}
+        self._reasons: dict[str, str] = {}  # of trials about to break
+        self._most_at_once = 1
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial's config, None while nothing may start, or FINISHED."""
+        if len(self._numbers) >= self._most_at_once:
+            return None
+        assignment = self._dispatcher.next()
+        if assignment is None:
+            over = self._dispatcher.ended or self._dispatcher.halted
+            return Searcher.FINISHED if over else None
+        self._numbers[trial_id] = assignment.number
+        recipe = json.dumps(assignment.recipe.to_dict())
+        return {"number": assignment.number, "recipe": recipe}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Pass a running trial's progress on."""
+        number = self._numbers.get(trial_id)
+        if number is None:
+            return
+        if "stage" in result:
+            self._dispatcher.progress(number, result["stage"], result["share"])
+        elif "warning" in result:
+            self._dispatcher.warn(number, result["warning"])
+        elif "attempt" in result:
+            self._reasons[trial_id] = result["attempt"]
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Pass on how a trial ended."""
+        number, result = self._numbers.pop(trial_id), result or {}
+        reason = self._reasons.pop(trial_id, PROCESS_DIED)
+        if "scores" in result:
+            self._dispatcher.end(number, json.loads(result["scores"]), None)
+        elif "reason" in result:
+            self._dispatcher.end(number, None, result["reason"])
+        elif error:
+            self._dispatcher.break_off(number, reason)
+        elif "rung" in result and self._dispatcher.is_stopped(number):
+            self._dispatcher.end(number, None, None)
+        else:  # cut off before it ended
+            self._dispatcher.abandon(number, result.get("halt"))
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write which trials run, for a person to read; nothing is restored from it."""
+        Path(checkpoint_path).write_text(json.dumps(self._numbers))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles its searcher for a restore that is never made: leave all out."""
+        return {}
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """Take on the limit: Tune's own, wrapped around us, would lose a retried trial."""
+        self._most_at_once = max_concurrent
+        return True
