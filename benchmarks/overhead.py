@@ -20,7 +20,8 @@ import numpy as np
 from diffusion.data import load_dataset
 from diffusion.recipe import Recipe
 from search_spaces import load_space
-from study.cluster.resources import ray_session, resolve_resources
+from study.cluster.resources import resolve_resources
+from study.cluster.session import ray_session
 from study.cluster.tuner import run_trials
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher

@@ -22,7 +22,8 @@ from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.score.frechet import GaussianStatistics
 from diffusion.score.kernel import kernel_distance
 from diffusion.score.labels import score_labels
-from study.cluster.resources import ray_session, resolve_resources
+from study.cluster.resources import resolve_resources
+from study.cluster.session import ray_session
 from study.cluster.tasks import run_tasks
 from study.evaluation.context import RunContext
 from study.run.run import Run

@@ -22,7 +22,8 @@ from study import trial
 from study.cli import parser as cli
 from study.cli.resolve import new_settings, resumed_settings
 from study.cli.search_options import DEFAULT_SPACE, build_parser
-from study.cluster.resources import Resources, ray_session, resolve_resources
+from study.cluster.resources import Resources, resolve_resources
+from study.cluster.session import ray_session
 from study.cluster.tuner import run_trials
 from study.display.console import print_front
 from study.display.front_folder import write_front

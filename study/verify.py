@@ -15,7 +15,8 @@ from rich.console import Console
 from diffusion.score.digits import DIGITS_SHA256
 from study import trial
 from study.cli import parser as cli
-from study.cluster.resources import ray_session, resolve_resources
+from study.cluster.resources import resolve_resources
+from study.cluster.session import ray_session
 from study.display.console import print_front, print_trainings
 from study.display.front_folder import write_front
 from study.display.page import write_report

@@ -1,11 +1,12 @@
-"""Ray as it is joined, and what a trial gets of it."""
+"""What a trial gets of the machines, and how many trials they run at once."""
 
-import logging
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
+
+UNITS = 10_000  # of one CPU or GPU, in which Ray counts; sums of fractions stay exact
 
 
 @dataclass(frozen=True)
@@ -31,43 +32,72 @@ class Resources:
         return {**vars(self), "threads": self.threads, "device": self.device}
 
 
-@contextmanager
-def ray_session(address: str | None) -> Any:
-    """Join a cluster, or start Ray on this machine alone."""
-    if address is None:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    try:
-        yield
-    finally:
-        ray.shutdown()
+@dataclass(frozen=True)
+class Node:
+    """What a machine of the cluster has for trials; a trial never spans two."""
+
+    cpus: float
+    gpus: float = 0.0
+
+    def fits(self, cpus_each: float, gpus_each: float) -> int:
+        """Return how many trials run on it at once; a fraction of a GPU is of a single one."""
+        by_cpus = _quotient(self.cpus, cpus_each)
+        if not gpus_each:
+            return by_cpus
+        if gpus_each > 1:
+            return min(by_cpus, _quotient(self.gpus, gpus_each))
+        return min(by_cpus, int(self.gpus) * _quotient(1, gpus_each))
 
 
 def resolve_resources(
     cpus_per_trial: float | None, gpus_per_trial: float | None, concurrent_trials: int | None
 ) -> Resources:
-    """Fill in what the user left open from what the cluster has.
+    """Fill in what the user left open from what the cluster's nodes have.
 
     Raises:
-        ValueError: the cluster cannot run a single trial with these.
+        ValueError: no node of the cluster can run a single trial with these.
     """
-    have: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cpus, gpus = have.get("CPU", 0.0), have.get("GPU", 0.0)
+    return fit_to_nodes(_alive_nodes(), cpus_per_trial, gpus_per_trial, concurrent_trials)
+
+
+def fit_to_nodes(
+    nodes: Sequence[Node],
+    cpus_per_trial: float | None = None,
+    gpus_per_trial: float | None = None,
+    concurrent_trials: int | None = None,
+) -> Resources:
+    """Fill in what is None: a CPU, a GPU where there is one, and as many trials as fit.
+
+    Raises:
+        ValueError: no node can run a single trial with these.
+    """
+    most_gpus = max((node.gpus for node in nodes), default=0.0)
     cpus_each = 1.0 if cpus_per_trial is None else cpus_per_trial
-    gpus_each = min(gpus, 1.0) if gpus_per_trial is None else gpus_per_trial
-    if gpus_each > gpus:
+    gpus_each = min(most_gpus, 1.0) if gpus_per_trial is None else gpus_per_trial
+    if gpus_each > 1 and gpus_each != int(gpus_each):
+        raise ValueError(f"--gpus-per-trial is {gpus_each:g}; allowed above 1: whole numbers")
+    if gpus_each > most_gpus:
         raise ValueError(
-            f"--gpus-per-trial is {gpus_each:g}; allowed: up to the {gpus:g} there are"
+            f"--gpus-per-trial is {gpus_each:g}; "
+            f"allowed: up to the {most_gpus:g} of the largest node"
         )
-    if cpus_each > cpus:
+    most_cpus = max((node.cpus for node in nodes if node.gpus >= gpus_each), default=0.0)
+    if cpus_each > most_cpus:
+        largest = "the largest node" if not gpus_each else "the largest node with such GPUs"
         raise ValueError(
-            f"--cpus-per-trial is {cpus_each:g}; allowed: up to the {cpus:g} there are"
+            f"--cpus-per-trial is {cpus_each:g}; allowed: up to the {most_cpus:g} of {largest}"
         )
-    fits = [int(cpus / cpus_each)] + ([int(gpus / gpus_each)] if gpus_each else [])
-    return Resources(cpus_each, gpus_each, concurrent_trials or min(fits))
+    fits = sum(node.fits(cpus_each, gpus_each) for node in nodes)
+    return Resources(cpus_each, gpus_each, concurrent_trials or fits)
+
+
+def _alive_nodes() -> list[Node]:
+    return [
+        Node(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    ]
+
+
+def _quotient(whole: float, part: float) -> int:
+    return round(whole * UNITS) // max(round(part * UNITS), 1)

@@ -1,0 +1,87 @@
+"""Ray as it is joined, or started on this machine alone and kept to it and to its user."""
+
+import logging
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray._private import ray_constants
+
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+
+@contextmanager
+def ray_session(address: str | None) -> Iterator[None]:
+    """Join a cluster, or start Ray on this machine alone."""
+    if address is not None:
+        with _shutting_down():
+            ray.init(address=address, **QUIET)
+            yield
+        return
+    _make_token()
+    with _private_folder() as folder, _on_loopback(), _shutting_down():
+        ray.init(address="local", include_dashboard=False, _temp_dir=str(folder), **QUIET)
+        yield
+
+
+@contextmanager
+def _shutting_down() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """Yield a folder for Ray's sockets and logs, within one that only the user may enter.
+
+    Ray opens its own to everyone. Paths of sockets must be short, so it does not lie in the run's.
+    """
+    place = os.environ.get("RAY_TMPDIR", "/tmp")
+    with tempfile.TemporaryDirectory(
+        prefix="study-", dir=place, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder) / "r"
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let Ray listen on 127.0.0.1 alone, as it does on systems where it makes no clusters.
+
+    It reads the variable when it is imported, and so do the processes it starts; here it is
+    imported before it is known whether a cluster is joined.
+    """
+    variable, enabled = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    before = os.environ.pop(variable, None)
+    os.environ[variable] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+        del os.environ[variable]
+        if before is not None:
+            os.environ[variable] = before
+
+
+def _make_token() -> None:
+    """Make the token that Ray's processes show each other; Ray's own is for everyone to read."""
+    mode = os.environ.get("RAY_AUTH_MODE", "token").lower()
+    if mode != "token" or os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
+        return
+    path = Path.home() / ".ray" / "auth_token"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as aside:  # of mode 0600
+            aside.write(secrets.token_hex(32))
+            aside.flush()
+            with suppress(FileExistsError):  # another study was first
+                os.link(aside.name, path)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
