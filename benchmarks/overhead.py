@@ -27,7 +27,7 @@ from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
 from study.engine.early_stopping import Rungs
 from study.engine.proposer import Proposer
-from study.engine.watcher import Watcher
+from study.engine.watcher import Listener
 from study.engine.worker import Evaluate
 from study.evaluation.context import RunContext, TrialContext
 from study.results.front import front_records
@@ -76,7 +76,7 @@ def front_milliseconds(num_trials: int) -> float:
     return statistics.median(times)
 
 
-class Meter(Watcher):
+class Meter(Listener):
     """Notes the time and the driver's memory at the end of each trial."""
 
     def __init__(self) -> None:

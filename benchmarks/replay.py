@@ -31,7 +31,7 @@ from study.engine.budget import Budget
 from study.engine.dispatcher import Assignment, Dispatcher
 from study.engine.early_stopping import Rungs
 from study.engine.proposer import MOST_REFUSALS, Proposer
-from study.engine.watcher import Watcher
+from study.engine.watcher import Listener
 from study.evaluation.replay_table import Table, read_table
 from study.results.objectives import Scores
 from study.run.storage import StudyStorage
@@ -239,7 +239,7 @@ def engine(
         refusal=lambda recipe: world.refusal(recipe) or rungs.refusal(recipe),
     )
     budget = Budget(MOST_TRIALS)
-    dispatcher = Dispatcher(proposer, rungs, budget, Watcher(), clock=lambda: world.seconds)
+    dispatcher = Dispatcher(proposer, rungs, budget, Listener(), clock=lambda: world.seconds)
     return world.run(dispatcher, target)
 
 

@@ -34,6 +34,7 @@ from study.engine.dispatcher import Dispatcher
 from study.engine.early_stopping import Rungs
 from study.engine.feasibility import excess
 from study.engine.proposer import Proposer
+from study.engine.watcher import Listeners
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
@@ -143,7 +144,7 @@ def _search(
         proposer,
         rungs,
         budget,
-        view,
+        Listeners([view]),
         reuse=settings.reuse,
         sweep_front=settings.sweep_front,
         retries=settings.retries,

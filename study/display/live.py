@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diffusion.recipe import Recipe
-from study.engine.watcher import Watcher
+from study.engine.watcher import Listener
 from study.results.limits import OVER_A_LIMIT
 from study.results.objectives import DEFAULT_OBJECTIVES, Scores, cost
 from study.results.records import TrialRecord
@@ -32,7 +32,7 @@ class RunningTrial:
     share: float = 0.0
 
 
-class LiveView(Watcher):
+class LiveView(Listener):
     """Shows a study's progress.
 
     Args:
@@ -92,6 +92,11 @@ class LiveView(Watcher):
         if number in self._running:
             self._running[number].stage = stage
             self._running[number].share = share
+
+    def on_rung(self, number: int, train_images: int, scores: Scores) -> None:
+        """A running trial's training was scored on its way."""
+        fid = f"FID {scores['fid']:.1f}" if "fid" in scores else "no FID yet"
+        self._line(f"trial {number} at {train_images:,} images: {fid}")
 
     def on_retry(self, number: int, reason: str) -> None:
         """A running trial broke and is started again."""

@@ -12,7 +12,7 @@ from study.engine.budget import Budget
 from study.engine.early_stopping import Rungs
 from study.engine.proposer import Proposer
 from study.engine.trainings import Trainings
-from study.engine.watcher import Watcher
+from study.engine.watcher import Listener
 from study.results.objectives import Scores
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Dispatcher:
         proposer: Proposer,
         rungs: Rungs,
         budget: Budget,
-        watcher: Watcher,
+        watcher: Listener,
         *,
         reuse: bool = True,
         sweep_front: bool = False,
@@ -101,7 +101,9 @@ class Dispatcher:
         self._watcher.on_start(number, recipe)
         return self._running[number]
 
-    def progress(self, number: int, stage: str, share: float) -> None:
+    def progress(
+        self, number: int, stage: str, share: float, trained_images: int | None = None
+    ) -> None:
         """Pass a running trial's progress on."""
         self._watcher.on_progress(number, stage, share)
 
@@ -117,6 +119,7 @@ class Dispatcher:
         if self.halted is not None:
             return False
         self._rungs.add(key, train_images, scores)
+        self._watcher.on_rung(number, train_images, scores)
         if self._rungs.may_go_on(key, train_images):
             return True
         self._stops[number] = self._rungs.stop(key, train_images)

@@ -26,18 +26,26 @@ def complete(number: int, recipe: Recipe, fid: float, size: int, **others: Any) 
     return TrialRecord(number, "complete", recipe, scores)
 
 
-def test_lines_outside_a_terminal_tell_starts_ends_and_failures(digit_recipe: Recipe) -> None:
+def test_lines_outside_a_terminal_tell_all_but_progress(
+    digit_recipe: Recipe,
+) -> None:
     live, out = view(digit_recipe, terminal=False)
     with live:
         live.on_start(7, digit_recipe)
         live.on_progress(7, "train", 0.5)
+        live.on_rung(7, 16_000, {"fid": 123.44})
+        live.on_rung(7, 32_000, {})
         live.on_end(complete(7, digit_recipe, 12.34, 98_765))
         live.on_start(8, digit_recipe)
         live.on_end(TrialRecord(8, "failed", digit_recipe, None, "diverged at step 3"))
     lines = out.getvalue().splitlines()
     assert lines[0] == f"trial 7 starts: {name_recipe(digit_recipe)}"
-    assert lines[1].startswith("trial 7 FID 12.3, 98.8 kB (2 of 4 finished, about ")
-    assert lines[3].startswith("trial 8 failed: diverged at step 3 (3 of 4 finished")
+    assert lines[1:3] == [
+        "trial 7 at 16,000 images: FID 123.4",
+        "trial 7 at 32,000 images: no FID yet",
+    ]
+    assert lines[3].startswith("trial 7 FID 12.3, 98.8 kB (2 of 4 finished, about ")
+    assert lines[5].startswith("trial 8 failed: diverged at step 3 (3 of 4 finished")
     assert "\x1b" not in out.getvalue()
 
 

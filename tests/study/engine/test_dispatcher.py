@@ -11,7 +11,7 @@ from study.engine.budget import Budget
 from study.engine.dispatcher import Assignment, Dispatcher
 from study.engine.early_stopping import Rungs
 from study.engine.proposer import Proposer
-from study.engine.watcher import Watcher
+from study.engine.watcher import Listener
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.run.storage import StudyStorage
@@ -22,7 +22,7 @@ SCORES: Scores = {"fid": 1.0, "size_bytes": 2}
 BACKBONES = 6  # that the quick space's covering design begins with
 
 
-class Log(Watcher):
+class Log(Listener):
     """Keeps what it is told."""
 
     def __init__(self) -> None:
