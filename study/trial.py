@@ -52,7 +52,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
     network = backbone.network()
     prune(network, recipe.compression)
     if recipe.compression.finetune_images:
-        _fine_tune(network, recipe, context, dataset, device)
+        trained_images += _fine_tune(network, recipe, context, dataset, trained_images)
     package_path = context.trial_dir / PACKAGE_NAME
     size_bytes = write_package(package_path, recipe, network)
 
@@ -65,7 +65,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
         **network_counts(model.network, recipe.data),
         **drawing.scores,
         "train_images": recipe.training.train_images,
-        "trained_images": trained_images + recipe.compression.finetune_images,
+        "trained_images": trained_images,
         "train_seconds": backbone.train_seconds,
         "train_ms_per_epoch": 1000 * backbone.train_seconds / epochs,
         **run.conditions(),
@@ -92,6 +92,7 @@ def _obtain_backbone(
         if begin is None:
             begin = images_seen
             write_json(context.trial_dir / TRAINING, {"begin_images": begin})
+        context.on_trained(max(images_seen - begin, 0))
         context.on_progress("train", images_seen / train_images)
         rung = latest_rung(recipe, images_seen)
         if context.on_rung is None or rung <= judged:
@@ -101,7 +102,9 @@ def _obtain_backbone(
             context.on_rung(rung, {**scores, "trained_images": max(rung - begin, 0)})
 
     backbone = store.obtain(recipe, dataset, device, on_progress)
-    return backbone, 0 if begin is None else train_images - begin
+    trained_images = 0 if begin is None else train_images - begin
+    context.on_trained(trained_images)
+    return backbone, trained_images
 
 
 def _read_begin(path: Path) -> int | None:
@@ -116,14 +119,18 @@ def _fine_tune(
     recipe: Recipe,
     context: TrialContext,
     dataset: ImageDataset,
-    device: torch.device,
-) -> None:
+    trained_images: int,
+) -> int:
+    """Fine-tune a network that was trained on so many images; return on how many more."""
+
     def on_progress(images: int) -> None:
+        context.on_trained(trained_images + images)
         context.on_progress("fine-tune", images / recipe.compression.finetune_images)
 
-    network.to(device)
+    network.to(context.run.device)
     fine_tune(network, recipe, dataset.train_images, dataset.train_labels, on_progress)
     network.cpu()
+    return recipe.compression.finetune_images
 
 
 def _pick_samples(images: Tensor, labels: Tensor) -> Tensor:

@@ -39,10 +39,12 @@ class StudySearcher(Searcher):
         if number is None:
             return
         if "stage" in result:
-            self._dispatcher.progress(number, result["stage"], result["share"])
-        elif "warning" in result:
+            self._dispatcher.progress(
+                number, result["stage"], result["share"], result["trained_images"]
+            )
+        if "warning" in result:
             self._dispatcher.warn(number, result["warning"])
-        elif "attempt" in result:
+        if "attempt" in result:
             self._reasons[trial_id] = result["attempt"]
 
     def on_trial_complete(

@@ -1,9 +1,9 @@
 """What a worker process does with one trial: evaluate it, and report how that ended.
 
-Knows nothing of Ray. Reports are plain dictionaries: {"stage", "share"} and {"warning"} on the
-way, {"rung", "rung_scores"} at a rung, and at the end one of {"scores"}, {"reason"} for a failure
-that would only repeat itself, {"attempt"} before the error of one that may not, {"halt"} when
-nothing can be written any more.
+Knows nothing of Ray. Reports are plain dictionaries: {"warning"} and {"stage", "share",
+"trained_images"} on the way, {"rung", "rung_scores"} at a rung, and at the end one of {"scores"},
+{"reason"} for a failure that would only repeat itself, {"attempt"} before the error of one that
+may not, these two with the progress until then, {"halt"} when nothing can be written any more.
 """
 
 import errno
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from diffusion.errors import InvalidRecipe, MetricUndefined, TrainingDiverged
 from diffusion.recipe import Recipe
 from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
@@ -26,6 +27,8 @@ REPORT_EVERY_SECONDS = 1.0
 OUR_LOGGERS = ("study", "diffusion")
 # A full disk is the whole study's trouble, not the trial's.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+# They lie in the recipe: another attempt would end the same. All others may be of the moment.
+FINAL = (TrainingDiverged, MetricUndefined, InvalidRecipe)
 Report = Callable[[dict[str, Any]], None]
 
 
@@ -43,7 +46,8 @@ def run_trial(
     """
     trial_dir = run.trials_dir / str(number)
     on_rung = _rung_report(report) if run.judges else None
-    context = TrialContext(run, trial_dir, _seldom(report), on_rung)
+    progress = _Progress(report)
+    context = TrialContext(run, trial_dir, progress.tell, on_rung, progress.count)
     try:
         with _passing_on_warnings(report):
             scores = _evaluate(evaluate, recipe, context)
@@ -52,11 +56,11 @@ def run_trial(
             report({"halt": failure_reason(error)})
             return
         _write_log(trial_dir)
-        if isinstance(error, ValueError):  # the recipe's own: it diverged, or cannot be built
-            report({"reason": failure_reason(error)})
-            return
-        report({"attempt": failure_reason(error)})
-        raise
+        end = "reason" if isinstance(error, FINAL) else "attempt"
+        report({end: failure_reason(error), **progress.values})
+        if end == "attempt":
+            raise
+        return
     report({"scores": json.dumps(scores)})
 
 
@@ -105,17 +109,28 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _seldom(report: Report) -> Callable[[str, float], None]:
-    """Return a report of progress that is made once a second."""
-    last_report = 0.0
+class _Progress:
+    """How far a trial is, reported once a second.
 
-    def report_progress(stage: str, share: float) -> None:
-        nonlocal last_report
-        if time.monotonic() - last_report >= REPORT_EVERY_SECONDS:
-            last_report = time.monotonic()
-            report({"stage": stage, "share": share})
+    Attributes:
+        values: stage, share and trained_images, which is None until it is known.
+    """
 
-    return report_progress
+    def __init__(self, report: Report) -> None:
+        self.values: dict[str, Any] = {"stage": "start", "share": 0.0, "trained_images": None}
+        self._report = report
+        self._last_report = -REPORT_EVERY_SECONDS
+
+    def count(self, images: int) -> None:
+        """Take how many images the trial was trained on; the next report tells it."""
+        self.values["trained_images"] = images
+
+    def tell(self, stage: str, share: float) -> None:
+        """Take a share of a stage that is done, and report it unless another was just told."""
+        self.values.update(stage=stage, share=share)
+        if time.monotonic() - self._last_report >= REPORT_EVERY_SECONDS:
+            self._last_report = time.monotonic()
+            self._report(dict(self.values))
 
 
 def _rung_report(report: Report) -> Callable[[int, Scores], None]:

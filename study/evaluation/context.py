@@ -22,6 +22,8 @@ VERSIONS = ("paretodiff", "torch", "numpy")
 StageProgress = Callable[[str, float], None]
 # on_rung(train_images, scores): what the training scores on its way; may end the trial.
 RungReport = Callable[[int, Scores], None]
+# on_trained(images): how many the trial was trained on so far, over all its attempts.
+TrainedReport = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class TrialContext:
     trial_dir: Path
     on_progress: StageProgress = lambda stage, share: None
     on_rung: RungReport | None = None
+    on_trained: TrainedReport = lambda images: None
 
     @property
     def store_dir(self) -> Path:

@@ -13,7 +13,7 @@ from PIL import Image
 from diffusion import train as train_module
 from diffusion.compress.package import read_package
 from diffusion.data import load_dataset
-from diffusion.errors import DataUnavailable
+from diffusion.errors import DataUnavailable, TrainingDiverged
 from diffusion.recipe import CompressionConfig, Recipe
 from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.labels import score_labels
@@ -111,6 +111,7 @@ def test_every_attempt_of_a_trial_counts_the_images_from_where_its_first_began(
     monkeypatch.setattr(rung_scores, "RUNG_NUM_IMAGES", 40)
     recipe = digit_recipe.with_changes({"training.train_images": 192})
     at_rungs: list[tuple[int, int]] = []
+    told: list[int] = []
 
     def attempt(number: int, last: tuple[str, float] | None) -> Any:
         def on_progress(stage: str, share: float) -> None:
@@ -122,6 +123,7 @@ def test_every_attempt_of_a_trial_counts_the_images_from_where_its_first_began(
             replace(
                 context(tmp_path, number, on_progress),
                 on_rung=lambda rung, s: at_rungs.append((rung, s["trained_images"])),
+                on_trained=told.append,
             ),
         )
 
@@ -131,9 +133,14 @@ def test_every_attempt_of_a_trial_counts_the_images_from_where_its_first_began(
     assert attempt(0, None)["trained_images"] == 192
     assert attempt(0, None)["trained_images"] == 192, "its end may not have been told"
     assert at_rungs == [(64, 64), (128, 128)]
+    assert told[0] == 0
+    assert told == sorted(told), "no attempt counts anew"
+    assert told[-1] == 192
+    told.clear()
     with pytest.raises(KeyboardInterrupt):
         attempt(1, ("generate", 1.0))
     assert attempt(1, None)["trained_images"] == 0, "the backbone was there"
+    assert set(told) == {0}
 
 
 def test_fine_tuning_changes_weights_but_not_what_was_pruned(
@@ -145,8 +152,11 @@ def test_fine_tuning_changes_weights_but_not_what_was_pruned(
         {"compression.finetune_images": 64, "compression.finetune_learning_rate": 1e-2}
     )
     told: list[tuple[str, float]] = []
-    found = evaluate(tuned, context(run, 9, lambda stage, share: told.append((stage, share))))
+    trained: list[int] = []
+    fresh = context(run, 9, lambda stage, share: told.append((stage, share)))
+    found = evaluate(tuned, replace(fresh, on_trained=trained.append))
     assert ("fine-tune", 1.0) in told
+    assert (trained[0], trained[-1], found["trained_images"]) == (0, 64, 64)
     assert found["fid"] != scores["fid"]
     assert found["train_seconds"] == scores["train_seconds"]
     states = [
@@ -232,3 +242,15 @@ def test_generate_refuses_a_label_the_model_does_not_have(
     folder = str(finished[0] / "trials" / "0")
     with pytest.raises(ValueError, match=rf"--label is {label}; allowed: 0 to 9"):
         generate([folder, "--label", label, "--out", str(tmp_path / "g.png")])
+
+
+def test_a_training_that_diverges_is_told_as_that_with_the_images_it_cost(
+    digit_recipe: Recipe, tmp_path: Path
+) -> None:
+    wild = digit_recipe.with_changes(
+        {"training.learning_rate": 1e9, "training.train_images": 12_800}
+    )
+    trained: list[int] = []
+    with pytest.raises(TrainingDiverged, match="training diverged at step"):
+        evaluate(wild, replace(context(tmp_path, 0), on_trained=trained.append))
+    assert trained[0] == 0

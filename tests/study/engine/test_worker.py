@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,14 @@ import pytest
 import torch
 from injected import tabulated
 
-from diffusion.errors import InfeasibleRecipe, TrainingDiverged
+from diffusion.errors import (
+    DataUnavailable,
+    InfeasibleRecipe,
+    InvalidRecipe,
+    MetricUndefined,
+    PackageError,
+    TrainingDiverged,
+)
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from study.engine import worker
@@ -19,6 +27,7 @@ from study.engine.worker import failure_reason, run_trial
 from study.evaluation.context import RunContext, TrialContext
 from study.results.objectives import Scores
 
+BEGIN = {"stage": "start", "share": 0.0, "trained_images": None}
 SPACE = load_space("quick")
 RECIPE = SPACE.recipe(SPACE.covering[0], DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef"))
 
@@ -63,21 +72,26 @@ def test_warnings_reach_the_driver_and_only_those_of_the_trial(tmp_path: Path) -
     ("error", "reason"),
     [
         (TrainingDiverged("loss nan"), "TrainingDiverged: loss nan"),
+        (MetricUndefined("no images"), "MetricUndefined: no images"),
+        (InvalidRecipe("steps is 0"), "InvalidRecipe: steps is 0"),
         (InfeasibleRecipe("groups is 3"), "InfeasibleRecipe: groups is 3"),
-        (ValueError("fid is nan"), "ValueError: fid is nan"),
     ],
 )
 def test_what_would_only_repeat_itself_is_a_reason_and_not_raised(
     tmp_path: Path, error: Exception, reason: str
 ) -> None:
-    assert reports(tmp_path, raising(error)) == [{"reason": reason}]
-    assert reason.partition(": ")[2] in (tmp_path / "trials" / "7" / "log.txt").read_text()
+    assert reports(tmp_path, raising(error)) == [{"reason": reason, **BEGIN}]
+    assert reason in (tmp_path / "trials" / "7" / "log.txt").read_text()
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
         (RuntimeError("boom"), "RuntimeError: boom"),
+        (ValueError("not enough values to unpack"), "ValueError: not enough values to unpack"),
+        (PackageError("model.pdm is damaged"), "PackageError: model.pdm is damaged"),
+        (DataUnavailable("no server"), "DataUnavailable: no server"),
+        (json.JSONDecodeError("torn", "{", 1), "JSONDecodeError: torn: line 1 column 2 (char 1)"),
         (OSError(errno.EIO, "I/O error"), "OSError: [Errno 5] I/O error"),
         (MemoryError("no more"), "OutOfMemory: no more"),
         (torch.OutOfMemoryError("CUDA out of memory"), "OutOfMemory: CUDA out of memory"),
@@ -89,8 +103,10 @@ def test_what_another_attempt_may_mend_is_reported_and_raised(
     made: list[dict[str, Any]] = []
     with pytest.raises(type(error)):
         run_trial(7, RECIPE, raising(error), context(tmp_path), made.append)
-    assert made == [{"attempt": reason}]
-    assert (tmp_path / "trials" / "7" / "log.txt").exists()
+    assert made == [{"attempt": reason, **BEGIN}]
+    log = (tmp_path / "trials" / "7" / "log.txt").read_text()
+    assert "Traceback" in log
+    assert type(error).__name__ in log
 
 
 def test_torchs_own_error_on_the_cpu_is_told_to_be_memory() -> None:
@@ -117,13 +133,40 @@ def test_rungs_are_reported_only_where_trainings_are_judged(tmp_path: Path) -> N
     assert first == {"rung": 16_000, "rung_scores": '{"fid": 5.0}'}
 
 
-def test_progress_is_reported_once_a_second(tmp_path: Path) -> None:
+def test_progress_is_reported_once_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.25]
+    monkeypatch.setattr(worker.time, "monotonic", lambda: clock[0])
+
     def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
-        for step in range(100):
-            context.on_progress("train", step / 100)
+        for step in range(8):  # over 2.4 seconds
+            context.on_trained(100 * step)
+            context.on_progress("train", step / 8)
+            clock[0] += 0.3
         return {}
 
-    assert reports(tmp_path, evaluate)[:-1] == [{"stage": "train", "share": 0.0}]
+    *progress, _ = reports(tmp_path, evaluate)
+    assert progress == [
+        {"stage": "train", "share": step / 8, "trained_images": 100 * step} for step in (0, 4)
+    ]
+
+
+@pytest.mark.parametrize(("error", "end"), [(TrainingDiverged, "reason"), (OSError, "attempt")])
+def test_a_failure_tells_on_how_many_images_the_trial_was_trained(
+    tmp_path: Path, error: type[Exception], end: str
+) -> None:
+    def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
+        for images in (0, 4_096):
+            context.on_trained(images)
+            context.on_progress("train", images / 8_192)
+        raise error("boom")
+
+    made: list[dict[str, Any]] = []
+    with suppress(OSError):
+        run_trial(7, RECIPE, evaluate, context(tmp_path), made.append)
+    last = {"stage": "train", "share": 0.5, "trained_images": 4_096}
+    assert made[-1] == {end: f"{error.__name__}: boom", **last}
 
 
 @pytest.mark.parametrize(("reuse", "store"), [(True, "backbones"), (False, "backbones/7")])

@@ -1,0 +1,89 @@
+"""What Tune tells the searcher reaches the dispatcher."""
+
+import json
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from diffusion.recipe import Recipe
+from study.cluster.searcher import PROCESS_DIED, StudySearcher
+
+
+@dataclass
+class Dispatcher:
+    """Hands out trial 7, and notes all it is told."""
+
+    recipe: Recipe
+    ended: bool = False
+    halted: str | None = None
+    told: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def next(self) -> Any:
+        return None if self.told else SimpleNamespace(number=7, recipe=self.recipe)
+
+    def is_stopped(self, number: int) -> bool:
+        return number == 7
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: self.told.append((name, *arguments))
+
+
+@pytest.fixture
+def dispatcher(digit_recipe: Recipe) -> Dispatcher:
+    return Dispatcher(digit_recipe)
+
+
+@pytest.fixture
+def searcher(dispatcher: Dispatcher) -> StudySearcher:
+    """A searcher that has handed out its one trial."""
+    source: Any = dispatcher
+    searcher = StudySearcher(source)
+    config = searcher.suggest("a")
+    assert config["number"] == 7
+    assert Recipe.from_dict(json.loads(config["recipe"])) == dispatcher.recipe
+    assert searcher.suggest("b") is None, "one is at work, and no more are allowed"
+    return searcher
+
+
+PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
+
+
+@pytest.mark.parametrize(
+    ("reports", "error", "told"),
+    [
+        ([PROGRESS], False, [("progress", 7, "train", 0.5, 640), ("abandon", 7, None)]),
+        ([{"warning": "torn"}], False, [("warn", 7, "torn"), ("abandon", 7, None)]),
+        ([{"scores": '{"fid": 1.0}'}], False, [("end", 7, {"fid": 1.0}, None)]),
+        (
+            [{"reason": "diverged", **PROGRESS}],
+            False,
+            [("progress", 7, "train", 0.5, 640), ("end", 7, None, "diverged")],
+        ),
+        (
+            [{"attempt": "boom", **PROGRESS}],
+            True,
+            [("progress", 7, "train", 0.5, 640), ("break_off", 7, "boom")],
+        ),
+        (
+            [PROGRESS],
+            True,
+            [("progress", 7, "train", 0.5, 640), ("break_off", 7, PROCESS_DIED)],
+        ),
+        ([{"rung": 8_000}], False, [("end", 7, None, None)]),
+        ([{"halt": "disk full"}], False, [("abandon", 7, "disk full")]),
+    ],
+    ids=["cut off", "warning", "scores", "reason", "attempt", "died", "stopped", "halt"],
+)
+def test_how_a_trial_goes_and_ends_reaches_the_dispatcher(
+    searcher: StudySearcher,
+    dispatcher: Dispatcher,
+    reports: list[dict[str, Any]],
+    error: bool,
+    told: list[tuple[Any, ...]],
+) -> None:
+    for report in reports:
+        searcher.on_trial_result("a", report)
+    searcher.on_trial_complete("a", None if error else reports[-1], error)
+    assert dispatcher.told == told
