@@ -4,10 +4,17 @@ import os
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from diffusion.data import ImageDataset, load_dataset
 from diffusion.networks import build_network
 from diffusion.recipe import NetworkConfig, Recipe, SamplingConfig, TrainingConfig
+
+# A busy machine must not fail a test: no example has a deadline, nor is drawing one measured.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

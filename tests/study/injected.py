@@ -65,7 +65,13 @@ def slow(recipe: Recipe, context: TrialContext) -> Scores:
 
 
 def staged(recipe: Recipe, context: TrialContext) -> Scores:
-    """Pretend a training: steps that are kept, so that the next attempt goes on, and rungs."""
+    """Pretend a training: steps that are kept, so that the next attempt goes on, and rungs.
+
+    Trials from the number on that the file RUN.hold holds do not begin while it is there.
+    """
+    hold = context.run.trials_dir.parent.with_suffix(".hold")
+    while hold.exists() and int(context.trial_dir.name) >= int(hold.read_text()):
+        time.sleep(0.03)
     kept = context.store_dir / recipe.backbone_key
     kept.parent.mkdir(parents=True, exist_ok=True)
     seen = begin = int(kept.read_text()) if kept.exists() else 0
@@ -128,8 +134,8 @@ def shaky(recipe: Recipe, context: TrialContext) -> Scores:
 
 
 def full(recipe: Recipe, context: TrialContext) -> Scores:
-    """Find the disk full from the third trial on, while the file `full` is there."""
-    if int(context.trial_dir.name) > 1 and (context.trial_dir.parent.parent / "full").exists():
+    """Find the disk full from the third trial on, while `full` lies beside the run's folder."""
+    if int(context.trial_dir.name) > 1 and (context.run.trials_dir.parents[1] / "full").exists():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return tabulated(recipe, context)
 

@@ -1,8 +1,38 @@
-"""Processes of a running command: found through /proc, killed for real."""
+"""Processes of a running command: found through /proc, waited for and killed for real."""
 
 import os
 import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+POLL_SECONDS = 0.02
+
+
+@contextmanager
+def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a command; what a failed test leaves of it is killed."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                kill(tree(process.pid))
+
+
+def wait_until(process: subprocess.Popen[Any], happened: Callable[[], Any]) -> None:
+    """Wait for what a running process brings about, however long it takes it."""
+    while not happened():
+        assert process.poll() is None, "the process ended before"
+        time.sleep(POLL_SECONDS)
+
+
+def lines(path: Path) -> int:
+    """Return how many lines a file has, none where it is not there yet."""
+    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def tree(pid: int) -> list[int]:

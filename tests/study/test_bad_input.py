@@ -370,7 +370,6 @@ def test_dry_run_prints_the_resolved_study_and_writes_nothing(tmp_path: Path) ->
         [sys.executable, "-m", "study.search", *arguments],
         capture_output=True,
         text=True,
-        timeout=110,
         check=True,
     )
     resolved = json.loads(out.stdout)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,6 @@ import pytest
 from test_search import command, records
 
 from study.results.records import TrialRecord
-
-BOOT_SECONDS = 60.0
 
 
 def kill_driver(process: subprocess.Popen[bytes]) -> None:
@@ -74,6 +73,7 @@ class Ordeal:
     Attributes:
         run: its folder.
         longest_wait: from the start of a trial that can be killed to the kill, in seconds.
+        held_from: number of the trial that waits for the last kill, so that none comes too late.
     """
 
     run: Path
@@ -81,15 +81,18 @@ class Ordeal:
     arguments: list[str]
     longest_wait: float
     seed: int
+    held_from: int = 0
     killed: list[str] = field(default_factory=list)
 
     def suffer(self, kills: list[Kill]) -> None:
         """Start the study once for each kill and once more, and let it end."""
-        dice = random.Random(self.seed)
+        dice, hold = random.Random(self.seed), self.run.with_suffix(".hold")
+        if kills:
+            hold.write_text(str(self.held_from))
         for kill in kills:
             before = self._ended()
             with self._start() as process:
-                self._wait_until_at_work(process)
+                processes.wait_until(process, lambda: processes.workers(process.pid))
                 time.sleep(dice.uniform(0, self.longest_wait))
                 if process.poll() is None:
                     self.killed.append(kill.__name__)
@@ -97,10 +100,11 @@ class Ordeal:
                 if kill is kill_worker:  # which ends nothing
                     time.sleep(dice.uniform(0, self.longest_wait))
                     process.kill()
-                process.wait(timeout=60)
+                process.wait()
             self._check_nothing_is_lost_or_repeated(before)
+        hold.unlink(missing_ok=True)
         with self._start() as process:
-            assert process.wait(timeout=600) == 0
+            assert process.wait() == 0
 
     def finished(self) -> dict[int, tuple[Any, ...]]:
         """Return what the finished trials are, without what depends on the clock."""
@@ -120,22 +124,16 @@ class Ordeal:
             if record.state == "complete":
                 assert (self.run / "trials" / str(number) / "model.pdm").stat().st_size > 0
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> AbstractContextManager[subprocess.Popen[Any]]:
         where = ["--resume", str(self.run)]
         if not (self.run / "run.json").exists():
             where = ["--out", str(self.run.parent), "--name", self.run.name, *self.arguments]
-        return subprocess.Popen(
+        return processes.running(
             command(self.evaluate, *where),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-
-    def _wait_until_at_work(self, process: subprocess.Popen[bytes]) -> None:
-        end = time.monotonic() + BOOT_SECONDS
-        while process.poll() is None and not processes.workers(process.pid):
-            assert time.monotonic() < end, "no worker has started"
-            time.sleep(0.05)
 
 
 def essence(record: TrialRecord) -> tuple[Any, ...]:
@@ -153,12 +151,12 @@ def check_whole(run: Path, trials: int) -> None:
     assert len(set(keys)) == len(keys) == trials
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1800)
 def test_a_study_killed_three_times_is_the_undisturbed_one(tmp_path: Path) -> None:
     arguments = ["--trials", "22", "--concurrent-trials", "1", "--seed", "5"]
     undisturbed = Ordeal(tmp_path / "study-run-a", "staged", arguments, 0.0, 0)
     undisturbed.suffer([])
-    killed = Ordeal(tmp_path / "study-run-b", "staged", arguments, 1.2, 1)
+    killed = Ordeal(tmp_path / "study-run-b", "staged", arguments, 1.2, 1, held_from=18)
     # A worker and then its driver; then the driver within a write.
     killed.suffer([kill_worker, kill_driver_and_tear_journal])
     assert len(killed.killed) == 2, "the study was over before it was killed"
@@ -174,7 +172,7 @@ def test_two_workers_killed_seven_ways_end_with_exactly_the_trials_asked_for(
     tmp_path: Path, seed: int
 ) -> None:
     arguments = ["--trials", "80", "--seed", str(seed)]
-    ordeal = Ordeal(tmp_path / "study-run", "dragging", arguments, 2.0, seed)
+    ordeal = Ordeal(tmp_path / "study-run", "dragging", arguments, 2.0, seed, held_from=72)
     ordeal.suffer(list(KILLS))
     assert len(ordeal.killed) == len(KILLS), "the study was over before it was killed"
     check_whole(ordeal.run, 80)
