@@ -11,23 +11,24 @@ from study.cluster.resources import Node, fit_to_nodes
 
 HEAD, SMALL, LARGE, GPUS = Node(0), Node(1), Node(4), Node(2, 2)
 
-# Starts two nodes of one CPU each, and prints what fits, and what is said where nothing does.
+# Joins a cluster of two nodes with one CPU each, and prints what fits, and what is said where
+# nothing does.
 TWO_NODES = """
 import json
-import ray
-from study.cluster.resources import resolve_resources
 from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 1})
+from study.cluster.resources import resolve_resources
+from study.cluster.session import ray_session
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 cluster.add_node(num_cpus=1)
-cluster.wait_for_nodes()
-found = [resolve_resources(cpus, 0, None).concurrent_trials for cpus in (1, 0.5)]
-try:
-    resolve_resources(2, 0, None)
-except ValueError as error:
-    found.append(str(error))
-print(json.dumps(found))
-ray.shutdown()
+with ray_session(cluster.address):
+    found = [resolve_resources(cpus, 0, None).concurrent_trials for cpus in (1, 0.5)]
+    try:
+        resolve_resources(2, 0, None)
+    except ValueError as error:
+        found.append(str(error))
 cluster.shutdown()
+print(json.dumps(found))
 """
 
 
