@@ -23,7 +23,7 @@ def ray_session(address: str | None) -> Iterator[None]:
             ray.init(address=address, **QUIET)
             yield
         return
-    _make_token()
+    make_token()
     with _private_folder() as folder, _on_loopback(), _shutting_down():
         ray.init(address="local", include_dashboard=False, _temp_dir=str(folder), **QUIET)
         yield
@@ -43,7 +43,8 @@ def _private_folder() -> Iterator[Path]:
 
     Ray opens its own to everyone. Paths of sockets must be short, so it does not lie in the run's.
     """
-    place = os.environ.get("RAY_TMPDIR", "/tmp")
+    place = Path(os.environ.get("RAY_TMPDIR", "/tmp"))
+    place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         prefix="study-", dir=place, ignore_cleanup_errors=True
     ) as folder:
@@ -58,7 +59,7 @@ def _on_loopback() -> Iterator[None]:
     imported before it is known whether a cluster is joined.
     """
     variable, enabled = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
-    before = os.environ.pop(variable, None)
+    before = os.environ.get(variable)
     os.environ[variable] = "0"
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
@@ -70,8 +71,11 @@ def _on_loopback() -> Iterator[None]:
             os.environ[variable] = before
 
 
-def _make_token() -> None:
-    """Make the token that Ray's processes show each other; Ray's own is for everyone to read."""
+def make_token() -> None:
+    """Make the token that Ray's processes show each other, where the user has not placed one.
+
+    Ray would make it for everyone to read.
+    """
     mode = os.environ.get("RAY_AUTH_MODE", "token").lower()
     if mode != "token" or os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}:
         return

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from study.cluster.session import make_token
+
 pytestmark = pytest.mark.timeout(900)  # starts Ray, on a busy machine too
 
 # Runs a task in a local session, and prints where its processes listen and where its files lie.
@@ -85,3 +87,35 @@ def test_the_token_is_for_its_user_alone(session: dict[str, Any], home: Path) ->
     (token,) = (home / ".ray").iterdir()
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(bytes.fromhex(token.read_text())) == 32
+
+
+def test_a_token_that_others_may_read_is_kept_from_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_token()
+    token = tmp_path / ".ray" / "auth_token"
+    text = token.read_text()
+    token.chmod(0o644)
+    make_token()
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert token.read_text() == text, "processes that know it still do"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RAY_AUTH_MODE", "disabled"),
+        ("RAY_AUTH_TOKEN", "secret"),
+        ("RAY_AUTH_TOKEN_PATH", "/elsewhere"),
+    ],
+)
+def test_no_token_is_made_where_the_user_has_another_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    make_token()
+    assert list(tmp_path.iterdir()) == []
