@@ -39,7 +39,7 @@ from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
 from study.results.objectives import aims
-from study.results.rows import Row
+from study.results.rows import FrontRow
 from study.results.words import format_seconds
 from study.run.folder import JOURNAL_NAME, exclusive, new_run_dir
 from study.run.run import Run
@@ -206,7 +206,7 @@ def _finish(run: Run, console: Console, *, interrupted: bool, start: float) -> i
     return 0
 
 
-def _say_next(console: Console, run_dir: Path, rows: list[Row]) -> None:
+def _say_next(console: Console, run_dir: Path, rows: list[FrontRow]) -> None:
     best = min(rows, key=lambda row: row["fid"])
     point = run_dir / Path(best["package_path"]).parent
     console.print(

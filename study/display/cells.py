@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.results.rows import Row, drawn_images
+from study.results.rows import FrontRow, drawn_images, real_images
 from study.results.words import format_bytes
 
 COLUMNS = (
@@ -22,7 +22,7 @@ COLUMNS = (
 TEXTS = ("point", "model", "groups", "EMA", "pruning", "quantization", "why", "compression")
 
 
-def front_cells(row: Row) -> tuple[str, ...]:
+def front_cells(row: FrontRow) -> tuple[str, ...]:
     """Return a front point's cells, one for each of COLUMNS."""
     pruned = row["prune_method"]
     if pruned != "none":
@@ -43,12 +43,12 @@ def front_cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def scale(rows: Sequence[Row]) -> str:
+def scale(rows: Sequence[FrontRow]) -> str:
     """Say what the FIDs mean: how many images, and how far from noise."""
     best = min(rows, key=lambda row: row["fid"])
     share = 100 * best["fid"] / best["fid_noise"]
     return (
-        f"FID of {drawn_images(best)} against the train split; real images have "
+        f"FID of {drawn_images(best)} against the train split; {real_images(best)} have "
         f"{best['fid_floor']:.2f}, uniform noise {best['fid_noise']:.0f}, the best point "
         f"{share:.2f} % of that"
     )

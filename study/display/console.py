@@ -7,10 +7,10 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from study.display.cells import TEXTS, front_cells, scale
-from study.results.rows import Row
+from study.results.rows import FrontRow
 
 
-def print_front(console: Console, rows: Sequence[Row]) -> None:
+def print_front(console: Console, rows: Sequence[FrontRow]) -> None:
     """Print the front, smallest first, and the scale its FIDs are to be read on."""
     if not rows:
         return
@@ -32,7 +32,7 @@ def print_front(console: Console, rows: Sequence[Row]) -> None:
     console.print(scale(rows), soft_wrap=True, highlight=False)
 
 
-def print_trainings(console: Console, rows: Sequence[Row]) -> None:
+def print_trainings(console: Console, rows: Sequence[FrontRow]) -> None:
     """Print the spread over trainings beside that over samples, where the front was replicated."""
     replicated = [row for row in rows if row["trainings"] is not None]
     if not replicated:

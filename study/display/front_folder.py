@@ -8,11 +8,11 @@ import pandas as pd
 
 from study.display.plot import plot_front
 from study.results.front import front_rows
-from study.results.rows import Row, as_row, drawn_images
+from study.results.rows import FrontRow, as_row, drawn_images, real_images
 from study.run.run import Run
 
 
-def write_front(run: Run) -> list[Row]:
+def write_front(run: Run) -> list[FrontRow]:
     """Write the front's folder anew, aside and then renamed, and return its rows.
 
     It holds front.csv, front.json, front.parquet, front.png, and for each point a copy of its
@@ -46,7 +46,7 @@ def write_front(run: Run) -> list[Row]:
     return rows
 
 
-def card(row: Row, run: str) -> str:
+def card(row: FrontRow, run: str) -> str:
     """Return the card of a front point, as Markdown."""
     share = 100 * row["fid"] / row["fid_noise"]
     agreement = row["label_agreement"]
@@ -68,7 +68,7 @@ def card(row: Row, run: str) -> str:
         f"| parameters (non-zero) | {row['parameters']:,} ({row['nonzero_parameters']:,}) |\n"
         f"| FID, {drawn_images(row)}, train split | {row['fid']:.2f} "
         f"(95 %: {row['fid_low']:.2f} to {row['fid_high']:.2f}), {share:.2f} % of noise's |\n"
-        f"| FID of real images, as many | {row['fid_floor']:.2f} |\n"
+        f"| FID of {real_images(row)} | {row['fid_floor']:.2f} |\n"
         f"| FID, held-out split | {row['fid_held_out']:.2f} |\n"
         f"{sure}"
         f"{labels}"

@@ -10,7 +10,7 @@ from study.display.cells import COLUMNS, TEXTS, front_cells, scale
 from study.results.limits import OVER_A_LIMIT
 from study.results.objectives import aims
 from study.results.records import TrialRecord
-from study.results.rows import Row
+from study.results.rows import FrontRow
 from study.results.words import format_bytes, name_recipe
 from study.run.run import Run
 
@@ -29,7 +29,7 @@ LEFT_OUT_COLUMNS = ("trial", "model", "why", "trained on", "size", "FID")
 OUTCOMES = {"running": "begun, for a resume to finish", "infeasible": "refused"}
 
 
-def write_report(run: Run, rows: Sequence[Row]) -> None:
+def write_report(run: Run, rows: Sequence[FrontRow]) -> None:
     """Write report.html, which needs no other file, aside and then renamed.
 
     Args:
@@ -82,7 +82,7 @@ def _aims(run: Run) -> str:
     return "; ".join([aims(run.objectives), *limits])
 
 
-def _front(run: Run, rows: Sequence[Row]) -> str:
+def _front(run: Run, rows: Sequence[FrontRow]) -> str:
     """Return the front as a table, with a column for each objective that no other one shows."""
     others = [name for name in run.objectives if name not in SHOWN]
     cells = [(*front_cells(row), *(f"{row[name]:,.6g}" for name in others)) for row in rows]

@@ -7,7 +7,7 @@ from study.results.dominance import non_dominated
 from study.results.limits import OVER_A_LIMIT
 from study.results.objectives import costs
 from study.results.records import TrialRecord
-from study.results.rows import Row, as_row
+from study.results.rows import FrontRow, as_row
 
 
 def front_records(
@@ -17,6 +17,13 @@ def front_records(
 
     Trials that are not complete or exceed a limit are left out, and once some are verified, those
     that are not.
+
+    Args:
+        records: of all trials.
+        objectives: names of the scores that are minimised or maximised.
+
+    Raises:
+        ValueError: a complete trial lacks an objective, or has one that is not finite.
     """
     complete = [r for r in records if r.state == "complete" and r.feasible and r.scores]
     verified = [record for record in complete if (record.scores or {}).get("verified_seeds")]
@@ -26,8 +33,17 @@ def front_records(
     return sorted(front, key=lambda r: ((r.scores or {})["size_bytes"], r.number))
 
 
-def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> list[Row]:
-    """Return the front as rows, smallest first."""
+def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> list[FrontRow]:
+    """Return the front as rows, smallest first.
+
+    Args:
+        records: of all trials.
+        objectives: names of the scores that are minimised or maximised.
+
+    Returns:
+        The columns of `as_row`, after a `rank` from 1 on; each `package_path` begins at the run's
+        folder, in a folder of the point's own that is named by its rank and trial.
+    """
     front = front_records(records, objectives)
     width = max(2, len(str(len(front))))
     rows = []
@@ -38,7 +54,11 @@ def front_rows(records: Sequence[TrialRecord], objectives: tuple[str, ...]) -> l
 
 
 def why_no_front(records: Sequence[TrialRecord]) -> str:
-    """Say why none of the trials is on a front."""
+    """Say why none of the trials is on a front: none is complete, or none keeps to the limits.
+
+    Args:
+        records: of all trials, none of which is on the front.
+    """
     over = [record.reason for record in records if record.outcome == OVER_A_LIMIT]
     why = f"keeps to the limits (the last: {over[-1]})" if over else "is complete"
     return f"no trial {why}, so there is no front"

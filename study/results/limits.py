@@ -11,7 +11,14 @@ OVER_A_LIMIT = "over a limit"
 
 
 def check_limits(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
-    """Return limits by score; raise ValueError for a wrong or repeated score, or value."""
+    """Return limits by score.
+
+    Args:
+        pairs: of a score's name and the most that it may be.
+
+    Raises:
+        ValueError: a score is unknown, repeated or maximised, or a value not finite and above 0.
+    """
     limits: dict[str, float] = {}
     for name, most in pairs:
         allowed = [o.name for o in OBJECTIVES.values() if not o.maximize and o.name not in limits]
@@ -28,6 +35,13 @@ def excesses(scores: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str
     """Return the shares by which a trial's scores exceed each limit; up to 0 within it.
 
     Every study has one limit more: a model that is worse than uniform noise is of no use.
+
+    Args:
+        scores: of a complete trial, one for each limit at least.
+        limits: the most that a score may be, by its name.
+
+    Returns:
+        (value - limit) / limit by the score's name, and `fid_noise` for the limit that noise sets.
     """
     shares = {name: (scores[name] - most) / most for name, most in limits.items()}
     if NOISE in scores:
@@ -36,7 +50,12 @@ def excesses(scores: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str
 
 
 def over_limits(scores: Mapping[str, Any], limits: Mapping[str, float]) -> str | None:
-    """Say which limits a trial's scores exceed; None where it keeps to them all."""
+    """Say which limits a trial's scores exceed; None where it keeps to them all.
+
+    Args:
+        scores: of a complete trial, one for each limit at least.
+        limits: the most that a score may be, by its name.
+    """
     over = []
     for name, share in excesses(scores, limits).items():
         if share > 0 and name == NOISE:

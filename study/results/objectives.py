@@ -11,7 +11,13 @@ Scores = dict[str, Any]
 
 @dataclass(frozen=True)
 class Objective:
-    """What a study minimises, or maximises: the name of a score and its unit."""
+    """What a study minimises, or maximises.
+
+    Attributes:
+        name: of the score.
+        unit: of its values.
+        maximize: whether more of it is better.
+    """
 
     name: str
     unit: str
@@ -39,7 +45,11 @@ DEFAULT_OBJECTIVES = ("fid", "size_bytes")
 
 
 def check_objectives(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names; raise ValueError for an unknown or repeated one, or none at all."""
+    """Return the names as they are.
+
+    Raises:
+        ValueError: one is unknown or repeated, or there is none at all.
+    """
     for name in names:
         if name not in OBJECTIVES:
             raise ValueError(f"objective is {name!r}; allowed: {', '.join(OBJECTIVES)}")
@@ -60,7 +70,7 @@ def aims(objectives: tuple[str, ...]) -> str:
 
 
 def objective_values(scores: Mapping[str, Any], objectives: tuple[str, ...]) -> list[float]:
-    """Return the objectives of a trial's scores.
+    """Return the objectives of a trial's scores, in their order.
 
     Raises:
         ValueError: one is missing, NaN or infinite, so the trial must not count as complete.
@@ -75,7 +85,12 @@ def objective_values(scores: Mapping[str, Any], objectives: tuple[str, ...]) -> 
 
 
 def cost(name: str, value: float) -> float:
-    """Return a score as what is to be minimised, whatever its direction."""
+    """Return a score as what is to be minimised, whatever its direction.
+
+    Args:
+        name: of an objective.
+        value: of a trial in it.
+    """
     return -value if OBJECTIVES[name].maximize else value
 
 

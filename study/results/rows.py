@@ -1,9 +1,14 @@
-"""Rows: complete trials as the columns of the front's tables."""
+"""Rows: complete trials as the columns of the front's tables.
 
-from collections.abc import Mapping
+A column that has no value, as scores of older versions have not all, holds None.
+"""
+
 from typing import Any
 
 from study.results.records import TrialRecord
+
+# A trial of the front, or near it, by column; of a published table a row is space.Row.
+FrontRow = dict[str, Any]
 
 SCORE_COLUMNS = (
     "parameters",
@@ -34,6 +39,7 @@ LATER_SCORE_COLUMNS = (
     "precision",
     "recall",
     "nearest_train_distance",
+    "num_images_floor",
 )
 # Of trials that were scored again, and some that were trained again.
 VERIFIED_COLUMNS = (
@@ -45,8 +51,16 @@ VERIFIED_COLUMNS = (
 )
 
 
-def as_row(record: TrialRecord, package_path: str | None = None) -> dict[str, Any]:
-    """Return a complete trial as a flat row of the front's columns."""
+def as_row(record: TrialRecord, package_path: str | None = None) -> FrontRow:
+    """Return a complete trial as a flat row of the front's columns.
+
+    Args:
+        record: of the trial.
+        package_path: of its model file, from the run's folder on, where it is on the front.
+
+    Raises:
+        ValueError: the trial has no scores.
+    """
     if record.recipe is None or record.scores is None:
         raise ValueError(f"trial {record.number} is {record.state}; allowed: a complete one")
     recipe, compression = record.recipe, record.recipe.compression
@@ -67,10 +81,16 @@ def as_row(record: TrialRecord, package_path: str | None = None) -> dict[str, An
     }
 
 
-def drawn_images(row: Mapping[str, Any]) -> str:
+def drawn_images(row: FrontRow) -> str:
     """Say how many images a row's FID is of: 500 images, or 3 x 1,000 images once verified."""
     images = f"{row['fid_num_images']:,} images"
     return f"{row['verified_seeds']} x {images}" if row["verified_seeds"] else images
 
 
-Row = dict[str, Any]
+def real_images(row: FrontRow) -> str:
+    """Say how many images a row's `fid_floor` is of: 1,000 real images.
+
+    There may be fewer than were drawn, where the data has no more; older scores do not tell.
+    """
+    count = row["num_images_floor"]
+    return "real images" if count is None else f"{count:,} real images"

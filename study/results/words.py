@@ -4,12 +4,13 @@ from diffusion.recipe import Recipe
 
 
 def format_bytes(size: float) -> str:
-    """Write a size with three significant digits: 950 B, 95.1 kB, 1.23 MB."""
-    for unit in ("B", "kB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} MB"
+    """Write a size with three significant digits: 950 B, 95.1 kB, 1.23 MB, 1.3 GB."""
+    return _three_digits(size, (" B", " kB", " MB", " GB"))
+
+
+def format_count(count: float) -> str:
+    """Write a count with three significant digits: 950, 95.1 k, 1.23 M, 45.6 G."""
+    return _three_digits(count, ("", " k", " M", " G"))
 
 
 def format_seconds(seconds: float) -> str:
@@ -23,7 +24,10 @@ def format_seconds(seconds: float) -> str:
 
 
 def name_recipe(recipe: Recipe) -> str:
-    """Name a recipe in a few words."""
+    """Name a recipe in a few words: network, groups, EMA track, and what compresses it.
+
+    What is not done to it is not named.
+    """
     network, compression = recipe.network, recipe.compression
     words = [
         network.architecture,
@@ -37,3 +41,13 @@ def name_recipe(recipe: Recipe) -> str:
     if compression.quantization != "none":
         words.append(compression.quantization)
     return ", ".join(words)
+
+
+def _three_digits(value: float, units: tuple[str, ...]) -> str:
+    """Write a value in the unit that suits it; each is a thousand of the one before it."""
+    *smaller, largest = units
+    for unit in smaller:
+        if value < 999.5:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{value:.3g}{largest}"

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_run import run_of
+from small_scores import fake_scores
 
 from diffusion.recipe import Recipe
 from study.display.front_folder import write_front
 from study.results.dominance import non_dominated
-from study.results.front import front_records, front_rows
 from study.results.records import TrialRecord
 
 OBJECTIVES = ("fid", "size_bytes")
@@ -74,40 +74,6 @@ def test_front_keeps_duplicates_and_all_of_a_staircase() -> None:
 def test_front_refuses_values_that_are_not_finite(bad: float) -> None:
     with pytest.raises(ValueError, match="NaN or infinity"):
         non_dominated([[1.0, 3.0], [bad, 0.5], [3.0, 1.0]])
-
-
-def test_only_complete_trials_reach_the_front(records: list[TrialRecord]) -> None:
-    rows = front_rows(records, OBJECTIVES)
-    assert [row["trial"] for row in rows] == [2, 0]
-    assert [row["rank"] for row in rows] == [1, 2]
-    assert [row["size_bytes"] for row in rows] == [100, 400]
-
-
-def test_a_maximised_objective_is_better_when_it_is_larger(digit_recipe: Recipe) -> None:
-    shares = [(5.0, 0.2), (6.0, 0.9), (7.0, 0.5)]
-    records = [
-        TrialRecord(n, "complete", digit_recipe, {**fake_scores(fid, 100), "recall": recall})
-        for n, (fid, recall) in enumerate(shares)
-    ]
-    rows = front_rows(records, ("fid", "recall"))
-    assert [(row["trial"], row["recall"]) for row in rows] == [(0, 0.2), (1, 0.9)]
-    assert [row["trial"] for row in front_rows(records, ("recall",))] == [1]
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5), st.booleans()), max_size=12),
-)
-def test_the_front_is_that_of_the_trials_that_keep_to_the_limits(
-    trials: list[tuple[int, int, bool]],
-) -> None:
-    records = [
-        TrialRecord(n, "complete", None, {"fid": fid, "size_bytes": size}, feasible=feasible)
-        for n, (fid, size, feasible) in enumerate(trials)
-    ]
-    kept = [record for record in records if record.feasible]
-    found = front_records(records, OBJECTIVES)
-    assert found == front_records(kept, OBJECTIVES)
-    assert bool(found) == bool(kept)
 
 
 def test_over_a_limit_and_stopped_early_trials_are_no_points(
@@ -175,24 +141,3 @@ def trial_folders(tmp_path: Path) -> None:
         folder = tmp_path / "trials" / str(number)
         folder.mkdir(parents=True)
         (folder / "model.pdm").write_bytes(f"package {number}".encode())
-
-
-def fake_scores(fid: float, size_bytes: int) -> dict[str, float | int]:
-    return {
-        "fid": fid,
-        "fid_low": fid - 1,
-        "fid_high": fid + 1,
-        "fid_held_out": fid + 0.5,
-        "fid_noise": 600.0,
-        "fid_floor": 4.0,
-        "fid_num_images": 500,
-        "label_agreement": 0.9,
-        "size_bytes": size_bytes,
-        "gzip_state_dict_bytes": size_bytes + 1,
-        "parameters": 10,
-        "nonzero_parameters": 9,
-        "macs": 100,
-        "latency_ms": 1.5,
-        "train_images": 64,
-        "train_seconds": 2.0,
-    }

@@ -36,6 +36,7 @@ ROW: dict[str, Any] = {
     "fid_noise": 600.0,
     "fid_floor": 4.0,
     "fid_num_images": 500,
+    "num_images_floor": 500,
     "label_agreement": 0.954,
     "package_path": "front/01-17/model.pdm",
     "verified_seeds": None,
@@ -116,7 +117,7 @@ def test_the_printed_front_fits_80_columns_and_keeps_its_figures() -> None:
     text = " ".join(" ".join(lines).split())
     for part in ("01-17", "ncsn 32-64-128-256 g4", "123 kB", "20.0", "18.0-22.0", "95%"):
         assert part in text, part
-    assert "real images have 4.00, uniform noise 600, the best point 3.34 % of that" in text
+    assert "500 real images have 4.00, uniform noise 600, the best point 3.34 % of that" in text
 
 
 def test_a_verified_front_says_how_sure_each_point_is_and_still_fits(
