@@ -8,7 +8,7 @@ import pandas as pd
 
 from study.display.plot import plot_front
 from study.results.front import front_rows
-from study.results.rows import FrontRow, as_row, drawn_images, real_images
+from study.results.rows import FrontRow, drawn_images, real_images
 from study.run.run import Run
 
 
@@ -29,10 +29,7 @@ def write_front(run: Run) -> list[FrontRow]:
     table = pd.DataFrame(rows)
     if rows:
         table["groups"] = table["groups"].astype(str)  # numbers, or "max"
-        complete = run.complete()
-        kept = [as_row(record) for record in complete if record.feasible]
-        over = [as_row(record) for record in complete if not record.feasible]
-        plot_front(kept, rows, aside / "front.png", over)
+        (aside / "front.png").write_bytes(plot_front(run, rows))
     table.to_csv(aside / "front.csv", index=False)
     table.to_parquet(aside / "front.parquet", index=False)
     content = {"run": run.folder.name, "objectives": list(run.objectives), "points": rows}
