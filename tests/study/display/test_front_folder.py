@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,12 @@ from small_run import run_of
 from small_scores import fake_scores
 
 from diffusion.recipe import Recipe
-from study.display.front_folder import write_front
+from study.display.front_folder import card, write_front
+from study.display.own_files import remove_own
 from study.results.dominance import non_dominated
+from study.results.front import front_rows
 from study.results.records import TrialRecord
+from study.results.rows import FrontRow
 
 OBJECTIVES = ("fid", "size_bytes")
 COLUMNS = [
@@ -117,6 +122,105 @@ def test_a_second_front_replaces_the_first_whole(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["front", "trials"]
 
 
+@pytest.mark.parametrize("name", ["front", ".front", ".front.old"])
+def test_a_link_in_place_of_the_front_is_replaced_and_not_followed(
+    name: str,
+    tmp_path: Path,
+    records: list[TrialRecord],
+    trial_folders: None,
+    outside: Path,
+) -> None:
+    (tmp_path / name).symlink_to(outside)
+    write_front(run_of(tmp_path, records))
+    assert (tmp_path / "front" / "front.json").is_file()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["front", "trials"]
+    assert not (tmp_path / "front").is_symlink()
+    assert [p.name for p in outside.iterdir()] == ["secret"]
+
+
+@pytest.mark.parametrize(
+    ("linked", "target"),
+    [
+        ("trials", "."),
+        ("trials/2", "."),
+        ("trials/2/model.pdm", "secret"),
+        ("trials/2/samples.png", "secret"),
+        ("trials/2/verified.json", "missing"),
+    ],
+)
+def test_a_link_in_a_trial_s_folder_is_refused_and_not_followed(
+    linked: str,
+    target: str,
+    tmp_path: Path,
+    records: list[TrialRecord],
+    trial_folders: None,
+    outside: Path,
+) -> None:
+    write_front(run_of(tmp_path, records[:1]))
+    before = sorted(p.name for p in (tmp_path / "front").rglob("*"))
+    path = tmp_path / linked
+    remove_own(path)
+    path.symlink_to(outside / target)
+    with pytest.raises(ValueError, match=r"trial 2 is on the front, but .* is a link; allowed: "):
+        write_front(run_of(tmp_path, records))
+    assert sorted(p.name for p in (tmp_path / "front").rglob("*")) == before
+    assert "hidden" not in [p.read_text() for p in (tmp_path / ".front").rglob("*.*")]
+
+
+@pytest.mark.parametrize("missing", ["trials/2", "trials/2/model.pdm"])
+def test_a_point_whose_file_is_missing_is_named_with_its_path_in_one_line(
+    missing: str, tmp_path: Path, records: list[TrialRecord], trial_folders: None
+) -> None:
+    remove_own(tmp_path / missing)
+    with pytest.raises(ValueError, match="trial 2 is on the front, but") as error:
+        write_front(run_of(tmp_path, records))
+    assert f"but {tmp_path / missing} is missing; allowed: " in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_of_a_trial_only_the_files_that_are_known_are_copied(
+    tmp_path: Path, records: list[TrialRecord], trial_folders: None
+) -> None:
+    trial = tmp_path / "trials" / "2"
+    for name in ("recipe.json", "scores.json", "verified.json", "log.txt", "core", ".hidden"):
+        (trial / name).write_text(name)
+    (trial / "more").mkdir()
+    write_front(run_of(tmp_path, records))
+    copied = sorted(p.name for p in (tmp_path / "front" / "01-2").iterdir())
+    known = ["model.pdm", "recipe.json", "scores.json", "verified.json"]
+    assert copied == ["README.md", *known]
+    for name in known[1:]:
+        assert (tmp_path / "front" / "01-2" / name).read_text() == name
+
+
+def test_a_file_that_is_far_too_large_is_refused(
+    tmp_path: Path, records: list[TrialRecord], trial_folders: None
+) -> None:
+    with (tmp_path / "trials" / "2" / "recipe.json").open("wb") as file:
+        file.truncate(2**25)
+    with pytest.raises(ValueError, match=r"recipe\.json has 33,554,432 bytes; allowed: at most"):
+        write_front(run_of(tmp_path, records))
+
+
+def test_a_card_names_the_images_of_each_fid(digit_recipe: Recipe) -> None:
+    scores = fake_scores(5.0, 400, fid_num_images=10_000, num_images_floor=1_000)
+    text = card(row_of(digit_recipe, scores), "run")
+    assert "| FID, 10,000 images, train split | 5.00 (95 %: 4.00 to 6.00), 0.83 % of noi" in text
+    assert "| FID of 1,000 real images | 4.00 |" in text
+    old = card(row_of(digit_recipe, {**scores, "num_images_floor": None}), "run")
+    assert "| FID of real images | 4.00 |" in old
+
+
+def test_no_name_breaks_a_card_s_table(digit_recipe: Recipe) -> None:
+    row = row_of(digit_recipe, fake_scores(5.0, 400))
+    lines = card({**row, "architecture": "a|b\nc", "ema": "x | y"}, "a|b\n# c").splitlines()
+    assert lines[0] == r"# Point 1 of the front of a\|b # c"
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 12
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {3}
+    assert r"| EMA track | x \| y |" in table
+
+
 def test_no_complete_trial_gives_an_empty_front(tmp_path: Path) -> None:
     assert write_front(run_of(tmp_path, [])) == []
     assert json.loads((tmp_path / "front" / "front.json").read_text())["points"] == []
@@ -133,6 +237,19 @@ def records(digit_recipe: Recipe) -> list[TrialRecord]:
         TrialRecord(4, "running", digit_recipe),
         TrialRecord(5, "infeasible", None, None, "groups"),
     ]
+
+
+def row_of(recipe: Recipe, scores: dict[str, Any]) -> FrontRow:
+    (row,) = front_rows([TrialRecord(0, "complete", recipe, scores)], OBJECTIVES)
+    return row
+
+
+@pytest.fixture
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of somebody else's."""
+    folder = tmp_path_factory.mktemp("outside")
+    (folder / "secret").write_text("hidden")
+    return folder
 
 
 @pytest.fixture

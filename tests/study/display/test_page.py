@@ -12,6 +12,7 @@ from small_run import run_of
 
 from diffusion.recipe import Recipe
 from study.display.console import print_front, print_trainings
+from study.display.own_files import remove_own
 from study.display.page import write_report
 from study.results.records import TrialRecord
 from study.results.words import name_recipe
@@ -61,6 +62,47 @@ def test_the_page_shows_the_front_and_embeds_its_pictures(
         assert text in page
     assert "&lt;mnist5k&gt;" in page
     assert "<mnist5k>" not in page
+
+
+@pytest.mark.parametrize("field", ["space", "dataset", "seed", "threads", "device"])
+def test_no_setting_is_markup_on_the_page(field: str, tmp_path: Path) -> None:
+    write_report(run_of(tmp_path, **{field: "<script>1</script>"}), [])
+    page = (tmp_path / "report.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;1&lt;/script&gt;" in page
+
+
+def test_a_run_s_name_is_no_markup_on_the_page(tmp_path: Path) -> None:
+    folder = tmp_path / "<b>&amp;"
+    folder.mkdir()
+    write_report(run_of(folder), [])
+    page = (folder / "report.html").read_text()
+    assert page.count("&lt;b&gt;&amp;amp;") == 2
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize("name", ["report.html", ".report.html"])
+def test_a_link_in_place_of_the_page_is_not_written_through(name: str, tmp_path: Path) -> None:
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    run.mkdir()
+    outside.write_text("mine")
+    (run / name).symlink_to(outside)
+    write_report(run_of(run), [])
+    assert outside.read_text() == "mine"
+    assert not (run / "report.html").is_symlink()
+
+
+@pytest.mark.parametrize("linked", ["front", "front/01-17", "front/01-17/samples.png"])
+def test_a_picture_behind_a_link_is_refused(linked: str, tmp_path: Path) -> None:
+    run, outside = tmp_path / "run", tmp_path / "outside"
+    for folder in (run, outside):
+        (folder / "front" / "01-17").mkdir(parents=True)
+        Image.new("L", (4, 4)).save(folder / "front" / "01-17" / "samples.png")
+    remove_own(run / linked)
+    (run / linked).symlink_to(outside / linked)
+    with pytest.raises(ValueError, match=f"{run / linked} is a link; allowed: "):
+        write_report(run_of(run), [ROW])
+    assert not (run / "report.html").exists()
 
 
 def test_what_is_not_on_the_front_is_shown_as_what_it_is(
