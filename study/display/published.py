@@ -5,8 +5,11 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import pandas as pd
+
 from diffusion.recipe import DataConfig
 from search_spaces.space import Row
+from study.display.render import markdown_text
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.run.run import Run
@@ -72,23 +75,29 @@ def _pair(name: str, published: Mapping[str, float], scores: Scores) -> Cells:
 
 
 def as_markdown(rows: list[Cells]) -> str:
-    """Write the table for people; columns in which no row has anything are left out."""
-    columns = [(heading, [write(cells) for cells in rows]) for heading, write in MARKDOWN]
-    columns = [(heading, cells) for heading, cells in columns if set(cells) != {NOTHING}]
-    lines = zip(*(_padded(heading, cells) for heading, cells in columns), strict=True)
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    """Write the table for people; columns in which no row has anything are left out.
 
+    Args:
+        rows: as `table_rows` returns them, at least one.
 
-def _padded(heading: str, cells: list[str]) -> list[str]:
-    """Return a column's lines, all of one width; texts stand left and numbers right."""
-    width = max(map(len, (heading, *cells)))
-    if heading in TEXTS:
-        return [f"{line:<{width}}" for line in (heading, "-" * width, *cells)]
-    return [f"{line:>{width}}" for line in (heading, "-" * (width - 1) + ":", *cells)]
+    Returns:
+        A Markdown table of aligned columns, whose texts stand left and numbers right.
+    """
+    table = pd.DataFrame(
+        {heading: [write(cells) for cells in rows] for heading, write in MARKDOWN}
+    )
+    table = table.loc[:, (table != NOTHING).any()]
+    sides = ["left" if heading in TEXTS else "right" for heading in table.columns]
+    # Numbers are written already: without their commas and zeros they would not be ours.
+    return table.to_markdown(index=False, colalign=sides, disable_numparse=True) + "\n"
 
 
 def as_csv(rows: list[Cells]) -> str:
-    """Write the table for programs: every value as it is, a header first."""
+    """Write the table for programs: every value as it is, a header first.
+
+    Args:
+        rows: as `table_rows` returns them, at least one.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -97,7 +106,11 @@ def as_csv(rows: list[Cells]) -> str:
 
 
 def conditions(run: Run) -> str:
-    """Say what the measured values hold for, and what the published FIDs are worth."""
+    """Say what the measured values hold for, and what the published FIDs are worth.
+
+    Args:
+        run: on a space with named rows.
+    """
     settings = run.settings
     complete = [r for r in run.records if r.recipe is not None and r.scores is not None]
     if not complete:
@@ -118,14 +131,15 @@ def conditions(run: Run) -> str:
 
 
 def _row_name(cells: Cells) -> str:
-    return f"{cells['row']} (page: {cells['alias']})" if cells["alias"] else str(cells["row"])
+    name = f"{cells['row']} (page: {cells['alias']})" if cells["alias"] else cells["row"]
+    return markdown_text(name)
 
 
 def _state(cells: Cells) -> str:
     """Say why a row has no values, or too large ones; nothing where all is well."""
     if cells["state"] == "complete":
         return NOTHING
-    reason = " ".join((cells["reason"] or "").split()).replace("|", "\\|")
+    reason = markdown_text(cells["reason"] or "")
     if cells["state"] == "stopped early" and reason:
         return reason  # says so itself
     return f"{cells['state']}: {reason}" if reason else str(cells["state"])
