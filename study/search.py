@@ -82,7 +82,7 @@ def main(
             return 0
         run_dir.mkdir(parents=True, exist_ok=True)
         with exclusive(run_dir):
-            start, console = time.time(), Console()
+            start, console = time.time(), Console(markup=False, emoji=False)
             storage = _open(run_dir, settings, new=resumed is None)
             ended = _search(run_dir, settings, resources, storage, evaluate, console)
             if ended and not given.no_verify:
@@ -193,7 +193,7 @@ def _finish(run: Run, console: Console, *, interrupted: bool, start: float) -> i
     )
     for record in failed:
         console.print(f"trial {record.number} failed: {record.reason}", soft_wrap=True)
-    print_front(console, rows)
+    print_front(console, rows, run.objectives)
     if rows:
         _say_next(console, run.folder, rows)
     if interrupted:

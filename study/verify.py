@@ -103,7 +103,11 @@ def main(
 
 def _verify(run_dir: Path, settings: RunSettings, verifier: Verifier, given: Namespace) -> int:
     """Do what is missing, write the front anew, and say how sure it is."""
-    start, console, verification = time.time(), Console(), verifier.verification
+    start, console, verification = (
+        time.time(),
+        Console(markup=False, emoji=False),
+        verifier.verification,
+    )
     storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
     run = Run(run_dir, settings, tuple(storage.records()))
     if not run.complete():
@@ -123,7 +127,7 @@ def _verify(run_dir: Path, settings: RunSettings, verifier: Verifier, given: Nam
         verified = apply(verification, run)
     rows = write_front(verified)
     write_report(verified, rows)
-    print_front(console, rows)
+    print_front(console, rows, run.objectives)
     print_trainings(console, rows)
     console.print(f"verified in {format_seconds(time.time() - start)}", highlight=False)
     if not rows:

@@ -1,50 +1,19 @@
-"""The page and the table hold the front's figures, and the page needs no other file."""
+"""The page holds the front's figures and needs no other file; no text in it is markup."""
 
-import io
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
-from rich.console import Console
 from small_run import run_of
+from small_scores import ROW
 
 from diffusion.recipe import Recipe
-from study.display.console import print_front, print_trainings
 from study.display.own_files import remove_own
 from study.display.page import write_report
 from study.results.records import TrialRecord
 from study.results.words import name_recipe
 from study.run.settings import RunSettings
-
-ROW: dict[str, Any] = {
-    "rank": 1,
-    "trial": 17,
-    "architecture": "ncsn",
-    "widths": "32-64-128-256",
-    "groups": 4,
-    "ema": "short",
-    "prune_method": "random",
-    "prune_region": "extremes",
-    "prune_ratio": 0.3,
-    "quantization": "weights8",
-    "size_bytes": 123_456,
-    "fid": 20.04,
-    "fid_low": 18.0,
-    "fid_high": 22.0,
-    "fid_held_out": 23.0,
-    "fid_noise": 600.0,
-    "fid_floor": 4.0,
-    "fid_num_images": 500,
-    "num_images_floor": 500,
-    "label_agreement": 0.954,
-    "package_path": "front/01-17/model.pdm",
-    "verified_seeds": None,
-    "front_probability": None,
-    "trainings": None,
-}
-VERIFIED = {**ROW, "fid_num_images": 10_000, "verified_seeds": 3, "front_probability": 0.873}
 
 
 def test_the_page_shows_the_front_and_embeds_its_pictures(
@@ -149,40 +118,3 @@ def test_an_objective_that_has_no_column_gets_one(tmp_path: Path, settings: RunS
 def test_a_run_without_a_front_still_has_a_page(tmp_path: Path, settings: RunSettings) -> None:
     write_report(run_of(tmp_path), [])
     assert "trials: none" in (tmp_path / "report.html").read_text()
-
-
-def test_the_printed_front_fits_80_columns_and_keeps_its_figures() -> None:
-    out = io.StringIO()
-    print_front(Console(file=out, width=80), [ROW])
-    lines = out.getvalue().splitlines()
-    assert max(map(len, lines[:-1])) <= 80
-    text = " ".join(" ".join(lines).split())
-    for part in ("01-17", "ncsn 32-64-128-256 g4", "123 kB", "20.0", "18.0-22.0", "95%"):
-        assert part in text, part
-    assert "500 real images have 4.00, uniform noise 600, the best point 3.34 % of that" in text
-
-
-def test_a_verified_front_says_how_sure_each_point_is_and_still_fits(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    print_front(Console(width=80), [VERIFIED])
-    printed = capsys.readouterr().out
-    assert "on front" in printed
-    assert "87%" in printed
-    assert "FID of 3 x 10,000 images" in printed
-    assert "real images have 4.00" in printed
-    table = printed.split("FID of")[0]
-    assert max(map(len, table.splitlines())) <= 80
-    assert "123 kB" in table
-
-
-def test_trainings_are_compared_with_samples_only_where_there_are_several(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    print_trainings(Console(width=80), [VERIFIED])
-    assert capsys.readouterr().out == ""
-    spread = {"trainings": 3, "fid_trainings_deviation": 1.25, "fid_samples_deviation": 0.5}
-    print_trainings(Console(width=80), [VERIFIED, {**VERIFIED, **spread}])
-    heading, line = capsys.readouterr().out.strip().splitlines()
-    assert "deviation over samples" in heading
-    assert line.split() == ["01-17", "20.04", "0.50", "1.25", "3"]
