@@ -23,7 +23,11 @@ TEXTS = ("point", "model", "groups", "EMA", "pruning", "quantization", "why", "c
 
 
 def front_cells(row: FrontRow) -> tuple[str, ...]:
-    """Return a front point's cells, one for each of COLUMNS."""
+    """Return a front point's cells, one for each of COLUMNS.
+
+    Args:
+        row: of the front, with its `package_path`.
+    """
     pruned = row["prune_method"]
     if pruned != "none":
         pruned = f"{pruned} {row['prune_ratio']:.0%} {row['prune_region']}"
@@ -44,7 +48,11 @@ def front_cells(row: FrontRow) -> tuple[str, ...]:
 
 
 def scale(rows: Sequence[FrontRow]) -> str:
-    """Say what the FIDs mean: how many images, and how far from noise."""
+    """Say what the FIDs mean: how many images, and how far from real ones and from noise.
+
+    Args:
+        rows: of the front, at least one.
+    """
     best = min(rows, key=lambda row: row["fid"])
     share = 100 * best["fid"] / best["fid_noise"]
     return (

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from small_run import run_of
 from small_scores import fake_scores
 
+from diffusion.files import write_bytes
 from diffusion.recipe import Recipe
+from study.display import front_folder
 from study.display.front_folder import card, write_front
 from study.display.own_files import remove_own
 from study.results.dominance import non_dominated
@@ -219,6 +221,26 @@ def test_no_name_breaks_a_card_s_table(digit_recipe: Recipe) -> None:
     assert len(table) == 12
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {3}
     assert r"| EMA track | x \| y |" in table
+
+
+def test_a_front_that_cannot_be_written_whole_leaves_the_former_one(
+    tmp_path: Path,
+    records: list[TrialRecord],
+    trial_folders: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_front(run_of(tmp_path, records[:1]))
+
+    def write_less(path: Path, content: bytes) -> None:
+        if path.name == "front.csv":
+            raise OSError("disk full")
+        write_bytes(path, content)
+
+    monkeypatch.setattr(front_folder, "write_bytes", write_less)
+    with pytest.raises(OSError, match="disk full"):
+        write_front(run_of(tmp_path, records))
+    assert json.loads((tmp_path / "front" / "front.json").read_text())["points"][0]["trial"] == 0
+    assert (tmp_path / "front" / "01-0" / "model.pdm").read_bytes() == b"package 0"
 
 
 def test_no_complete_trial_gives_an_empty_front(tmp_path: Path) -> None:
