@@ -13,7 +13,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces.space import BACKBONE_PREFIX
-from study.results.dominance import _dominate
+from study.results.dominance import dominates
 from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
 
@@ -45,7 +45,7 @@ class Variant:
 
 
 @dataclass
-class Backbone:
+class BackboneHistory:
     """What is known of one backbone.
 
     Attributes:
@@ -97,7 +97,7 @@ class History:
     def __init__(self, objectives: tuple[str, ...]) -> None:
         self.known: set[Knobs] = set()
         self.num_accepted = 0
-        self.backbones: dict[Knobs, Backbone] = {}
+        self.backbones: dict[Knobs, BackboneHistory] = {}
         self.front: list[Variant] = []
         self._objectives = objectives
         self._score_seconds: list[float] = []
@@ -137,11 +137,11 @@ class History:
             1 / (1 + 2.0 ** round(math.log2(median(train) / median(self._score_seconds))))
         )
 
-    def _backbone(self, params: Mapping[str, Any]) -> Backbone:
-        return self.backbones.setdefault(backbone_knobs(params), Backbone())
+    def _backbone(self, params: Mapping[str, Any]) -> BackboneHistory:
+        return self.backbones.setdefault(backbone_knobs(params), BackboneHistory())
 
     def _take_in_complete(
-        self, backbone: Backbone, record: TrialRecord, trial: FrozenTrial
+        self, backbone: BackboneHistory, record: TrialRecord, trial: FrozenTrial
     ) -> None:
         scores: Scores = record.scores or {}
         excess = max(trial.constraints.values(), default=0.0)
@@ -156,9 +156,9 @@ class History:
     def _enter_front(self, variant: Variant) -> None:
         new, points = np.asarray(variant.costs), np.asarray([v.costs for v in self.front])
         points = points.reshape(-1, len(new))
-        if _dominate(points, new).any():
+        if dominates(points, new).any():
             return
-        beaten = _dominate(new, points)
+        beaten = dominates(new, points)
         self.front = [v for v, is_beaten in zip(self.front, beaten, strict=True) if not is_beaten]
         insort(self.front, variant, key=attrgetter("number"))
 

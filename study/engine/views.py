@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 
 from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace
-from study.engine.history import Backbone
+from study.engine.history import BackboneHistory
 
 MOST_COMPRESSIONS = 100  # The latest; a draw takes time for each.
 
@@ -65,14 +65,14 @@ class _View(InMemoryStorage):
         return [trial for trial in self._trials if states is None or trial.state in states]
 
 
-def backbone_view(backbones: Iterable[Backbone]) -> list[FrozenTrial]:
+def backbone_view(backbones: Iterable[BackboneHistory]) -> list[FrozenTrial]:
     """Return one trial a backbone, with its own knobs and the best that it reached."""
     ended = [backbone for backbone in backbones if backbone.trial is not None]
     ended.sort(key=lambda backbone: backbone.trial.number if backbone.trial else 0)
     return [training for backbone in ended if (training := backbone.training) is not None]
 
 
-def compression_view(backbones: Iterable[Backbone]) -> list[FrozenTrial]:
+def compression_view(backbones: Iterable[BackboneHistory]) -> list[FrozenTrial]:
     """Return the latest compressions of some backbones.
 
     Their costs are relative to the best of their own backbone, so that those of a good and of a

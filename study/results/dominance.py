@@ -62,7 +62,15 @@ def spread(points: Sequence[Sequence[float]], front: Sequence[int]) -> list[int]
     return [front[position] for position in chosen]
 
 
-def _dominate(points: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return which points dominate which others; either may be a single one."""
+def dominates(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Tell which points are as good as which others in every objective and better in one.
+
+    Args:
+        points: [..., num_objectives], all minimised.
+        others: likewise; both are broadcast against each other.
+
+    Returns:
+        [...] bool, without the objectives.
+    """
     no_worse, better = (points <= others).all(axis=-1), (points < others).any(axis=-1)
     return np.asarray(no_worse & better)

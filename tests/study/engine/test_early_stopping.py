@@ -3,24 +3,17 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from study.engine.early_stopping import KEEP_SHARE, Rungs
 from study.evaluation.scoring import latest_rung
-from study.results.dominance import non_dominated, rank, spread
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
 
 OBJECTIVES = ("fid", "size_bytes")
 DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
-POINTS = st.lists(
-    st.tuples(st.integers(0, 6).map(float), st.integers(0, 6).map(float)), min_size=1, max_size=20
-)
 
 
 def recipe(position: int = 0) -> Recipe:
@@ -30,45 +23,6 @@ def recipe(position: int = 0) -> Recipe:
 
 def scores(fid: float, size_bytes: float) -> Scores:
     return {"fid": fid, "size_bytes": size_bytes}
-
-
-@given(POINTS)
-def test_every_point_has_one_place_and_never_one_before_what_dominates_it(
-    points: list[tuple[float, float]],
-) -> None:
-    order, num_best = rank(points)
-    assert sorted(order) == list(range(len(points)))
-    assert sorted(order[:num_best]) == non_dominated(points)
-    place = {position: index for index, position in enumerate(order)}
-    for one, a in enumerate(points):
-        for other, b in enumerate(points):
-            if a != b and a[0] <= b[0] and a[1] <= b[1]:
-                assert place[one] < place[other]
-
-
-@given(POINTS, st.integers(0, 19))
-def test_points_that_are_not_finite_come_last(
-    points: list[tuple[float, float]], where: int
-) -> None:
-    where = min(where, len(points))
-    broken = [*points[:where], (math.nan, 0.0), *points[where:]]
-    order, num_best = rank(broken)
-    assert order[-1] == where
-    assert num_best <= len(points)
-
-
-def test_a_front_is_spread_from_its_best_over_its_ends_to_its_middle() -> None:
-    stairs = [(float(i), float(8 - i)) for i in range(9)]
-    assert spread(stairs, range(9)) == [0, 8, 4, 2, 6, 1, 3, 5, 7]
-
-
-def test_distances_have_no_units() -> None:
-    generator = np.random.default_rng(0)
-    fids = np.sort(generator.uniform(5, 100, 12))
-    sizes = np.sort(generator.uniform(1e4, 1e7, 12))[::-1]
-    points = list(zip(fids, sizes, strict=True))
-    scaled = [(math.log(fid), size / 1e9) for fid, size in points]
-    assert spread(points, range(12)) == spread(scaled, range(12))
 
 
 def test_no_training_that_none_dominates_is_stopped() -> None:
