@@ -21,6 +21,7 @@ class TrialRecord:
         feasible: whether a complete trial keeps to the study's limits.
         rungs: scores of its uncompressed training on the way, by its training images.
         knobs: what was drawn for it, by the names of the search space.
+        images_before_failure: that a failed trial was trained on, as far as it could say.
     """
 
     number: int
@@ -32,6 +33,7 @@ class TrialRecord:
     feasible: bool = True
     rungs: Mapping[int, Scores] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    images_before_failure: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -41,6 +43,8 @@ class TrialRecord:
     @property
     def trained_images(self) -> int:
         """How many images an ended trial was trained on, as far as it could say."""
+        if self.images_before_failure is not None:
+            return self.images_before_failure
         scores = self.scores or self.rungs.get(max(self.rungs, default=0)) or {}
         return int(scores.get("trained_images", 0))
 

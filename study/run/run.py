@@ -8,8 +8,8 @@ from typing import Self
 from study.results.front import front_records
 from study.results.records import TrialRecord
 from study.run.folder import JOURNAL_NAME
+from study.run.reading import read_records
 from study.run.settings import RunSettings
-from study.run.storage import read_records
 
 
 @dataclass(frozen=True)

@@ -6,34 +6,23 @@ FAIL with a reason, PRUNED for what was stopped early, and with its constraint v
 cannot be built or is too large.
 """
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from diffusion.recipe import Recipe
 from study.results.limits import excesses, over_limits
-from study.results.objectives import OBJECTIVES, Scores, objective_values
-from study.results.records import State, TrialRecord
-from study.run.journal import journal_fault, mend_journal
+from study.results.objectives import Scores, objective_values
+from study.results.records import TrialRecord
+from study.run.opening import STUDY_NAME, open_study, settle
+from study.run.trial_records import RUNG_PREFIX, TrialRecords
 
-STUDY_NAME = "study"
 FEASIBLE = "recipe"  # The constraint: 0 when the recipe can be built, 1 when not.
 SWEEP = "sweep"  # An attribute of the trials that a sweep put in line.
-RUNG_PREFIX = "rung "  # of a trial's attributes, before the training images
-_STATES: dict[TrialState, State] = {
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.FAIL: "failed",
-    TrialState.PRUNED: "pruned",  # or infeasible, by its constraints
-    TrialState.WAITING: "waiting",
-}
+IN_LINE = "fixed_params"  # Optuna's attribute of the trials that were put in line: their knobs.
 
 
 class StudyStorage:
@@ -55,38 +44,12 @@ class StudyStorage:
         Raises:
             ValueError: the file is no journal of ours, or has other objectives or limits.
         """
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.objectives = objectives
-        self._ended: dict[int, TrialRecord] = {}
-        if path is not None:
-            mend_journal(path)
-        try:
-            self._study = optuna.create_study(
-                storage=(
-                    InMemoryStorage()
-                    if path is None
-                    else JournalStorage(JournalFileBackend(str(path)))
-                ),
-                study_name=STUDY_NAME,
-                directions=[
-                    "maximize" if OBJECTIVES[name].maximize else "minimize" for name in objectives
-                ],
-                load_if_exists=True,
-            )
-        except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
-            raise ValueError(journal_fault(path, error)) from error
-        self._settle("objectives", list(objectives))
-        self.limits: dict[str, float] = self._settle("limits", limits, {})
-
-    def _settle(self, name: str, value: Any, default: Any = None) -> Any:
-        """Return what the study has of that name, which is the value where one is given."""
-        known = self._study.user_attrs.get(name)
-        if known is None:
-            known = default if value is None else value
-            self._study.set_user_attr(name, known)
-        elif value is not None and known != value:
-            raise ValueError(f"{name} are {value}, but the study has {known}; allowed: the same")
-        return known
+        self._storage, self._study = open_study(path, objectives)
+        self._study_id = self._storage.get_study_id_from_name(STUDY_NAME)
+        self._records = TrialRecords()
+        settle(self._study, "objectives", list(objectives))
+        self.limits: dict[str, float] = settle(self._study, "limits", limits, {})
 
     def enqueue(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Put knob values in line to be asked for first; those already there are skipped."""
@@ -97,7 +60,7 @@ class StudyStorage:
         """Put knob values in line as those of a sweep, whether they were in line or not."""
         self.enqueue(rows)
         for trial in self._waiting():
-            if trial.system_attrs["fixed_params"] in rows and SWEEP not in trial.user_attrs:
+            if trial.system_attrs[IN_LINE] in rows and SWEEP not in trial.user_attrs:
                 self._set_attrs(trial.number, **{SWEEP: True})
 
     def sweep_in_line(self) -> list[int]:
@@ -112,7 +75,7 @@ class StudyStorage:
     def start(self, number: int, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
         """Start a trial that is in line, before those ahead of it."""
         trial = self.reopen(number, sampler)
-        self._study._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        self._storage.set_trial_state_values(self._trial_id(number), TrialState.RUNNING)
         return trial
 
     def reopen(self, number: int, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
@@ -148,7 +111,7 @@ class StudyStorage:
             values = objective_values(scores, self.objectives)
             objective_values(scores, tuple(self.limits))
         except ValueError as error:
-            self.fail(number, str(error), wall_seconds)
+            self.fail(number, str(error), wall_seconds, scores.get("trained_images"))
             return
         self._set_attrs(number, scores=scores, wall_seconds=wall_seconds)
         if reason := over_limits(scores, self.limits):
@@ -163,79 +126,52 @@ class StudyStorage:
         self._set_attrs(number, reason=reason, wall_seconds=wall_seconds)
         self._study.tell(number, state=TrialState.PRUNED)
 
-    def fail(self, number: int, reason: str, wall_seconds: float | None = None) -> None:
-        """End a trial as failed."""
+    def fail(
+        self,
+        number: int,
+        reason: str,
+        wall_seconds: float | None = None,
+        trained_images: int | None = None,
+    ) -> None:
+        """End a trial as failed.
+
+        Args:
+            number: of the trial.
+            reason: why it failed.
+            wall_seconds: that it took, where known.
+            trained_images: that it was trained on before it failed, where known.
+        """
         self._set_attrs(number, reason=reason, wall_seconds=wall_seconds)
+        if trained_images is not None:
+            self._set_attrs(number, trained_images=trained_images)
         self._study.tell(number, state=TrialState.FAIL)
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial."""
-        return self._as_record(self.frozen_trials()[number])
+        return self._records.of(self.frozen_trials()[number])
 
     def records(self) -> list[TrialRecord]:
         """Return every trial, by number."""
-        return [self._as_record(trial) for trial in self.frozen_trials()]
+        return [self._records.of(trial) for trial in self.frozen_trials()]
 
     def frozen_trials(self) -> list[FrozenTrial]:
         """Return Optuna's own view of the trials, not copied: do not change them."""
         return self._study.get_trials(deepcopy=False)
 
+    def was_in_line(self, number: int) -> bool:
+        """Whether a trial's knobs were put in line, not drawn."""
+        return IN_LINE in self.frozen_trials()[number].system_attrs
+
     def _waiting(self) -> list[FrozenTrial]:
         return [trial for trial in self.frozen_trials() if trial.state == TrialState.WAITING]
 
     def _trial(self, number: int) -> optuna.Trial:
-        return optuna.Trial(self._study, self.frozen_trials()[number]._trial_id)
+        return optuna.Trial(self._study, self._trial_id(number))
 
-    def _as_record(self, trial: FrozenTrial) -> TrialRecord:
-        """Return a trial as a record; one that ended is read once."""
-        if trial.number not in self._ended:
-            record = _as_record(trial)
-            if not trial.state.is_finished():
-                return record
-            self._ended[trial.number] = record
-        return self._ended[trial.number]
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _set_attrs(self, number: int, **attrs: Any) -> None:
-        trial_id = self.frozen_trials()[number]._trial_id
+        trial_id = self._trial_id(number)
         for name, value in attrs.items():
-            self._study._storage.set_trial_user_attr(trial_id, name, value)
-
-
-def read_records(path: Path, objectives: tuple[str, ...]) -> list[TrialRecord]:
-    """Return the trials of a journal that another process may be writing.
-
-    Raises:
-        ValueError: the file is missing or no journal of ours.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        try:
-            shutil.copyfile(path, copy)
-        except OSError as error:
-            raise ValueError(f"journal {path} cannot be read: {error}") from error
-        try:
-            return StudyStorage(copy, objectives).records()
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(copy), str(path))) from error
-
-
-def _as_record(trial: FrozenTrial) -> TrialRecord:
-    attrs = trial.user_attrs
-    recipe = attrs.get("recipe")
-    feasible = all(excess <= 0 for excess in trial.constraints.values())
-    refused = trial.state == TrialState.PRUNED and not feasible
-    return TrialRecord(
-        number=trial.number,
-        state="infeasible" if refused else _STATES[trial.state],
-        recipe=None if recipe is None else Recipe.from_dict(recipe),
-        scores=attrs.get("scores"),
-        reason=attrs.get("reason"),
-        wall_seconds=attrs.get("wall_seconds"),
-        feasible=feasible,
-        rungs={
-            int(name.removeprefix(RUNG_PREFIX)): scores
-            for name, scores in attrs.items()
-            if name.startswith(RUNG_PREFIX)
-        },
-        knobs=dict(trial.params),
-    )
+            self._storage.set_trial_user_attr(trial_id, name, value)

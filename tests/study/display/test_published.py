@@ -21,9 +21,10 @@ from study.display.published import as_csv, as_markdown, conditions, table_rows
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.run.folder import exclusive
+from study.run.reading import read_records
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
-from study.run.storage import StudyStorage, read_records
+from study.run.storage import StudyStorage
 
 Refused = Callable[[Callable[[], int]], str]
 INJECTED = Path(injected.__file__)

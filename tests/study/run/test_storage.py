@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from diffusion.recipe import Recipe
 from study.run.journal import mend_journal
-from study.run.storage import StudyStorage, read_records
+from study.run.opening import open_study
+from study.run.storage import StudyStorage
 
 OBJECTIVES = ("fid", "size_bytes")
 
@@ -68,6 +69,34 @@ def test_scores_that_are_not_finite_are_failures_with_a_reason(
     assert reason in (record.reason or "")
 
 
+@pytest.mark.parametrize(
+    ("known", "rung_images", "trained_images"),
+    [(None, None, 0), (None, 16_000, 16_000), (500, None, 500), (24_000, 16_000, 24_000)],
+)
+def test_a_failed_trial_keeps_how_many_images_it_was_trained_on(
+    tmp_path: Path,
+    digit_recipe: Recipe,
+    known: int | None,
+    rung_images: int | None,
+    trained_images: int,
+) -> None:
+    storage = StudyStorage(tmp_path / "study.journal", OBJECTIVES)
+    number = start(storage, digit_recipe)
+    if rung_images is not None:
+        storage.keep_rung(number, rung_images, {"fid": 1.0, "trained_images": rung_images})
+    storage.fail(number, "boom", 1.0, known)
+    record = StudyStorage(tmp_path / "study.journal", OBJECTIVES).record(number)
+    assert (record.state, record.trained_images) == ("failed", trained_images)
+
+
+def test_a_trial_with_scores_that_are_not_finite_was_trained_all_the_same(
+    storage: StudyStorage, digit_recipe: Recipe
+) -> None:
+    number = start(storage, digit_recipe)
+    storage.complete(number, {"fid": math.nan, "size_bytes": 1, "trained_images": 64}, 1.0)
+    assert storage.record(number).trained_images == 64
+
+
 def test_a_refused_trial_violates_its_constraint_and_an_accepted_one_does_not(
     storage: StudyStorage, digit_recipe: Recipe
 ) -> None:
@@ -104,6 +133,7 @@ def test_enqueued_rows_are_asked_first_and_never_twice(storage: StudyStorage) ->
     assert drawn[:2] == [0.25, 0.5]
     storage.enqueue(rows)
     assert len(storage.frozen_trials()) == 3
+    assert [storage.was_in_line(number) for number in range(3)] == [True, True, False]
 
 
 @given(
@@ -186,13 +216,6 @@ def test_a_damaged_line_is_named_and_nothing_is_changed(
     assert [entry.name for entry in tmp_path.iterdir()] == ["study.journal"]
 
 
-def test_a_reader_names_the_journal_itself(tmp_path: Path) -> None:
-    path = tmp_path / "study.journal"
-    path.write_bytes(b"\x00")
-    with pytest.raises(ValueError, match=f"^{path} is no journal"):
-        read_records(path, OBJECTIVES)
-
-
 def test_directions_limits_and_early_stops_are_kept(tmp_path: Path, digit_recipe: Recipe) -> None:
     path, names, limits = tmp_path / "study.journal", ("fid", "recall"), {"size_bytes": 100.0}
     storage = StudyStorage(path, names, limits)
@@ -208,8 +231,8 @@ def test_directions_limits_and_early_stops_are_kept(tmp_path: Path, digit_recipe
     assert over.outcome == "over a limit"
     assert (pruned.state, pruned.reason, pruned.rungs) == ("pruned", "behind", {16: {"fid": 9.0}})
     assert all(record.finished for record in again.records())
-    directions = [direction.name for direction in again._study.directions]
-    assert directions == ["MINIMIZE", "MAXIMIZE"]
+    _, study = open_study(path, names)
+    assert [direction.name for direction in study.directions] == ["MINIMIZE", "MAXIMIZE"]
     with pytest.raises(ValueError, match=r"limits are .*200.*, but the study has .*100"):
         StudyStorage(path, names, {"size_bytes": 200.0})
 

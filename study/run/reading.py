@@ -1,0 +1,30 @@
+"""Reading the trials of a run while another process may be writing them."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from study.results.records import TrialRecord
+from study.run.storage import StudyStorage
+
+
+def read_records(path: Path, objectives: tuple[str, ...]) -> list[TrialRecord]:
+    """Return the trials of a journal that another process may be writing.
+
+    Args:
+        path: of the journal; a copy of it is read, so that nothing of it is changed.
+        objectives: names of the scores that its study minimises or maximises.
+
+    Raises:
+        ValueError: the file is missing or no journal of ours.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        try:
+            shutil.copyfile(path, copy)
+        except OSError as error:
+            raise ValueError(f"journal {path} cannot be read: {error}") from error
+        try:
+            return StudyStorage(copy, objectives).records()
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(copy), str(path))) from error
