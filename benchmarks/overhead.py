@@ -25,8 +25,8 @@ from study.cluster.session import ray_session
 from study.cluster.tuner import run_trials
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
-from study.engine.early_stopping import Rungs
 from study.engine.proposer import Proposer
+from study.engine.trainings import Trainings
 from study.engine.watcher import Listener
 from study.engine.worker import Evaluate
 from study.evaluation.context import RunContext, TrialContext
@@ -112,11 +112,11 @@ def run(trials: int, folder: Path, evaluate: Evaluate) -> Meter:
     """Run a study of trials that do nothing much."""
     meter, dataset = Meter(), load_dataset("mnist5k")
     storage = StudyStorage(folder / "study.journal", OBJECTIVES)
-    rungs = Rungs(OBJECTIVES)
+    trainings = Trainings([], OBJECTIVES)
     proposer = Proposer(
-        load_space("mnist"), dataset.config(), storage, seed=0, refusal=rungs.refusal
+        load_space("mnist"), dataset.config(), storage, seed=0, refusal=trainings.refusal
     )
-    dispatcher = Dispatcher(proposer, rungs, Budget(trials), meter, retries=1)
+    dispatcher = Dispatcher(proposer, trainings, Budget(trials), meter, retries=1)
     context = RunContext("mnist5k", None, folder / "trials", folder / "backbones", 10)
     with ray_session(None):
         resources = resolve_resources(1, 0, None)

@@ -28,9 +28,10 @@ from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import SearchSpace
 from study.engine.budget import Budget
-from study.engine.dispatcher import Assignment, Dispatcher
-from study.engine.early_stopping import Rungs
+from study.engine.dispatcher import Dispatcher
 from study.engine.proposer import MOST_REFUSALS, Proposer
+from study.engine.running import Assignment
+from study.engine.trainings import Trainings
 from study.engine.watcher import Listener
 from study.evaluation.replay_table import Table, read_table
 from study.results.objectives import Scores
@@ -47,6 +48,8 @@ PLAIN = "plain TPE (OptunaSearch's), every trial trains"
 class Search(Protocol):
     """Hands out trials and hears of them, as the dispatcher does."""
 
+    looking: bool
+
     def next(self) -> Assignment | None: ...
 
     def judge(self, number: int, train_images: int, scores: Scores) -> bool: ...
@@ -56,6 +59,8 @@ class Search(Protocol):
 
 class PlainSearch:
     """What Ray's OptunaSearch does: ask and tell, nothing is known to be the same."""
+
+    looking = False
 
     def __init__(
         self, world: "World", space: SearchSpace, sampler: optuna.samplers.BaseSampler
@@ -121,7 +126,7 @@ class World:
         moments, order, idle = [Moment(0.0, 0, 0.0)], itertools.count(), WORKERS
         events: list[tuple[float, int, Iterator[float]]] = []
         while moments[-1].hypervolume < target:
-            while idle and (assignment := search.next()):
+            while idle and (assignment := _next(search)):
                 trial = self._trial(search, assignment)
                 heapq.heappush(events, (self.seconds + next(trial), next(order), trial))
                 idle -= 1
@@ -163,6 +168,14 @@ class World:
         rungs: Mapping[str, Scores] = self._backbones[recipe.backbone_key]["rungs"]
         course = sorted((int(images), at_rung) for images, at_rung in rungs.items())
         return [*course, (recipe.training.train_images, scores)]
+
+
+def _next(search: Search) -> Assignment | None:
+    """Ask for a trial until one is found, since a look for one takes no simulated time."""
+    assignment = search.next()
+    while assignment is None and search.looking:
+        assignment = search.next()
+    return assignment
 
 
 def _drawing_seconds(scores: Scores) -> float:
@@ -229,17 +242,17 @@ def engine(
 ) -> list[Moment]:
     """Run our engine; without views one TPE draws all knobs."""
     world, space = World(table, slowdown, reuse=True, judges=judges), replayed_space(table)
-    rungs, storage = Rungs(OBJECTIVES), StudyStorage(None, OBJECTIVES)
+    trainings, storage = Trainings([], OBJECTIVES), StudyStorage(None, OBJECTIVES)
     proposer = Proposer(
         space if covering else replace(space, covering=()),
         world.data,
         storage,
         seed,
         reuse=views,
-        refusal=lambda recipe: world.refusal(recipe) or rungs.refusal(recipe),
+        refusal=lambda recipe: world.refusal(recipe) or trainings.refusal(recipe),
     )
     budget = Budget(MOST_TRIALS)
-    dispatcher = Dispatcher(proposer, rungs, budget, Listener(), clock=lambda: world.seconds)
+    dispatcher = Dispatcher(proposer, trainings, budget, Listener(), clock=lambda: world.seconds)
     return world.run(dispatcher, target)
 
 

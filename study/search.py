@@ -31,9 +31,9 @@ from study.display.live import LiveView
 from study.display.page import write_report
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
-from study.engine.early_stopping import Rungs
 from study.engine.feasibility import excess
 from study.engine.proposer import Proposer
+from study.engine.trainings import Trainings
 from study.engine.watcher import Listeners
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
@@ -120,10 +120,10 @@ def _search(
     """Run the trials that are missing; return whether nothing cut them off."""
     records = storage.records()
     _introduce(console, run_dir, settings, sum(record.finished for record in records))
-    rungs = Rungs(settings.objectives, records)
+    trainings = Trainings(records, settings.objectives, reuse=settings.reuse)
 
     def refusal(recipe: Recipe) -> str | None:
-        return rungs.refusal(recipe) or excess(recipe, settings.limits)
+        return trainings.refusal(recipe) or excess(recipe, settings.limits)
 
     proposer = Proposer(
         settings.load_space(),
@@ -142,10 +142,9 @@ def _search(
     view = LiveView(console, settings.trials, records, seconds, settings.objectives)
     dispatcher = Dispatcher(
         proposer,
-        rungs,
+        trainings,
         budget,
         Listeners([view]),
-        reuse=settings.reuse,
         sweep_front=settings.sweep_front,
         retries=settings.retries,
     )

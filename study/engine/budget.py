@@ -16,3 +16,17 @@ class Budget:
     trials: int
     deadline: float | None = None
     train_images: float | None = None
+
+    def is_spent(self, *, begun: int, train_images: int, now: float) -> bool:
+        """Whether no other trial may start.
+
+        Args:
+            begun: trials that were started, whether they ended or not.
+            train_images: that those were trained on, and will be.
+            now: the time, as that of the deadline.
+        """
+        return (
+            begun >= self.trials
+            or (self.deadline is not None and now >= self.deadline)
+            or (self.train_images is not None and train_images >= self.train_images)
+        )

@@ -1,31 +1,21 @@
 """Which trial runs next, and what its end means for the study; knows nothing of Ray."""
 
 import logging
+import math
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from diffusion.recipe import Recipe
 from study.engine.budget import Budget
-from study.engine.early_stopping import Rungs
-from study.engine.proposer import Proposer
+from study.engine.choice import Choice
+from study.engine.failures import Failure, Failures
+from study.engine.proposer import Proposal, Proposer
+from study.engine.running import Assignment, Running
 from study.engine.trainings import Trainings
 from study.engine.watcher import Listener
 from study.results.objectives import Scores
 
 logger = logging.getLogger(__name__)
-MOST_HELD = 16  # Proposals that wait for a backbone; drawing more ahead would waste knowledge.
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A trial that was handed out."""
-
-    number: int
-    recipe: Recipe
-    start: float
 
 
 class Dispatcher:
@@ -37,16 +27,17 @@ class Dispatcher:
     Attributes:
         ended: whether there was nothing more to hand out; false when a study was interrupted.
         halted: why no trial can go on, for example since the disk is full; else None.
+        looking: whether none was handed out because the look for one was cut off, to serve
+            others; ask again soon.
     """
 
     def __init__(
         self,
         proposer: Proposer,
-        rungs: Rungs,
+        trainings: Trainings,
         budget: Budget,
         watcher: Listener,
         *,
-        reuse: bool = True,
         sweep_front: bool = False,
         retries: int = 0,
         clock: Callable[[], float] = time.time,
@@ -54,57 +45,59 @@ class Dispatcher:
         """Take up where the storage's records end.
 
         Args:
-            reuse: whether a training feeds every trial that can use it.
+            proposer: names the trials, and holds the storage.
+            trainings: of the storage's records.
+            budget: ends the study.
+            watcher: is told what happens.
             sweep_front: whether the front's backbones are swept once the trials are finished.
             retries: how often a trial that breaks is started again.
             clock: returns seconds, in which `budget` and records are given.
         """
-        self.ended = False
+        self.ended = self.looking = False
         self.halted: str | None = None
-        self._exhausted = False
-        self._proposer = proposer
-        self._rungs = rungs
         self._storage = proposer.storage
+        self._trainings = trainings
         self._budget = budget
         self._watcher = watcher
-        self._retries = retries
         self._sweep_front = sweep_front
         self._sweeping = False
         self._clock = clock
-        self._attempts: Counter[int] = Counter()  # that broke
-        self._running: dict[int, Assignment] = {}
-        self._stops: dict[int, str] = {}  # why running trials are being stopped early
+        self._failures = Failures(retries)
+        self._running = Running()
         records = self._storage.records()
         self._finished = sum(record.finished for record in records)
         self._train_images = sum(record.trained_images for record in records)
-        self._trainings = Trainings(records, reuse=reuse)
-        self._held = deque(
-            (r.number, r.recipe) for r in records if r.state == "running" and r.recipe is not None
-        )
+        self._choice = Choice(proposer, trainings, records)
 
     def next(self) -> Assignment | None:
         """Hand out a trial, or None; then `ended` tells whether asking again is of use."""
         chosen = None
         with self._halting():
-            if self._sweep_is_due():
-                self._proposer.enqueue_sweep()
-                self._sweeping = True
-            if not self._is_spent():
-                chosen = self._take_held() or self._take_new()
-            if self._sweeping:
-                self._say_extent(chosen)
+            chosen = self._choose()
+            if chosen is None and self._failures and self._is_idle():
+                self._record(self._failures.release())
+                chosen = self._choose()
         if chosen is None:
-            self.ended = not self._running and self.halted is None
+            self.ended = self._is_idle()
+            if self.ended and self._choice.exhausted:
+                logger.warning("the search space holds nothing new; the study ends early")
             return None
-        number, recipe = chosen
-        self._running[number] = Assignment(number, recipe, self._clock())
-        self._watcher.on_start(number, recipe)
-        return self._running[number]
+        self._watcher.on_start(*chosen)
+        return self._running.start(Assignment(*chosen, self._clock()))
 
     def progress(
         self, number: int, stage: str, share: float, trained_images: int | None = None
     ) -> None:
-        """Pass a running trial's progress on."""
+        """Pass a running trial's progress on.
+
+        Args:
+            number: of the trial.
+            stage: that it is in.
+            share: of the stage that is done.
+            trained_images: that it was trained on so far; kept where it fails.
+        """
+        if trained_images is not None:
+            self._running.images[number] = trained_images
         self._watcher.on_progress(number, stage, share)
 
     def warn(self, number: int, text: str) -> None:
@@ -113,61 +106,62 @@ class Dispatcher:
 
     def judge(self, number: int, train_images: int, scores: Scores) -> bool:
         """Keep what a running trial's training scored on its way; return whether it may go on."""
-        key = self._running[number].recipe.backbone_key
+        key = self._running.recipe(number).backbone_key
         with self._halting():
             self._storage.keep_rung(number, train_images, scores)
         if self.halted is not None:
             return False
-        self._rungs.add(key, train_images, scores)
         self._watcher.on_rung(number, train_images, scores)
-        if self._rungs.may_go_on(key, train_images):
-            return True
-        self._stops[number] = self._rungs.stop(key, train_images)
-        return False
+        if reason := self._trainings.judge(key, train_images, scores):
+            self._running.stops[number] = reason
+        return reason is None
 
     def end(self, number: int, scores: Scores | None, reason: str | None) -> None:
-        """Record a trial's scores, or why it has none."""
+        """Record a trial's scores, or why it has none and would have none another time."""
+        stop = self._running.stops.get(number)
+        wall_seconds = self._take_off(number)
         with self._halting():
-            self._end(number, scores, reason)
-
-    def _end(self, number: int, scores: Scores | None, reason: str | None) -> None:
-        wall_seconds = round(self._clock() - self._running.pop(number).start, 3)
-        if scores is not None:
-            self._storage.complete(number, scores, wall_seconds)
-        elif number in self._stops:
-            self._storage.prune(number, self._stops.pop(number), wall_seconds)
-        else:
-            self._storage.fail(number, reason or "unknown", wall_seconds)
-        record = self._storage.record(number)
-        self._finished += 1
-        self._train_images += record.trained_images
-        if record.state == "complete" and record.recipe is not None:
-            self._trainings.finish(record)
-            self._rungs.finish(record.recipe.backbone_key)
-        self._watcher.on_end(record)
+            if self.halted is None:
+                self._record(self._failures.release())
+            if scores is not None:
+                self._storage.complete(number, scores, wall_seconds)
+                self._note_end(number)
+            elif stop is not None:
+                self._storage.prune(number, stop, wall_seconds)
+                self._note_end(number)
+            else:
+                self._record([Failure(number, reason or "unknown", wall_seconds)])
 
     def break_off(self, number: int, reason: str) -> None:
-        """Put a trial that broke in line again, or record that it failed once too often."""
-        self._attempts[number] += 1
-        if number in self._stops or self._attempts[number] > self._retries:
+        """Put a trial that broke in line again, or once too often, hold its failure back."""
+        if self.is_stopped(number):
             self.end(number, None, reason)
-            return
-        self._held.appendleft((number, self._running.pop(number).recipe))
-        self._watcher.on_retry(number, reason)
+        elif self.halted is not None:
+            self.abandon(number)
+        elif self._failures.may_retry(number):
+            self._choice.put_back((number, self._running.recipe(number)))
+            self._running.take_off(number)
+            self._watcher.on_retry(number, reason)
+        else:
+            failure = Failure(number, reason, self._take_off(number))
+            self._watcher.on_warning(number, f"failed: {reason}")
+            with self._halting():
+                self._record(self._failures.hold_back(failure))
+            self.halted = self.halted or self._failures.systematic()
 
     def abandon(self, number: int, halt: str | None = None) -> None:
         """Let go of a trial that was cut off; it stays running in the storage.
 
         Args:
+            number: of the trial.
             halt: why no other trial can go on either.
         """
-        del self._running[number]
-        self._stops.pop(number, None)
+        self._running.take_off(number)
         self.halted = self.halted or halt
 
     def is_stopped(self, number: int) -> bool:
         """Whether a running trial was judged to be stopped early."""
-        return number in self._stops
+        return number in self._running.stops
 
     @contextmanager
     def _halting(self) -> Iterator[None]:
@@ -177,6 +171,58 @@ class Dispatcher:
         except OSError as error:
             self.halted = self.halted or str(error)
 
+    def _take_off(self, number: int) -> float:
+        """Take a trial off the running ones; return how many seconds it ran."""
+        return round(self._clock() - self._running.take_off(number).start, 3)
+
+    def _record(self, failures: list[Failure]) -> None:
+        for failure in failures:
+            images = self._running.images.get(failure.number)
+            self._storage.fail(failure.number, failure.reason, failure.wall_seconds, images)
+            self._note_end(failure.number)
+
+    def _note_end(self, number: int) -> None:
+        """Take in how a trial ended, as the storage has it."""
+        record = self._storage.record(number)
+        self._finished += 1
+        self._train_images += record.trained_images
+        self._running.images.pop(number, None)
+        self._trainings.finish(record)
+        self._choice.note_end()
+        self._watcher.on_end(record)
+
+    def _choose(self) -> Proposal | None:
+        """Choose the next trial; for as long as none runs, nobody else has to be served."""
+        if self._sweep_is_due():
+            self._choice.start_sweep()
+            self._sweeping = True
+        chosen, self.looking = None, False
+        while not self._is_spent():
+            room = math.inf if self._sweeping else self._budget.trials - self._begun()
+            chosen = self._choice.next(self._running.recipes(), room)
+            self.looking = self._choice.looking
+            if chosen is not None or self._running or not self.looking:
+                break
+        else:
+            self.looking = False
+        if self._sweeping:
+            self._say_extent(chosen)
+        return chosen
+
+    def _is_idle(self) -> bool:
+        """Whether nothing runs, and nothing else is to be run."""
+        return not (self._running or self.looking or self.halted)
+
+    def _begun(self) -> int:
+        return self._finished + len(self._running) + len(self._failures)
+
+    def _is_spent(self) -> bool:
+        images = self._train_images + self._trainings.images_left(self._running.recipes())
+        begun = 0 if self._sweeping else self._begun()  # a sweep is beyond what was asked for
+        now = self._clock()
+        spent = self._budget.is_spent(begun=begun, train_images=images, now=now)
+        return spent or self.halted is not None
+
     def _sweep_is_due(self) -> bool:
         return (
             self._sweep_front
@@ -185,57 +231,7 @@ class Dispatcher:
             and self._finished >= self._budget.trials
         )
 
-    def _say_extent(self, chosen: tuple[int, Recipe] | None) -> None:
+    def _say_extent(self, chosen: Proposal | None) -> None:
         """Say how many trials there will be; those of a sweep that are refused do not count."""
-        begun = self._finished + len(self._running) + len(self._held) + (chosen is not None)
+        begun = self._begun() + len(self._choice) + (chosen is not None)
         self._watcher.on_extend(begun + len(self._storage.sweep_in_line()))
-
-    def _is_spent(self) -> bool:
-        deadline, most = self._budget.deadline, self._budget.train_images
-        images = self._train_images + self._trainings.images_left(self._running_recipes())
-        begun = self._finished + len(self._running)
-        return (
-            self.halted is not None
-            or (not self._sweeping and begun >= self._budget.trials)
-            or (deadline is not None and self._clock() >= deadline)
-            or (most is not None and images >= most)
-        )
-
-    def _take_held(self) -> tuple[int, Recipe] | None:
-        for number, recipe in tuple(self._held):
-            if self._trainings.is_busy(recipe, self._running_recipes()):
-                continue
-            self._held.remove((number, recipe))
-            if reason := self._rungs.refusal(recipe):
-                self._storage.withdraw(number, reason)
-                continue
-            return number, recipe
-        return None
-
-    def _take_new(self) -> tuple[int, Recipe] | None:
-        while self._may_propose():
-            proposal = self._propose()
-            if proposal is None:
-                return None
-            if not self._trainings.is_busy(proposal[1], self._running_recipes()):
-                return proposal
-            self._held.append(proposal)
-        return None
-
-    def _may_propose(self) -> bool:
-        if self._exhausted or len(self._held) >= MOST_HELD:
-            return False
-        begun = self._finished + len(self._running) + len(self._held)
-        return self._sweeping or begun < self._budget.trials
-
-    def _propose(self) -> tuple[int, Recipe] | None:
-        if self._sweeping:
-            return self._proposer.propose_swept()
-        proposal = self._proposer.propose()
-        if proposal is None:
-            logger.warning("the search space holds nothing new; the study ends early")
-            self._exhausted = True
-        return proposal
-
-    def _running_recipes(self) -> list[Recipe]:
-        return [assignment.recipe for assignment in self._running.values()]

@@ -1,34 +1,42 @@
 """Proposals: which recipe is tried next.
 
 First what is in line: the space's covering design, so that every level of every knob occurs, or a
-sweep. Then a new backbone, for as long as they cost no more than scoring does, or another
-compression of a backbone near the front; Optuna's TPE draws either from its own view.
+sweep. Then what the drawer draws. Where that is refused again and again, the whole space is
+looked through at random, in memory alone, before it is said to hold nothing new.
 """
 
-import hashlib
-from collections.abc import Callable
-from typing import Any
+from enum import Enum
 
-import numpy as np
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import TrialState
+from optuna.samplers import BaseSampler
 
-from diffusion.networks import build_network
-from diffusion.recipe import DataConfig, NetworkConfig, Recipe
+from diffusion.errors import InvalidRecipe
+from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
-from study.engine.history import History, Knobs, all_knobs, backbone_knobs
-from study.engine.views import backbone_view, compression_view, draw, fixing, tpe
+from study.engine.admission import Admission, Refusal
+from study.engine.drawer import Drawer
+from study.engine.draws import fixing, recipe_of, suggested
+from study.engine.history import backbone_knobs
+from study.engine.learning import Learning
 from study.run.storage import StudyStorage
 
-# Draws from which TPE takes the most promising one, anew after each that is known already; 0 is
-# a draw at random. A good part of the space is soon exhausted, and TPE would not leave it.
-CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
-# Before compressions are worth a closer look, however long a training takes.
-LEAST_BACKBONES = 4
-CHANCES = 3  # Compressions refused, after which a backbone is not drawn any more.
-MOST_REFUSALS = 100  # In a row; then the space is taken to be exhausted.
-Refusal = Callable[[Recipe], str | None]
+MOST_REFUSALS = 100  # In a row that are recorded, the second half of them drawn anywhere.
+# Then so many are drawn that a space where one draw in 200 is allowed is called exhausted once in
+# 20,000 times (0.995 ** 2000 = 4e-5); so many of them at once take a few tenths of a second.
+MOST_FURTHER_DRAWS, FURTHER_DRAWS_AT_ONCE = 2_000, 200
+Proposal = tuple[int, Recipe]
+
+
+class Nothing(Enum):
+    """Why there is no proposal.
+
+    Attributes:
+        NOT_YET: the look for one was cut off to serve others; ask again.
+        EXHAUSTED: there is none, unless the end of another trial changes that.
+    """
+
+    NOT_YET = "not yet"
+    EXHAUSTED = "exhausted"
 
 
 class Proposer:
@@ -51,177 +59,145 @@ class Proposer:
         """Take up a study.
 
         Args:
+            space: that is searched.
+            data: that the models are for.
+            storage: of the study.
+            seed: of the study.
             reuse: whether backbones are; without, one TPE draws all knobs together.
             refusal: says why a new recipe that can be built is not to be run, or None.
         """
         self.storage = storage
         self._space = space
         self._data = data
-        self._seed = seed
-        self._reuse = reuse
-        self._refusal = refusal
-        self._buildable: set[NetworkConfig] = set()
-        self._history = History(storage.objectives)
-        self._known: dict[str, int] = {}
-        self._open: list[int] = []  # Trials that have not ended, as far as is known.
-        self._num_seen = 0
-        self._take_up()
+        self._admission = Admission(refusal)
+        self._known = Learning(storage, self._admission)
+        self._drawer = Drawer(space, data, self._known.history, seed, reuse=reuse)
+        self._num_further = 0  # Draws in memory, since a trial began or ended.
+        self._num_ended = 0  # Trials, when the first of them was made.
         storage.enqueue(space.covering)
 
-    def propose(self) -> tuple[int, Recipe] | None:
+    def propose(self) -> Proposal | Nothing:
         """Start the next trial that can be built, is new and is not refused.
 
         Returns:
-            Its number and recipe, or None where the space holds nothing new any more.
+            Its number and recipe, or why there is none.
         """
-        for attempt in range(MOST_REFUSALS):
-            # Where a view has nothing new any more, another part of the space may.
-            trial = self._start(anywhere=attempt >= MOST_REFUSALS // 2)
-            if proposal := self._accept(trial):
+        self._admission.begin()
+        while not self._admission.is_spent:
+            num_waiting = self._known.learn()
+            if not self._known.orphans and not num_waiting:
+                if self._space.rows:
+                    return Nothing.EXHAUSTED
+                if self._known.num_refused >= MOST_REFUSALS:
+                    return self._look_further()
+            if proposal := self._accept(self._start(num_waiting)):
                 return proposal
-        return None
+        return Nothing.NOT_YET
 
-    def propose_swept(self) -> tuple[int, Recipe] | None:
+    def propose_anew(self) -> Proposal | Nothing:
+        """Start a trial that trains a new backbone, where nothing is in line.
+
+        Returns:
+            Its number and recipe, or why there is none; the space may hold others even so.
+        """
+        self._admission.begin()
+        while not self._admission.is_spent:
+            self._known.learn()
+            sampler = self._drawer.sampler_anew(self._known.num_seen)
+            if sampler is None or self._known.num_refused >= MOST_REFUSALS:
+                return Nothing.EXHAUSTED
+            if proposal := self._accept(self.storage.ask(sampler)):
+                return proposal
+        return Nothing.NOT_YET
+
+    def propose_swept(self) -> Proposal | Nothing:
         """Start the next trial of the sweep that can be built, is new and is not refused.
 
         Returns:
-            Its number and recipe, or None where none is left.
+            Its number and recipe, or why there is none.
         """
-        for number in [*self._orphans, *self.storage.sweep_in_line()]:
-            self._learn()
-            sampler = self._sampler(number, anywhere=True)
-            if number in self._orphans:
-                self._orphans.remove(number)
-                trial = self.storage.reopen(number, sampler)
-            else:
-                trial = self.storage.start(number, sampler)
-            if proposal := self._accept(trial):
+        self._admission.begin()
+        for number in [*self._known.orphans, *self.storage.sweep_in_line()]:
+            if self._admission.is_spent:
+                return Nothing.NOT_YET
+            self._known.learn()
+            if proposal := self._accept(self._start_at(number, self._at_random(number))):
                 return proposal
-        return None
+        return Nothing.EXHAUSTED
 
     def enqueue_sweep(self) -> None:
         """Put the space's sweep in line for every backbone on the front."""
-        self._learn()
-        backbones = {backbone_knobs(v.trial.params): None for v in self._history.front}
+        self._known.learn()
+        backbones = {backbone_knobs(v.trial.params): None for v in self._known.history.front}
         rows = [{**dict(knobs), **row} for knobs in backbones for row in self._space.sweep]
         self.storage.enqueue_sweep([row for row in rows if self._is_new(row)])
 
-    def _take_up(self) -> None:
-        """Learn what there is, trial by trial, as the driver did that made it."""
-        records, trials = self.storage.records(), self.storage.frozen_trials()
-        for record, trial in zip(records, trials, strict=True):
-            if record.recipe is not None:
-                self._known[record.recipe.key] = record.number
-                self._history.accept(trial.params)
-            if trial.state.is_finished():
-                self._history.take_in(record, trial)
-            else:
-                self._open.append(record.number)
-        self._num_seen = len(records)
-        self._orphans = [r.number for r in records if r.state == "running" and r.recipe is None]
+    def has_line(self) -> bool:
+        """Whether trials are in line, before any that is drawn."""
+        return self._known.learn() > 0 or bool(self._known.orphans)
 
-    def _accept(self, trial: optuna.Trial) -> tuple[int, Recipe] | None:
+    def _accept(self, trial: optuna.Trial) -> Proposal | None:
         """Keep a started trial's number and recipe, or end it where it is not to be run."""
         try:
-            recipe = self._space.suggest(trial, self._data)
-            reason = self._why_not(recipe)
-        except ValueError as error:  # InfeasibleRecipe, or a field out of bounds
+            recipe = suggested(self._space, trial, self._data)
+            reason = self._admission.why_not(recipe)
+        except InvalidRecipe as error:
             reason = str(error)
         if reason is not None:
+            self._known.num_refused += 1
             self.storage.refuse(trial, reason)
             return None
-        self._known[recipe.key] = trial.number
-        self._history.accept(trial.params)
+        self._num_further = 0
+        self._known.accept(trial.number, recipe, trial.params)
         self.storage.accept(trial, recipe)
         return trial.number, recipe
 
-    def _is_new(self, row: dict[str, Any]) -> bool:
-        try:
-            return self._space.recipe(row, self._data).key not in self._known
-        except ValueError:
-            return False  # it cannot be built
-
-    def _why_not(self, recipe: Recipe) -> str | None:
-        """Return why a recipe is not to be run, or None; raise ValueError if it cannot."""
-        if recipe.key in self._known:
-            return f"the same recipe as trial {self._known[recipe.key]}"
-        if recipe.network not in self._buildable:
-            build_network(recipe.network, recipe.data)
-            self._buildable.add(recipe.network)
-        return None if self._refusal is None else self._refusal(recipe)
-
-    def _start(self, *, anywhere: bool) -> optuna.Trial:
-        num_waiting = self._learn()
-        if self._orphans:
-            number = self._orphans.pop(0)
-            return self.storage.reopen(number, self._sampler(number, anywhere=anywhere))
-        number = self._num_seen - num_waiting
-        return self.storage.ask(self._sampler(number, anywhere=anywhere or num_waiting > 0))
-
-    def _learn(self) -> int:
-        """Take in the trials that ended since; return how many wait in line."""
-        records, trials = self.storage.records(), self.storage.frozen_trials()
-        still_open = []
-        for number in [*self._open, *range(self._num_seen, len(records))]:
-            if trials[number].state.is_finished():
-                self._history.take_in(records[number], trials[number])
-            else:
-                still_open.append(number)
-        self._open, self._num_seen = still_open, len(records)
-        return [trials[number].state for number in still_open].count(TrialState.WAITING)
-
-    def _sampler(self, number: int, *, anywhere: bool) -> BaseSampler:
-        """Return what draws the knobs of a trial; its seed is the study's and the trial's."""
-        seed = draw_seed(self._seed, number)
-        if anywhere:
-            return RandomSampler(seed=seed)
-        if not self._reuse:
-            return tpe(seed)
-        return fixing(self._draw(np.random.default_rng(seed)), RandomSampler(seed=seed))
-
-    def _draw(self, generator: np.random.Generator) -> dict[str, Any]:
-        """Draw a new backbone, or take one of the front's, and draw its other knobs."""
-        history = self._history
-        # Each once: a backbone with many compressions on the front needs no more of them.
-        near = list(dict.fromkeys(backbone_knobs(v.trial.params) for v in history.front))
-        backbone = self._draw_new_backbone(generator) if self._may_train() else None
-        if backbone is None:
-            # Before there is a front: any backbone that is trained or in training, or none at all.
-            tried = [knobs for knobs, known in history.backbones.items() if known.tried]
-            choices = near or tried or [()]
-            backbone = choices[generator.integers(len(choices))]
-        view = compression_view(history.backbones[knobs] for knobs in near)
-        knobs: dict[str, Any] = {}
-        for num_candidates in CANDIDATES:
-            sampler = fixing(dict(backbone), _draw_sampler(generator, num_candidates))
-            knobs = draw(view, sampler, self._space, self._data)
-            if all_knobs(knobs) not in history.known:
+    def _look_further(self) -> Proposal | Nothing:
+        """Draw from the whole space until something is allowed; what is not leaves no trace."""
+        if self._num_ended < self._known.num_ended:  # which may allow what was refused before
+            self._num_further, self._num_ended = 0, self._known.num_ended
+        end = min(self._num_further + FURTHER_DRAWS_AT_ONCE, MOST_FURTHER_DRAWS)
+        number, places = self._known.num_seen, range(self._num_further, end)
+        for knobs in self._drawer.at_random(number, places):
+            self._num_further += 1
+            if self._is_allowed(knobs):
+                sampler = fixing(knobs, self._at_random(number))
+                return self._accept(self.storage.ask(sampler)) or Nothing.NOT_YET
+            if self._admission.is_spent:
                 break
-        return knobs
+        return Nothing.EXHAUSTED if self._num_further >= MOST_FURTHER_DRAWS else Nothing.NOT_YET
 
-    def _draw_new_backbone(self, generator: np.random.Generator) -> Knobs | None:
-        """Draw a backbone that was not tried, or return None where that does not succeed."""
-        view = backbone_view(self._history.backbones.values())
-        for num_candidates in CANDIDATES:
-            knobs = draw(view, _draw_sampler(generator, num_candidates), self._space, self._data)
-            known = self._history.backbones.get(backbone_knobs(knobs))
-            if known is None or not (known.tried or len(known.variants) >= CHANCES):
-                return backbone_knobs(knobs)
-        return None
+    def _is_allowed(self, knobs: dict[str, object]) -> bool:
+        try:
+            recipe = recipe_of(self._space, knobs, self._data)
+            return self._admission.why_not(recipe) is None
+        except InvalidRecipe:
+            return False
 
-    def _may_train(self) -> bool:
-        """Tell whether the share of new backbones is not used up."""
-        share = self._history.new_share(1 - self._space.reuse_share)
-        tried = sum(backbone.tried for backbone in self._history.backbones.values())
-        return tried < LEAST_BACKBONES or tried + 1 <= share * (self._history.num_accepted + 1)
+    def _is_new(self, row: dict[str, object]) -> bool:
+        try:
+            return self._admission.is_new(recipe_of(self._space, row, self._data))
+        except InvalidRecipe:
+            return False
 
+    def _start(self, num_waiting: int) -> optuna.Trial:
+        """Start the trial that is next: cut off before its recipe, in line, or drawn."""
+        orphans = self._known.orphans
+        number = orphans[0] if orphans else self._known.num_seen - num_waiting
+        # Where a view has nothing new any more, another part of the space may.
+        anywhere = self._known.num_refused >= MOST_REFUSALS // 2
+        if anywhere or (num_waiting > 0 and not orphans):
+            sampler = self._at_random(number)
+        else:
+            sampler = self._drawer.sampler(number)
+        return self._start_at(number, sampler) if orphans else self.storage.ask(sampler)
 
-def _draw_sampler(generator: np.random.Generator, num_candidates: int) -> BaseSampler:
-    seed = int(generator.integers(2**32))
-    return tpe(seed, n_ei_candidates=num_candidates) if num_candidates else RandomSampler(seed)
+    def _start_at(self, number: int, sampler: BaseSampler) -> optuna.Trial:
+        """Start one trial that is in line, or that a crash left without a recipe."""
+        if number not in self._known.orphans:
+            return self.storage.start(number, sampler)
+        self._known.orphans.remove(number)
+        return self.storage.reopen(number, sampler)
 
-
-def draw_seed(study_seed: int, number: int) -> int:
-    """Return the seed of one draw, from the study's seed and the draw's number."""
-    digest = hashlib.sha256(f"{study_seed}:{number}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
+    def _at_random(self, number: int) -> BaseSampler:
+        return self._drawer.sampler_at_random(number)

@@ -1,30 +1,69 @@
-"""Which trainings there are, so that a backbone is trained once at a time, and once in all."""
+"""Which trainings there are, so that a backbone is trained once at a time, and once in all.
+
+Four places know of trainings, each another thing. Here: which came to their end and which were
+stopped early, by backbone key, so that the dispatcher knows what has to wait. `Rungs`
+(early_stopping.py): what they scored on their way, to compare them. `BackboneHistory`
+(history.py): what trials of a backbone reached, by the knobs it was drawn with, for the next
+proposals; it knows no keys. `BackboneStore` (run/backbones.py): the weights themselves, on disk
+and shared between runs; a worker looks there before it trains, whatever is thought here.
+"""
 
 from collections.abc import Iterable
 
 from diffusion.recipe import Recipe
+from study.engine.early_stopping import Rungs
+from study.results.objectives import Scores
 from study.results.records import TrialRecord
 
 
 class Trainings:
-    """Which trainings came to their end, and what running trials still have to train."""
+    """Which trainings ended, which were stopped, and what running trials still have to train."""
 
-    def __init__(self, records: Iterable[TrialRecord], *, reuse: bool) -> None:
+    def __init__(
+        self, records: Iterable[TrialRecord], objectives: tuple[str, ...], *, reuse: bool = True
+    ) -> None:
         """Take up what a study's records hold.
 
         Args:
-            records: of the trials so far.
+            records: of the trials so far, in any order.
+            objectives: names of the scores by which trainings are compared on their way.
             reuse: whether a training feeds every trial that can use it.
         """
         self._reuse = reuse
+        self._rungs = Rungs(objectives)
         self._done: set[tuple[str, int]] = set()  # backbone key and training images
+        self._stopped: dict[str, int] = {}  # rung by backbone key
         for record in records:
-            self.finish(record)
+            self._take_up(record)
+
+    @property
+    def any_done(self) -> bool:
+        """Whether any training came to its end."""
+        return bool(self._done)
 
     def finish(self, record: TrialRecord) -> None:
         """Note that the training of a complete trial is there."""
         if record.state == "complete" and record.recipe is not None:
             self._done.add(_key(record.recipe))
+            self._stopped.pop(record.recipe.backbone_key, None)
+
+    def judge(self, backbone_key: str, train_images: int, scores: Scores) -> str | None:
+        """Enter what a training scored at a rung; return why it ends there, or None."""
+        self._rungs.add(backbone_key, train_images, scores)
+        if self._rungs.may_go_on(backbone_key, train_images):
+            return None
+        self._stopped[backbone_key] = train_images
+        return (
+            f"stopped early after {train_images:,} training images, behind most of "
+            f"{self._rungs.count(train_images)} trainings"
+        )
+
+    def refusal(self, recipe: Recipe) -> str | None:
+        """Say why a training that was stopped is still not to be gone on with, or None."""
+        train_images = self._stopped.get(recipe.backbone_key)
+        if train_images is None or self._rungs.may_go_on(recipe.backbone_key, train_images):
+            return None
+        return f"its training was stopped early after {train_images:,} images"
 
     def is_busy(self, recipe: Recipe, running: Iterable[Recipe]) -> bool:
         """Whether a recipe has to wait, since a running one trains its backbone."""
@@ -40,6 +79,15 @@ class Trainings:
 
     def _is_done(self, recipe: Recipe) -> bool:
         return self._reuse and _key(recipe) in self._done
+
+    def _take_up(self, record: TrialRecord) -> None:
+        if record.recipe is None:
+            return
+        for train_images, scores in record.rungs.items():
+            self._rungs.add(record.recipe.backbone_key, train_images, scores)
+        if record.state == "pruned" and record.rungs:
+            self._stopped[record.recipe.backbone_key] = max(record.rungs)
+        self.finish(record)
 
 
 def _key(recipe: Recipe) -> tuple[str, int]:

@@ -10,7 +10,6 @@ from search_spaces import load_space
 from study.engine.early_stopping import KEEP_SHARE, Rungs
 from study.evaluation.scoring import latest_rung
 from study.results.objectives import Scores
-from study.results.records import TrialRecord
 
 OBJECTIVES = ("fid", "size_bytes")
 DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
@@ -72,34 +71,6 @@ def test_a_training_without_a_score_comes_last(fid: float | None) -> None:
     rungs.add("broken", 16_000, {"fid": fid, "size_bytes": 1})
     assert rungs.may_go_on("good", 16_000)
     assert not rungs.may_go_on("broken", 16_000)
-
-
-def test_a_restart_knows_every_rung_and_every_stop() -> None:
-    best, stopped, trained = recipe(0), recipe(1), recipe(2)
-    records = [
-        TrialRecord(0, "complete", best, scores(5, 5), rungs={16_000: scores(10, 10)}),
-        TrialRecord(1, "pruned", stopped, reason="", rungs={16_000: scores(40, 40)}),
-        TrialRecord(2, "pruned", trained, reason="", rungs={16_000: scores(30, 30)}),
-        TrialRecord(3, "complete", trained, scores(9, 9)),
-        TrialRecord(4, "infeasible", None),
-    ]
-    rungs = Rungs(OBJECTIVES, records)
-    assert not rungs.may_go_on(stopped.backbone_key, 16_000)
-    assert rungs.refusal(best) is None
-    assert rungs.refusal(trained) is None, "it went to its end after all"
-    assert rungs.refusal(stopped) == "its training was stopped early after 16,000 images"
-
-
-def test_a_stopped_training_goes_on_once_it_is_well_placed() -> None:
-    stopped = recipe(1)
-    rungs = Rungs(OBJECTIVES)
-    rungs.add("better", 16_000, scores(10, 10))
-    rungs.add(stopped.backbone_key, 16_000, scores(20, 20))
-    assert "16,000" in rungs.stop(stopped.backbone_key, 16_000)
-    assert rungs.refusal(stopped) is not None
-    for worse in range(2):
-        rungs.add(f"worse{worse}", 16_000, scores(30 + worse, 30))
-    assert rungs.refusal(stopped) is None
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,19 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
+from small_studies import DATA, OBJECTIVES, QUICK, proposed
 
 from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
 from search_spaces import load_space
 from search_spaces.space import SearchSpace
-from study.engine.proposer import MOST_REFUSALS, Proposer, Refusal, draw_seed
+from study.engine.admission import MOST_MEASURED, Refusal
+from study.engine.draws import draw_seed
+from study.engine.proposer import MOST_REFUSALS, Nothing, Proposal, Proposer
 from study.run.storage import StudyStorage
-
-OBJECTIVES = ("fid", "size_bytes")
-DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
-QUICK = load_space("quick")
 
 
 def proposer(folder: Path, space: SearchSpace = QUICK, seed: int = 0) -> Proposer:
@@ -26,7 +26,7 @@ def run(proposer: Proposer, trials: int) -> list[Recipe]:
     """Propose and finish trials, with scores made from the recipe's hash."""
     recipes = []
     for _ in range(trials):
-        proposal = proposer.propose()
+        proposal = proposed(proposer)
         assert proposal is not None
         number, recipe = proposal
         share = int(recipe.key[:8], 16) / 16**8
@@ -74,7 +74,7 @@ def test_a_trial_cut_off_before_its_recipe_is_taken_up_again(tmp_path: Path) -> 
     source = proposer(tmp_path)
     run(source, 2)
     source.storage.ask(optuna.samplers.RandomSampler(seed=0))  # and then the driver dies
-    number, recipe = proposer(tmp_path).propose() or (None, None)
+    number, recipe = proposed(proposer(tmp_path)) or (None, None)
     assert number == 2
     assert recipe is not None
     assert recipe.network.groups == dict(QUICK.covering[2])["backbone.groups"]
@@ -103,7 +103,8 @@ def test_an_exhausted_space_ends_instead_of_repeating(tmp_path: Path) -> None:
     space = replace(QUICK, suggest=one_knob, covering=[], reuse_share=0.0)
     source = proposer(tmp_path, space)
     assert {recipe.network.groups for recipe in run(source, 2)} == {1, 2}
-    assert source.propose() is None
+    assert proposed(source) is None
+    assert source.propose() is Nothing.EXHAUSTED
     assert len(source.storage.records()) <= 2 + 2 * MOST_REFUSALS
 
 
@@ -121,7 +122,7 @@ def test_costly_trainings_are_started_less_often(train_seconds: float, share: fl
     source = Proposer(mnist, DATA, StudyStorage(None, OBJECTIVES), 0)
     recipes = []
     for count in range(1, 51):
-        number, recipe = source.propose() or pytest.fail("the space is exhausted")
+        number, recipe = proposed(source) or pytest.fail("the space is exhausted")
         recipes.append(recipe)
         scored(source, number, recipe, train_seconds)
         backbones = len({recipe.backbone_key for recipe in recipes})
@@ -132,7 +133,7 @@ def test_costly_trainings_are_started_less_often(train_seconds: float, share: fl
 def test_noise_in_the_timings_changes_no_proposal() -> None:
     sources = [Proposer(QUICK, DATA, StudyStorage(None, OBJECTIVES), 3) for _ in range(2)]
     for count in range(30):
-        proposals = [source.propose() for source in sources]
+        proposals = [proposed(source) for source in sources]
         assert proposals[0] == proposals[1]
         for source, noise, proposal in zip(sources, (1.0, 1.2), proposals, strict=True):
             number, recipe = proposal or pytest.fail("the space is exhausted")
@@ -143,7 +144,7 @@ def test_trials_that_end_out_of_order_are_all_learned_from(tmp_path: Path) -> No
     source = proposer(tmp_path)
     running: list[tuple[int, Recipe]] = []
     for _ in range(30):
-        running.append(source.propose() or pytest.fail("the space is exhausted"))
+        running.append(proposed(source) or pytest.fail("the space is exhausted"))
         if len(running) == 3:
             scored(source, *running.pop(1), 80.0)
     (tmp_path / "copy").mkdir()
@@ -167,7 +168,7 @@ def test_a_recipe_that_is_refused_is_not_handed_out() -> None:
 def test_a_space_in_which_all_is_refused_ends() -> None:
     storage = StudyStorage(None, OBJECTIVES)
     source = Proposer(QUICK, DATA, storage, 0, refusal=lambda recipe: "no")
-    assert source.propose() is None
+    assert proposed(source) is None
     assert len(storage.records()) <= MOST_REFUSALS + len(QUICK.covering)
 
 
@@ -189,9 +190,14 @@ def before_a_sweep(storage: StudyStorage, refusal: Refusal | None = None) -> Pro
     """Return a proposer whose first two backbones are the front; a covering row still waits."""
     source = Proposer(SWEPT, DATA, storage, 0, refusal=refusal)
     for fid, size in ((1, 9), (9, 1), (10, 10), (11, 11), (12, 12), (13, 13)):
-        number, _ = source.propose() or pytest.fail("the space is exhausted")
+        number, _ = proposed(source) or pytest.fail("the space is exhausted")
         storage.complete(number, {"fid": fid, "size_bytes": size}, 1.0)
     return source
+
+
+def swept(source: Proposer) -> Proposal | None:
+    proposal = source.propose_swept()
+    return None if isinstance(proposal, Nothing) else proposal
 
 
 def swept_recipes() -> list[Recipe]:
@@ -209,7 +215,7 @@ def test_a_sweep_tries_its_rows_on_every_backbone_of_the_front_and_nothing_else(
         source.enqueue_sweep()
         assert len(storage.sweep_in_line()) == 6
     proposed = []
-    while (proposal := source.propose_swept()) is not None:
+    while (proposal := swept(source)) is not None:
         proposed.append(proposal[1])
         storage.complete(proposal[0], {"fid": 50, "size_bytes": 50}, 1.0)
     assert proposed == swept_recipes()
@@ -222,12 +228,12 @@ def test_a_sweep_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
     storage = StudyStorage(tmp_path / "study.journal", OBJECTIVES)
     source = before_a_sweep(storage)
     source.enqueue_sweep()
-    number, first = source.propose_swept() or pytest.fail("the sweep is empty")
+    number, first = swept(source) or pytest.fail("the sweep is empty")
     storage.complete(number, {"fid": 0.5, "size_bytes": 0.5}, 1.0)  # it alone is the front now
     storage.start(storage.sweep_in_line()[0], optuna.samplers.RandomSampler())  # the driver dies
     again = Proposer(SWEPT, DATA, StudyStorage(tmp_path / "study.journal", OBJECTIVES), 0)
     again.enqueue_sweep()
-    proposals = [again.propose_swept() for _ in range(6)]
+    proposals = [swept(again) for _ in range(6)]
     assert proposals.pop() is None
     assert [first, *(recipe for _, recipe in filter(None, proposals))] == swept_recipes()
 
@@ -237,7 +243,7 @@ def test_what_is_refused_of_a_sweep_is_replaced_by_nothing() -> None:
     one = swept_recipes()[2]
     source = before_a_sweep(storage, lambda recipe: "no" if recipe.key == one.key else None)
     source.enqueue_sweep()
-    proposals = [source.propose_swept() for _ in range(6)]
+    proposals = [swept(source) for _ in range(6)]
     assert proposals.pop() is None
     recipes = [recipe for _, recipe in filter(None, proposals)]
     assert recipes == [recipe for recipe in swept_recipes() if recipe != one]
@@ -246,7 +252,7 @@ def test_what_is_refused_of_a_sweep_is_replaced_by_nothing() -> None:
 def test_a_sweep_before_there_is_a_front_is_empty() -> None:
     source = Proposer(replace(QUICK, covering=()), DATA, StudyStorage(None, OBJECTIVES), 0)
     source.enqueue_sweep()
-    assert source.propose_swept() is None
+    assert source.propose_swept() is Nothing.EXHAUSTED
 
 
 def half(recipe: Recipe) -> str | None:
@@ -265,3 +271,158 @@ def test_restarts_change_no_draw_where_trials_are_refused_and_nothing_is_feasibl
                 source = Proposer(QUICK, DATA, storage, 0, refusal=half)
         courses.append(recipes)
     assert courses[0] == courses[1]
+
+
+def rare(share: float) -> Refusal:
+    """Refuse all but a share of the recipes, by their hash."""
+
+    def refusal(recipe: Recipe) -> str | None:
+        return None if int(recipe.key[:8], 16) < share * 16**8 else "refused"
+
+    return refusal
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_space_in_which_little_is_allowed_is_not_called_exhausted(seed: int) -> None:
+    mnist = replace(load_space("mnist"), covering=())
+    storage = StudyStorage(None, OBJECTIVES)
+    source = Proposer(mnist, DATA, storage, seed, refusal=rare(0.005))
+    recipes = run(source, 3)
+    assert len({recipe.key for recipe in recipes}) == 3
+    assert [rare(0.005)(recipe) for recipe in recipes] == [None] * 3
+    refused = [record for record in storage.records() if record.state == "infeasible"]
+    assert len(refused) <= 3 * MOST_REFUSALS, "what is drawn further leaves no trace"
+
+
+def test_a_further_look_finds_the_same_after_a_restart() -> None:
+    mnist = replace(load_space("mnist"), covering=())
+    courses = []
+    for restarts in (False, True):
+        storage = StudyStorage(None, OBJECTIVES)
+        source = Proposer(mnist, DATA, storage, 0, refusal=rare(0.005))
+        recipes: list[Recipe] = []
+        while len(recipes) < 2:
+            if restarts:
+                source = Proposer(mnist, DATA, storage, 0, refusal=rare(0.005))
+                for _ in range(3):  # and then the driver dies, where nothing is found so far
+                    if not isinstance(proposal := source.propose(), Nothing):
+                        break
+                else:
+                    proposal = proposed(source)
+            else:
+                proposal = proposed(source)
+            number, recipe = proposal or pytest.fail("the space is exhausted")
+            storage.complete(number, {"fid": 1.0, "size_bytes": 2}, 1.0)
+            recipes.append(recipe)
+        courses.append(recipes)
+    assert courses[0] == courses[1]
+
+
+def test_the_end_of_a_trial_may_make_more_of_a_space() -> None:
+    refusing = True
+    space = replace(QUICK, suggest=one_knob, covering=[{"backbone.groups": 1}])
+    storage = StudyStorage(None, OBJECTIVES)
+
+    def refusal(recipe: Recipe) -> str | None:
+        return "not now" if refusing and recipe.network.groups == 2 else None
+
+    source = Proposer(space, DATA, storage, 0, refusal=refusal)
+    number, _ = proposed(source) or pytest.fail("the space is exhausted")
+    assert proposed(source) is None
+    refusing = False
+    assert proposed(source) is None, "nothing has happened since"
+    storage.complete(number, {"fid": 1.0, "size_bytes": 2}, 1.0)
+    _, recipe = proposed(source) or pytest.fail("the space is exhausted")
+    assert recipe.network.groups == 2
+
+
+def test_a_fixed_list_is_exhausted_at_its_end() -> None:
+    space = load_space("system-a-samplers")
+    storage = StudyStorage(None, OBJECTIVES)
+    source = Proposer(space, DATA, storage, 0)
+    run(source, len(space.covering))
+    assert source.propose() is Nothing.EXHAUSTED
+    assert len(storage.records()) == len(space.covering)
+
+
+def test_one_call_measures_so_many_models_and_goes_on_in_the_next() -> None:
+    measured: list[object] = []
+
+    def refusal(recipe: Recipe) -> str:
+        measured.append((recipe.network, recipe.compression))
+        return "too large"
+
+    source = Proposer(QUICK, DATA, StudyStorage(None, OBJECTIVES), 0, refusal=refusal)
+    counts, proposal = [], None
+    while proposal is not Nothing.EXHAUSTED:
+        before = len(set(measured))
+        proposal = source.propose()
+        counts.append(len(set(measured)) - before)
+    assert max(counts) == MOST_MEASURED
+    assert len(counts) > 20, "a look through the whole space"
+
+
+def test_a_sweep_measures_no_more_in_one_call() -> None:
+    space = replace(QUICK, covering=QUICK.covering[:1])
+    storage = StudyStorage(None, OBJECTIVES)
+    run(Proposer(space, DATA, storage, 0), 1)
+    source = Proposer(space, DATA, storage, 0, refusal=lambda recipe: "no")
+    source.enqueue_sweep()
+    in_line = len(storage.sweep_in_line())
+    assert source.propose_swept() is Nothing.NOT_YET
+    assert MOST_MEASURED <= in_line - len(storage.sweep_in_line()) < in_line
+
+
+def test_new_backbones_are_proposed_until_none_is_left() -> None:
+    source = Proposer(replace(QUICK, covering=()), DATA, StudyStorage(None, OBJECTIVES), 0)
+    keys = set()
+    while not isinstance(proposal := source.propose_anew(), Nothing):
+        keys.add(proposal[1].backbone_key)
+    assert proposal is Nothing.EXHAUSTED
+    assert len(keys) == len(source.storage.records()) == 12
+    assert proposed(source) is not None, "the space holds other compressions"
+
+
+def test_refused_backbones_do_not_go_on_for_ever() -> None:
+    source = Proposer(
+        replace(QUICK, covering=()),
+        *(DATA, StudyStorage(None, OBJECTIVES), 0),
+        refusal=lambda recipe: "no",
+    )
+    while source.propose_anew() is Nothing.NOT_YET:
+        pass
+    assert len(source.storage.records()) <= MOST_REFUSALS
+
+
+def broken(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    trial.suggest_categorical("backbone.groups", [1, 2, 3])
+    raise KeyError("widths")
+
+
+@pytest.mark.parametrize("rows", [[], [{"backbone.groups": 1}]])
+def test_a_fault_of_the_space_is_said_and_is_no_infeasible_recipe(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    space = replace(QUICK, name="mine", suggest=broken, covering=rows)
+    with pytest.raises(
+        ValueError, match=r"^search space 'mine' raised KeyError: 'widths'$"
+    ) as said:
+        proposer(tmp_path, space).propose()
+    assert isinstance(said.value.__cause__, KeyError)
+    states = [r.state for r in StudyStorage(tmp_path / "study.journal", OBJECTIVES).records()]
+    assert "infeasible" not in states
+    mended = proposer(tmp_path, replace(space, suggest=one_knob))
+    assert proposed(mended) is not None, "a study of a space that was mended goes on"
+
+
+def test_a_field_that_is_not_allowed_makes_a_recipe_infeasible(tmp_path: Path) -> None:
+    def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
+        recipe = one_knob(trial, data)
+        seed = trial.suggest_int("seed", -1, 0)
+        return recipe.with_changes({"network.groups": 1, "training.seed": seed})
+
+    space = replace(QUICK, suggest=suggest, covering=[{"backbone.groups": 1, "seed": -1}])
+    source = proposer(tmp_path, space)
+    assert proposed(source) is not None
+    refused = source.storage.records()[0]
+    assert (refused.state, "training.seed is -1" in (refused.reason or "")) == ("infeasible", True)

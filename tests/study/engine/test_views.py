@@ -12,15 +12,9 @@ from optuna.samplers import RandomSampler
 
 from diffusion.recipe import DataConfig
 from search_spaces import load_space
+from study.engine.draws import draw, fixing, tpe
 from study.engine.history import History, backbone_knobs
-from study.engine.views import (
-    MOST_COMPRESSIONS,
-    backbone_view,
-    compression_view,
-    draw,
-    fixing,
-    tpe,
-)
+from study.engine.views import MOST_COMPRESSIONS, backbone_view, compression_view
 from study.results.dominance import non_dominated
 from study.results.objectives import Scores
 from study.run.storage import StudyStorage

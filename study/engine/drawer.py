@@ -1,0 +1,120 @@
+"""What draws the knobs of a trial: a new backbone, or another compression of a good one.
+
+A new backbone is drawn for as long as they cost no more than scoring does, else another
+compression of a backbone near the front; Optuna's TPE draws either from its own view.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from optuna.samplers import BaseSampler, RandomSampler
+
+from diffusion.recipe import DataConfig
+from search_spaces.space import SearchSpace
+from study.engine.draws import draw, draw_seed, fixing, tpe
+from study.engine.history import History, Knobs, all_knobs, backbone_knobs
+from study.engine.views import backbone_view, compression_view
+
+# Draws from which TPE takes the most promising one, anew after each that is known already; 0 is
+# a draw at random. A good part of the space is soon exhausted, and TPE would not leave it.
+CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
+# More draws at random where a trial has to train anew: one untried backbone of twelve is missed
+# once in 6,000 times.
+MORE_CANDIDATES = (0,) * 92
+# Before compressions are worth a closer look, however long a training takes.
+LEAST_BACKBONES = 4
+CHANCES = 3  # Compressions refused, after which a backbone is not drawn any more.
+
+
+class Drawer:
+    """Draws knobs from what the ended trials of a study say."""
+
+    def __init__(
+        self, space: SearchSpace, data: DataConfig, history: History, seed: int, *, reuse: bool
+    ) -> None:
+        """Draw for a study.
+
+        Args:
+            space: holds the knobs.
+            data: that the recipes are for.
+            history: of the study; not changed, but looked at in every draw.
+            seed: of the study.
+            reuse: whether backbones are; without, one TPE draws all knobs together.
+        """
+        self._space = space
+        self._data = data
+        self._history = history
+        self._seed = seed
+        self._reuse = reuse
+
+    def sampler(self, number: int) -> BaseSampler:
+        """Return what draws the knobs of a trial."""
+        seed = draw_seed(self._seed, number)
+        if not self._reuse:
+            return tpe(seed)
+        generator = np.random.default_rng(seed)
+        backbone = self._new_backbone(generator, CANDIDATES) if self._may_train() else None
+        return self._on(backbone or self._tried_backbone(generator), generator, seed)
+
+    def sampler_anew(self, number: int) -> BaseSampler | None:
+        """Return what draws the knobs of a trial with a new backbone; None where there is none."""
+        seed = draw_seed(self._seed, number)
+        generator = np.random.default_rng(seed)
+        backbone = self._new_backbone(generator, CANDIDATES + MORE_CANDIDATES)
+        return None if backbone is None else self._on(backbone, generator, seed)
+
+    def sampler_at_random(self, number: int) -> BaseSampler:
+        """Return what draws the knobs of a trial from the whole space."""
+        return RandomSampler(seed=draw_seed(self._seed, number))
+
+    def at_random(self, number: int, places: range) -> Iterator[dict[str, Any]]:
+        """Draw knobs for a trial from the whole space, at some places of an endless sequence."""
+        for place in places:
+            sampler = RandomSampler(seed=draw_seed(self._seed, number, place))
+            yield draw((), sampler, self._space, self._data)
+
+    def _on(self, backbone: Knobs, generator: np.random.Generator, seed: int) -> BaseSampler:
+        """Draw the other knobs of a trial of a backbone."""
+        view = compression_view(self._history.backbones[knobs] for knobs in self._near())
+        knobs: dict[str, Any] = {}
+        for num_candidates in CANDIDATES:
+            sampler = fixing(dict(backbone), _draw_sampler(generator, num_candidates))
+            knobs = draw(view, sampler, self._space, self._data)
+            if all_knobs(knobs) not in self._history.known:
+                break
+        return fixing(knobs, RandomSampler(seed=seed))
+
+    def _near(self) -> list[Knobs]:
+        """Return the backbones on the front, each once, however many compressions it has there."""
+        return list(dict.fromkeys(backbone_knobs(v.trial.params) for v in self._history.front))
+
+    def _tried_backbone(self, generator: np.random.Generator) -> Knobs:
+        """Take one of the front's backbones."""
+        # Before there is a front: any backbone that is trained or in training, or none at all.
+        tried = [knobs for knobs, known in self._history.backbones.items() if known.tried]
+        choices = self._near() or tried or [()]
+        return choices[generator.integers(len(choices))]
+
+    def _new_backbone(
+        self, generator: np.random.Generator, candidates: tuple[int, ...]
+    ) -> Knobs | None:
+        """Draw a backbone that was not tried, or return None where that does not succeed."""
+        view = backbone_view(self._history.backbones.values())
+        for num_candidates in candidates:
+            knobs = draw(view, _draw_sampler(generator, num_candidates), self._space, self._data)
+            known = self._history.backbones.get(backbone_knobs(knobs))
+            if known is None or not (known.tried or len(known.variants) >= CHANCES):
+                return backbone_knobs(knobs)
+        return None
+
+    def _may_train(self) -> bool:
+        """Tell whether the share of new backbones is not used up."""
+        share = self._history.new_share(1 - self._space.reuse_share)
+        tried = sum(backbone.tried for backbone in self._history.backbones.values())
+        return tried < LEAST_BACKBONES or tried + 1 <= share * (self._history.num_accepted + 1)
+
+
+def _draw_sampler(generator: np.random.Generator, num_candidates: int) -> BaseSampler:
+    seed = int(generator.integers(2**32))
+    return tpe(seed, n_ei_candidates=num_candidates) if num_candidates else RandomSampler(seed)

@@ -1,0 +1,51 @@
+"""The trials that run: since when, why they are being stopped, and what they said on their way."""
+
+from dataclasses import dataclass
+
+from diffusion.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A trial that was handed out."""
+
+    number: int
+    recipe: Recipe
+    start: float
+
+
+class Running:
+    """The running trials, by number.
+
+    Attributes:
+        stops: why some of them are being stopped early.
+        images: that they said they were trained on, in the last attempt that said so; kept until
+            the trial's end is recorded.
+    """
+
+    def __init__(self) -> None:
+        self.stops: dict[int, str] = {}
+        self.images: dict[int, int] = {}
+        self._assignments: dict[int, Assignment] = {}
+
+    def __len__(self) -> int:
+        """How many run."""
+        return len(self._assignments)
+
+    def start(self, assignment: Assignment) -> Assignment:
+        """Take on a trial that is handed out."""
+        self._assignments[assignment.number] = assignment
+        return assignment
+
+    def take_off(self, number: int) -> Assignment:
+        """Take off a trial that does not run any more."""
+        self.stops.pop(number, None)
+        return self._assignments.pop(number)
+
+    def recipe(self, number: int) -> Recipe:
+        """Return the recipe of one of them."""
+        return self._assignments[number].recipe
+
+    def recipes(self) -> list[Recipe]:
+        """Return the recipes of all."""
+        return [assignment.recipe for assignment in self._assignments.values()]

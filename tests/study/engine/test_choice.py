@@ -1,0 +1,154 @@
+"""What is next: one training of a backbone at a time, and many of different ones."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_studies import (
+    BACKBONES,
+    QUICK,
+    SCORES,
+    dispatcher,
+    rung,
+    states,
+    stop_one,
+    take,
+    take_all,
+)
+
+from search_spaces import load_space
+from study.engine.choice import MOST_HELD
+from study.run.storage import StudyStorage
+
+
+def test_a_backbone_in_training_is_not_handed_out_again(tmp_path: Path) -> None:
+    source = dispatcher(tmp_path, len(QUICK.covering))
+    first = take(source, BACKBONES)
+    assert len({a.recipe.backbone_key for a in first}) == BACKBONES
+    assert source.next() is None, "every other covering row needs one of these backbones"
+    assert not source.ended
+    done = first[2]
+    source.end(done.number, SCORES, None)
+    for assignment in take(source, 2):
+        assert assignment.recipe.backbone_key == done.recipe.backbone_key
+
+
+def test_a_failed_training_lets_the_next_one_try(tmp_path: Path) -> None:
+    source = dispatcher(tmp_path, len(QUICK.covering))
+    failed = take(source, BACKBONES)[0]
+    source.end(failed.number, None, "out of memory")
+    (again,) = take(source, 1)
+    assert again.recipe.backbone_key == failed.recipe.backbone_key
+    assert source.next() is None, "and again one training of it at a time"
+
+
+def test_trials_left_running_are_adopted_under_their_numbers_first(tmp_path: Path) -> None:
+    before = take(dispatcher(tmp_path), 2)  # and then the driver dies
+    source = dispatcher(tmp_path)
+    adopted = take(source, 2)
+    assert [(a.number, a.recipe) for a in adopted] == [(b.number, b.recipe) for b in before]
+    (new,) = take(source, 1)
+    assert new.number not in {a.number for a in adopted}
+    assert set(states(tmp_path).values()) == {"running"}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_stopped_training_is_not_gone_on_with(tmp_path: Path, restarted: bool) -> None:
+    source = dispatcher(tmp_path)
+    behind, others = stop_one(source)
+    source.end(behind.number, None, None)
+    for other in others:
+        source.end(other.number, SCORES, None)
+    if restarted:
+        source = dispatcher(tmp_path)
+    for _ in range(10):
+        (next_one,) = take(source, 1)
+        assert next_one.recipe.backbone_key != behind.recipe.backbone_key
+        source.end(next_one.number, SCORES, None)
+
+
+def test_a_trial_that_waited_for_a_stopped_training_is_withdrawn(tmp_path: Path) -> None:
+    asked = len(QUICK.covering)
+    source = dispatcher(tmp_path, asked)
+    taken = take(source, BACKBONES)
+    assert source.next() is None  # all that is in line now waits for one of them
+    waiting = {n for n, state in states(tmp_path).items() if state == "running"}
+    waiting -= {a.number for a in taken}
+    for place, assignment in enumerate(taken):
+        # The first half is a front; each of the others is worse than all before it.
+        size_bytes = 100 - place if place < BACKBONES // 2 else 100 + place
+        going = source.judge(assignment.number, 16_000, rung(10 + place, size_bytes))
+        source.end(assignment.number, SCORES if going else None, None)
+    stopped = {a.recipe.backbone_key for a in taken if states(tmp_path)[a.number] == "pruned"}
+    assert len(stopped) == BACKBONES // 2
+    seen = set()
+    while (next_one := source.next()) is not None:
+        seen.add(next_one.number)
+        assert next_one.recipe.backbone_key not in stopped
+        source.end(next_one.number, SCORES, None)
+    withdrawn = waiting - seen
+    assert withdrawn
+    assert {states(tmp_path)[number] for number in withdrawn} == {"infeasible"}
+    finished = [s for s in states(tmp_path).values() if s in ("complete", "pruned", "failed")]
+    assert len(finished) == asked, "the withdrawn do not count"
+
+
+def test_without_reuse_no_trial_waits_for_another(tmp_path: Path) -> None:
+    source = dispatcher(tmp_path, reuse=False)
+    taken = take(source, BACKBONES + 2)
+    assert len({a.recipe.backbone_key for a in taken}) < len(taken)
+
+
+@pytest.mark.parametrize(
+    ("space", "trials", "workers", "trainings"),
+    [
+        ("quick", 24, 18, 12),  # as many as the space has
+        ("quick", 24, 8, 8),
+        ("quick", 18, 18, 6),  # the rows in line are the whole budget
+        ("quick", 20, 18, 8),
+        ("mnist", 100, 18, 18),
+        ("mnist", 100, 2, 2),
+    ],
+)
+def test_every_worker_gets_a_training_as_long_as_there_are_others(
+    space: str, trials: int, workers: int, trainings: int
+) -> None:
+    source = dispatcher(None, trials, space=load_space(space))
+    taken = take_all(source, workers)
+    assert len(taken) == len({a.recipe.backbone_key for a in taken}) == trainings
+    assert not source.ended
+
+
+def test_new_backbones_for_idle_workers_do_not_exhaust_the_space() -> None:
+    source = dispatcher(None, 40)
+    taken = take_all(source)
+    assert len(taken) == 12
+    for _ in range(40 - len(taken)):
+        source.end(taken[0].number, SCORES, None)
+        taken = [*taken[1:], *take(source, 1)]
+    for assignment in taken:
+        source.end(assignment.number, SCORES, None)
+    assert source.next() is None
+    assert source.ended
+
+
+def test_what_is_in_line_is_held_before_anything_is_drawn(tmp_path: Path) -> None:
+    source = dispatcher(tmp_path, 30)
+    take_all(source)
+    storage = StudyStorage(tmp_path / "study.journal", ("fid", "size_bytes"))
+    assert "waiting" not in [record.state for record in storage.records()]
+    drawn = [r.number for r in storage.records() if not storage.was_in_line(r.number)]
+    assert len(drawn) == 12 - BACKBONES, "each of them trains"
+
+
+def test_only_so_many_drawn_trials_wait_for_a_training() -> None:
+    """Where one backbone was trained and another is, draws for that one do not run ahead."""
+    space = replace(QUICK, covering=QUICK.covering[:2])
+    source = dispatcher(None, 1000, space=space)
+    done, busy = take(source, 2)
+    source.end(done.number, SCORES, None)
+    taken = [busy.number]
+    while len(taken) < 200 and (another := source.next()) is not None:
+        taken.append(another.number)
+    begun = 1 + len(taken)
+    assert max(taken) + 1 - begun <= MOST_HELD
