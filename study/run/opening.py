@@ -1,4 +1,7 @@
-"""Opening the study's journal: it is mended, is ours, and has the settings that are asked for."""
+"""Opening the study's journal: the only file that chooses a storage of Optuna's for it.
+
+It is mended first, and refused where it is not ours or has other settings than those asked for.
+"""
 
 from pathlib import Path
 from typing import Any

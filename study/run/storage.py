@@ -1,4 +1,4 @@
-"""The study's journal: the only file on Optuna's storage.
+"""The study's journal: what is written to Optuna's storage, and what is read of it.
 
 Every trial, its recipe, state, scores and reason lives in one append-only file that the driver
 alone writes. Optuna's states are used so that its samplers see the truth: COMPLETE with values,

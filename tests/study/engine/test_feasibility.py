@@ -149,6 +149,42 @@ def test_only_what_the_limits_ask_for_is_computed(
     assert (reason or "").startswith("macs"), "the cheapest reason is enough"
 
 
+@pytest.mark.parametrize(
+    ("changes", "packed"),
+    [
+        ({"ema.track": "long"}, 1),
+        ({"sampling.steps": 30, "sampling.guidance": 1.5}, 1),
+        ({"training.seed": 3, "sampling.seed": 4, "compression.prune_seed": 5}, 1),
+        ({"training.train_images": 60_000, "training.learning_rate": 1e-3}, 1),
+        ({"compression.finetune_images": 64}, 1),
+        ({"compression.prune_ratio": 0.4}, 2),
+        ({"compression.quantization": "weights8"}, 2),
+        ({"training.quantization": "linear8"}, 2),
+        ({"training.train_images": 64}, 2),
+        ({"network.groups": 2}, 2),
+    ],
+    ids=str,
+)
+def test_a_model_is_packed_once_for_all_that_it_stands_for(
+    digit_recipe: Recipe,
+    changes: dict[str, Any],
+    packed: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pack, calls = feasibility.package_bytes, []
+
+    def count(*given: Any) -> int:
+        calls.append(given)
+        return pack(*given)
+
+    monkeypatch.setattr(feasibility, "package_bytes", count)
+    feasibility._least_size.cache_clear()
+    recipe = with_compression(digit_recipe, {"prune_method": "random", "prune_ratio": 0.6})
+    reasons = [excess(r, {"size_bytes": 1}) for r in (recipe, recipe.with_changes(changes))]
+    assert len(calls) == packed
+    assert packed > 1 or reasons[0] == reasons[1]
+
+
 def test_a_network_that_cannot_be_built_is_said(digit_recipe: Recipe) -> None:
     with pytest.raises(InfeasibleRecipe, match="groups"):
         excess(digit_recipe.with_changes({"network.groups": 7}), {"parameters": 1e9})
