@@ -144,7 +144,8 @@ class Dispatcher:
             self._watcher.on_retry(number, reason)
         else:
             failure = Failure(number, reason, self._take_off(number))
-            self._watcher.on_warning(number, f"failed: {reason}")
+            held = f"broke ({reason}); counts as failed once another trial ends otherwise"
+            self._watcher.on_warning(number, held)
             with self._halting():
                 self._record(self._failures.hold_back(failure))
             self.halted = self.halted or self._failures.systematic()

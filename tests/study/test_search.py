@@ -115,6 +115,22 @@ def test_a_full_disk_ends_the_study_with_one_line_and_a_resume_goes_on(tmp_path:
 
 
 @pytest.mark.slow
+def test_trials_that_fail_alike_halt_the_study_and_a_resume_begins_them_again(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "alike"
+    arguments = ["--trials", "20", "--retries", "1", "--out", str(tmp_path), "--name", "alike"]
+    out = search("hopeless", *arguments, "--concurrent-trials", "1")
+    assert out.returncode == 2
+    halt = "error: 3 trials in a row failed alike: RuntimeError: nothing works; mend that, then"
+    assert f"{halt} go on with --resume {run}" in out.stderr
+    assert [r.state for r in records(run) if r.state != "waiting"] == ["running"] * 3
+    assert search("tabulated", "--resume", str(run)).returncode == 0
+    states = Counter(record.state for record in records(run))
+    assert (states["complete"], states["failed"], states["running"]) == (20, 0, 0)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("evaluate", "line"),
     [
