@@ -63,7 +63,7 @@ class Choice:
         self._propose = self._proposer.propose_swept
         self._sweeping = True
 
-    def note_end(self) -> None:
+    def note_end(self, record: TrialRecord) -> None:
         """Note that a trial ended, after which there may be something new again."""
         self.exhausted = self._no_new_backbone = False
 

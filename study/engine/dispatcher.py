@@ -10,6 +10,7 @@ from study.engine.budget import Budget
 from study.engine.choice import Choice
 from study.engine.failures import Failure, Failures
 from study.engine.proposer import Proposal, Proposer
+from study.engine.recording import Recording
 from study.engine.running import Assignment, Running
 from study.engine.trainings import Trainings
 from study.engine.watcher import Listener
@@ -64,10 +65,9 @@ class Dispatcher:
         self._clock = clock
         self._failures = Failures(retries)
         self._running = Running()
-        records = self._storage.records()
-        self._finished = sum(record.finished for record in records)
-        self._train_images = sum(record.trained_images for record in records)
-        self._choice = Choice(proposer, trainings, records)
+        self._choice = Choice(proposer, trainings, self._storage.records())
+        listeners = (trainings.finish, self._choice.note_end, watcher.on_end)
+        self._recording = Recording(self._storage, self._running, listeners)
 
     def next(self) -> Assignment | None:
         """Hand out a trial, or None; then `ended` tells whether asking again is of use."""
@@ -75,7 +75,7 @@ class Dispatcher:
         with self._halting():
             chosen = self._choose()
             if chosen is None and self._failures and self._is_idle():
-                self._record(self._failures.release())
+                self._recording.fail(self._failures.release())
                 chosen = self._choose()
         if chosen is None:
             self.ended = self._is_idle()
@@ -122,15 +122,13 @@ class Dispatcher:
         wall_seconds = self._take_off(number)
         with self._halting():
             if self.halted is None:
-                self._record(self._failures.release())
+                self._recording.fail(self._failures.release())
             if scores is not None:
-                self._storage.complete(number, scores, wall_seconds)
-                self._note_end(number)
+                self._recording.complete(number, scores, wall_seconds)
             elif stop is not None:
-                self._storage.prune(number, stop, wall_seconds)
-                self._note_end(number)
+                self._recording.stop(number, stop, wall_seconds)
             else:
-                self._record([Failure(number, reason or "unknown", wall_seconds)])
+                self._recording.fail([Failure(number, reason or "unknown", wall_seconds)])
 
     def break_off(self, number: int, reason: str) -> None:
         """Put a trial that broke in line again, or once too often, hold its failure back."""
@@ -147,7 +145,7 @@ class Dispatcher:
             held = f"broke ({reason}); counts as failed once another trial ends otherwise"
             self._watcher.on_warning(number, held)
             with self._halting():
-                self._record(self._failures.hold_back(failure))
+                self._recording.fail(self._failures.hold_back(failure))
             self.halted = self.halted or self._failures.systematic()
 
     def abandon(self, number: int, halt: str | None = None) -> None:
@@ -176,22 +174,6 @@ class Dispatcher:
         """Take a trial off the running ones; return how many seconds it ran."""
         return round(self._clock() - self._running.take_off(number).start, 3)
 
-    def _record(self, failures: list[Failure]) -> None:
-        for failure in failures:
-            images = self._running.images.get(failure.number)
-            self._storage.fail(failure.number, failure.reason, failure.wall_seconds, images)
-            self._note_end(failure.number)
-
-    def _note_end(self, number: int) -> None:
-        """Take in how a trial ended, as the storage has it."""
-        record = self._storage.record(number)
-        self._finished += 1
-        self._train_images += record.trained_images
-        self._running.images.pop(number, None)
-        self._trainings.finish(record)
-        self._choice.note_end()
-        self._watcher.on_end(record)
-
     def _choose(self) -> Proposal | None:
         """Choose the next trial; for as long as none runs, nobody else has to be served."""
         if self._sweep_is_due():
@@ -215,10 +197,11 @@ class Dispatcher:
         return not (self._running or self.looking or self.halted)
 
     def _begun(self) -> int:
-        return self._finished + len(self._running) + len(self._failures)
+        return self._recording.finished + len(self._running) + len(self._failures)
 
     def _is_spent(self) -> bool:
-        images = self._train_images + self._trainings.images_left(self._running.recipes())
+        images = self._trainings.images_left(self._running.recipes())
+        images += self._recording.train_images
         begun = 0 if self._sweeping else self._begun()  # a sweep is beyond what was asked for
         now = self._clock()
         spent = self._budget.is_spent(begun=begun, train_images=images, now=now)
@@ -229,7 +212,7 @@ class Dispatcher:
             self._sweep_front
             and not self._sweeping
             and not self._running
-            and self._finished >= self._budget.trials
+            and self._recording.finished >= self._budget.trials
         )
 
     def _say_extent(self, chosen: Proposal | None) -> None:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from diffusion.recipe import DataConfig, Recipe
+import optuna
+
+from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
 from search_spaces import load_space
 from search_spaces.space import SearchSpace
 from study.engine.admission import Refusal
@@ -115,3 +117,46 @@ def stop_one(source: Dispatcher) -> tuple[Assignment, list[Assignment]]:
         assert source.judge(assignment.number, 16_000, rung(10 + place, 100 - place))
     assert not source.judge(behind.number, 16_000, rung(50, 500))
     return behind, others
+
+
+def proposer(folder: Path, space: SearchSpace = QUICK, seed: int = 0) -> Proposer:
+    """Return what proposes trials of a journal in a folder."""
+    return Proposer(space, DATA, StudyStorage(folder / "study.journal", OBJECTIVES), seed)
+
+
+def run(proposer: Proposer, trials: int) -> list[Recipe]:
+    """Propose and finish trials, with scores made from the recipe's hash."""
+    recipes = []
+    for _ in range(trials):
+        proposal = proposed(proposer)
+        assert proposal is not None
+        number, recipe = proposal
+        share = int(recipe.key[:8], 16) / 16**8
+        scores = {"fid": 1 + share, "size_bytes": 2 - share}
+        proposer.storage.complete(number, scores, 1.0)
+        recipes.append(recipe)
+    return recipes
+
+
+def scored(proposer: Proposer, number: int, recipe: Recipe, train_seconds: float) -> None:
+    """Finish a trial that took the given seconds to train and ten to score."""
+    share = int(recipe.key[:8], 16) / 16**8
+    timings = {"train_seconds": train_seconds, "generate_seconds": 9.0, "score_seconds": 1.0}
+    scores = {"fid": 1 + share, "size_bytes": 2 - share}
+    proposer.storage.complete(number, {**scores, **timings}, 1.0)
+
+
+def one_knob(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    """Draw a recipe of which the third cannot be built."""
+    groups = trial.suggest_categorical("backbone.groups", [1, 2, 3])
+    network = NetworkConfig("mini_ddpm", (8, 16), groups=groups, patch_size=2)
+    return Recipe(data, network, TrainingConfig(train_images=64))
+
+
+def rare(share: float) -> Refusal:
+    """Refuse all but a share of the recipes, by their hash."""
+
+    def refusal(recipe: Recipe) -> str | None:
+        return None if int(recipe.key[:8], 16) < share * 16**8 else "refused"
+
+    return refusal

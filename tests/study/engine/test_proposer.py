@@ -1,39 +1,18 @@
-"""Proposals: the covering design first, a stated share on trained backbones, nothing twice."""
+"""Proposals: what is in line first, nothing twice, and a look at all before there is nothing."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from small_studies import DATA, OBJECTIVES, QUICK, proposed
+from small_studies import DATA, OBJECTIVES, QUICK, one_knob, proposed, proposer, rare, run
 
-from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
+from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
-from search_spaces.space import SearchSpace
 from study.engine.admission import MOST_MEASURED, Refusal
-from study.engine.draws import draw_seed
 from study.engine.proposer import MOST_REFUSALS, Nothing, Proposal, Proposer
 from study.run.storage import StudyStorage
-
-
-def proposer(folder: Path, space: SearchSpace = QUICK, seed: int = 0) -> Proposer:
-    return Proposer(space, DATA, StudyStorage(folder / "study.journal", OBJECTIVES), seed)
-
-
-def run(proposer: Proposer, trials: int) -> list[Recipe]:
-    """Propose and finish trials, with scores made from the recipe's hash."""
-    recipes = []
-    for _ in range(trials):
-        proposal = proposed(proposer)
-        assert proposal is not None
-        number, recipe = proposal
-        share = int(recipe.key[:8], 16) / 16**8
-        scores = {"fid": 1 + share, "size_bytes": 2 - share}
-        proposer.storage.complete(number, scores, 1.0)
-        recipes.append(recipe)
-    return recipes
 
 
 def test_the_covering_design_comes_first_in_its_order(tmp_path: Path) -> None:
@@ -44,48 +23,10 @@ def test_the_covering_design_comes_first_in_its_order(tmp_path: Path) -> None:
     assert len({recipe.backbone_key for recipe in recipes}) == 6
 
 
-def test_the_stated_share_of_trials_reuses_a_backbone(tmp_path: Path) -> None:
-    recipes = run(proposer(tmp_path), 60)
-    covering = len(QUICK.covering)
-    for count in range(covering, 61):
-        backbones = len({recipe.backbone_key for recipe in recipes[:count]})
-        assert backbones <= max(6, (1 - QUICK.reuse_share) * count)
-    assert len({recipe.backbone_key for recipe in recipes}) > 6, "new ones are still tried"
-
-
 def test_no_recipe_is_proposed_twice_even_after_a_restart(tmp_path: Path) -> None:
     recipes = run(proposer(tmp_path), 25)
     recipes += run(proposer(tmp_path), 25)
     assert len({recipe.key for recipe in recipes}) == 50
-
-
-def test_draws_depend_on_the_seed_and_the_number_alone(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in "abc"]
-    for folder in folders:
-        folder.mkdir()
-    whole = run(proposer(folders[0]), 30)
-    parts = run(proposer(folders[1]), 20) + run(proposer(folders[1]), 10)
-    assert parts == whole, "a restart changed the draws"
-    assert run(proposer(folders[2], seed=1), 30) != whole
-    assert len({draw_seed(seed, n) for seed in range(30) for n in range(30)}) == 900
-
-
-def test_a_trial_cut_off_before_its_recipe_is_taken_up_again(tmp_path: Path) -> None:
-    source = proposer(tmp_path)
-    run(source, 2)
-    source.storage.ask(optuna.samplers.RandomSampler(seed=0))  # and then the driver dies
-    number, recipe = proposed(proposer(tmp_path)) or (None, None)
-    assert number == 2
-    assert recipe is not None
-    assert recipe.network.groups == dict(QUICK.covering[2])["backbone.groups"]
-    states = [r.state for r in StudyStorage(tmp_path / "study.journal", OBJECTIVES).records()]
-    assert states[:3] == ["complete", "complete", "running"]
-
-
-def one_knob(trial: optuna.Trial, data: DataConfig) -> Recipe:
-    groups = trial.suggest_categorical("backbone.groups", [1, 2, 3])
-    network = NetworkConfig("mini_ddpm", (8, 16), groups=groups, patch_size=2)
-    return Recipe(data, network, TrainingConfig(train_images=64))
 
 
 def test_an_impossible_proposal_is_infeasible_with_its_reason(tmp_path: Path) -> None:
@@ -108,50 +49,6 @@ def test_an_exhausted_space_ends_instead_of_repeating(tmp_path: Path) -> None:
     assert len(source.storage.records()) <= 2 + 2 * MOST_REFUSALS
 
 
-def scored(proposer: Proposer, number: int, recipe: Recipe, train_seconds: float) -> None:
-    """Finish a trial that took the given seconds to train and ten to score."""
-    share = int(recipe.key[:8], 16) / 16**8
-    timings = {"train_seconds": train_seconds, "generate_seconds": 9.0, "score_seconds": 1.0}
-    scores = {"fid": 1 + share, "size_bytes": 2 - share}
-    proposer.storage.complete(number, {**scores, **timings}, 1.0)
-
-
-@pytest.mark.parametrize(("train_seconds", "share"), [(320.0, 1 / 33), (20.0, 1 / 3)])
-def test_costly_trainings_are_started_less_often(train_seconds: float, share: float) -> None:
-    mnist = load_space("mnist")
-    source = Proposer(mnist, DATA, StudyStorage(None, OBJECTIVES), 0)
-    recipes = []
-    for count in range(1, 51):
-        number, recipe = proposed(source) or pytest.fail("the space is exhausted")
-        recipes.append(recipe)
-        scored(source, number, recipe, train_seconds)
-        backbones = len({recipe.backbone_key for recipe in recipes})
-        assert backbones <= max(11, share * count + 1e-9), "11 are in the covering design"
-    assert backbones == max(11, int(50 * share))
-
-
-def test_noise_in_the_timings_changes_no_proposal() -> None:
-    sources = [Proposer(QUICK, DATA, StudyStorage(None, OBJECTIVES), 3) for _ in range(2)]
-    for count in range(30):
-        proposals = [proposed(source) for source in sources]
-        assert proposals[0] == proposals[1]
-        for source, noise, proposal in zip(sources, (1.0, 1.2), proposals, strict=True):
-            number, recipe = proposal or pytest.fail("the space is exhausted")
-            scored(source, number, recipe, 80 * noise + count % 3)
-
-
-def test_trials_that_end_out_of_order_are_all_learned_from(tmp_path: Path) -> None:
-    source = proposer(tmp_path)
-    running: list[tuple[int, Recipe]] = []
-    for _ in range(30):
-        running.append(proposed(source) or pytest.fail("the space is exhausted"))
-        if len(running) == 3:
-            scored(source, *running.pop(1), 80.0)
-    (tmp_path / "copy").mkdir()
-    shutil.copy(tmp_path / "study.journal", tmp_path / "copy")
-    assert proposer(tmp_path / "copy").propose() == source.propose()
-
-
 def test_a_recipe_that_is_refused_is_not_handed_out() -> None:
     def refusal(recipe: Recipe) -> str | None:
         return "too grouped" if recipe.network.groups == 4 else None
@@ -170,17 +67,6 @@ def test_a_space_in_which_all_is_refused_ends() -> None:
     source = Proposer(QUICK, DATA, storage, 0, refusal=lambda recipe: "no")
     assert proposed(source) is None
     assert len(storage.records()) <= MOST_REFUSALS + len(QUICK.covering)
-
-
-def test_without_reuse_the_covering_comes_first_and_nothing_twice(tmp_path: Path) -> None:
-    storage = StudyStorage(None, OBJECTIVES)
-    source = Proposer(QUICK, DATA, storage, 0, reuse=False)
-    recipes = run(source, 40)
-    with_views = run(proposer(tmp_path), 40)
-    covering = len(QUICK.covering)
-    assert recipes[:covering] == with_views[:covering]
-    assert recipes[covering:] != with_views[covering:]
-    assert len({recipe.key for recipe in recipes}) == 40
 
 
 SWEPT = replace(QUICK, covering=QUICK.covering[:7], sweep=QUICK.sweep[:3])
@@ -255,33 +141,6 @@ def test_a_sweep_before_there_is_a_front_is_empty() -> None:
     assert source.propose_swept() is Nothing.EXHAUSTED
 
 
-def half(recipe: Recipe) -> str | None:
-    return "refused" if int(recipe.key[:4], 16) < 16**4 * 0.4 else None
-
-
-def test_restarts_change_no_draw_where_trials_are_refused_and_nothing_is_feasible() -> None:
-    courses = []
-    for restarts in (False, True):
-        storage = StudyStorage(None, OBJECTIVES, {"fid": 0.5})
-        source = Proposer(QUICK, DATA, storage, 0, refusal=half)
-        recipes: list[Recipe] = []
-        for _ in range(30):
-            recipes += run(source, 1)
-            if restarts:
-                source = Proposer(QUICK, DATA, storage, 0, refusal=half)
-        courses.append(recipes)
-    assert courses[0] == courses[1]
-
-
-def rare(share: float) -> Refusal:
-    """Refuse all but a share of the recipes, by their hash."""
-
-    def refusal(recipe: Recipe) -> str | None:
-        return None if int(recipe.key[:8], 16) < share * 16**8 else "refused"
-
-    return refusal
-
-
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_space_in_which_little_is_allowed_is_not_called_exhausted(seed: int) -> None:
     mnist = replace(load_space("mnist"), covering=())
@@ -292,30 +151,6 @@ def test_a_space_in_which_little_is_allowed_is_not_called_exhausted(seed: int) -
     assert [rare(0.005)(recipe) for recipe in recipes] == [None] * 3
     refused = [record for record in storage.records() if record.state == "infeasible"]
     assert len(refused) <= 3 * MOST_REFUSALS, "what is drawn further leaves no trace"
-
-
-def test_a_further_look_finds_the_same_after_a_restart() -> None:
-    mnist = replace(load_space("mnist"), covering=())
-    courses = []
-    for restarts in (False, True):
-        storage = StudyStorage(None, OBJECTIVES)
-        source = Proposer(mnist, DATA, storage, 0, refusal=rare(0.005))
-        recipes: list[Recipe] = []
-        while len(recipes) < 2:
-            if restarts:
-                source = Proposer(mnist, DATA, storage, 0, refusal=rare(0.005))
-                for _ in range(3):  # and then the driver dies, where nothing is found so far
-                    if not isinstance(proposal := source.propose(), Nothing):
-                        break
-                else:
-                    proposal = proposed(source)
-            else:
-                proposal = proposed(source)
-            number, recipe = proposal or pytest.fail("the space is exhausted")
-            storage.complete(number, {"fid": 1.0, "size_bytes": 2}, 1.0)
-            recipes.append(recipe)
-        courses.append(recipes)
-    assert courses[0] == courses[1]
 
 
 def test_the_end_of_a_trial_may_make_more_of_a_space() -> None:
@@ -371,16 +206,6 @@ def test_a_sweep_measures_no_more_in_one_call() -> None:
     in_line = len(storage.sweep_in_line())
     assert source.propose_swept() is Nothing.NOT_YET
     assert MOST_MEASURED <= in_line - len(storage.sweep_in_line()) < in_line
-
-
-def test_new_backbones_are_proposed_until_none_is_left() -> None:
-    source = Proposer(replace(QUICK, covering=()), DATA, StudyStorage(None, OBJECTIVES), 0)
-    keys = set()
-    while not isinstance(proposal := source.propose_anew(), Nothing):
-        keys.add(proposal[1].backbone_key)
-    assert proposal is Nothing.EXHAUSTED
-    assert len(keys) == len(source.storage.records()) == 12
-    assert proposed(source) is not None, "the space holds other compressions"
 
 
 def test_refused_backbones_do_not_go_on_for_ever() -> None:
