@@ -1,0 +1,18 @@
+"""The one model of a front to begin with."""
+
+from collections.abc import Sequence
+
+from study.results.rows import Row
+
+
+def pick_model(rows: Sequence[Row]) -> Row:
+    """Return the smallest model whose 95 % interval of the FID reaches down to the best FID.
+
+    Raises:
+        ValueError: there are no rows.
+    """
+    if not rows:
+        raise ValueError("the front has 0 models; allowed: one or more")
+    best = min(row["fid"] for row in rows)
+    near = [row for row in rows if min(row["fid"], row["fid_low"]) <= best]
+    return min(near, key=lambda row: (row["size_bytes"], row["fid"]))
