@@ -10,6 +10,7 @@ from study.display.console import say
 
 # on_task(done, total): how many of how many tasks are done.
 OnTask = Callable[[int, int], None]
+LINES = 10  # at most, from the first task to the last
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def show_tasks(console: Console, name: str) -> Iterator[OnTask]:
         name: of what is done, as it is: brackets in it are no markup.
     """
     if not console.is_terminal:
-        yield _line_for_each_tenth(console, name)
+        yield lambda done, total: _line(console, name, done, total)
         return
     description = TextColumn("{task.description}", markup=False)
     columns = (description, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -30,20 +31,7 @@ def show_tasks(console: Console, name: str) -> Iterator[OnTask]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _line_for_each_tenth(console: Console, name: str) -> OnTask:
-    """Return what prints a line whenever another tenth of the tasks is done.
-
-    Tasks may be told of anew, from the first on, with another total.
-    """
-    last_done = last_tenth = 0
-
-    def on_task(done: int, total: int) -> None:
-        nonlocal last_done, last_tenth
-        if done <= last_done:
-            last_tenth = 0
-        tenth = 10 * done // total
-        if tenth > last_tenth:
-            say(console, f"{name}: {done} of {total}")
-        last_done, last_tenth = done, max(tenth, last_tenth)
-
-    return on_task
+def _line(console: Console, name: str, done: int, total: int) -> None:
+    """Print a line where another tenth of the tasks is done."""
+    if done and LINES * done // total > LINES * (done - 1) // total:
+        say(console, f"{name}: {done} of {total}")
