@@ -28,6 +28,7 @@ from study.cluster.tasks import run_tasks
 from study.evaluation.context import RunContext
 from study.run.run import Run
 from study.verification.file import Verification
+from study.verification.point import FEWEST_SEEDS
 from study.verification.verified import apply
 
 COUNTS = (100, 250, 500, 1_000)
@@ -70,19 +71,31 @@ def tau(cheap: Sequence[float], sure: Sequence[float]) -> tuple[float, float, fl
     return float(kendalltau(x, y).statistic), float(low), float(high)
 
 
+def most_images(verification: Verification) -> int | None:
+    """Return the most images of which every trial that can be read has enough seeds."""
+    readable = [r for r in verification.run.complete() if not verification.known(r.number).reason]
+    counts = {count for point in verification.points.values() for count in point.seeds}
+    whole = [
+        count
+        for count in counts
+        if all(verification.known(record.number).scores(count) for record in readable)
+    ]
+    return max(whole, default=None)
+
+
 def main() -> None:
     """Score the run's trials cheaply and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     run = parser.parse_args().run.resolve()
-    searched_run, verification = Run.read(run), Verification.load(run)
-    if verification is None:
-        parser.error(f"{run} is not verified; run python -m study.verify {run} --all first")
+    searched_run = Run.read(run)
     complete, settings = searched_run.complete(), searched_run.settings
-    if any(verification.missing_seeds(record.number) for record in complete):
+    verification = Verification.load(searched_run)
+    num_images = most_images(verification)
+    if num_images is None:
         parser.error(f"run python -m study.verify {run} --all first")
-    verified = apply(verification, searched_run)
-    sure = {r.number: r.scores["fid"] for r in verified.records if r.scores is not None}
+    verified = apply(verification, num_images).complete()
+    sure = {r.number: r.scores["fid"] for r in verified if r.scores is not None}
     searched = {r.number: r.scores["fid"] for r in complete if r.scores is not None}
     with ray_session(None):
         resources = resolve_resources(
@@ -90,9 +103,11 @@ def main() -> None:
         )
         work = functools.partial(score_cheaply, context=RunContext.of(run, settings))
         outcomes = dict(track(run_tasks(work, list(sure), resources), total=len(sure)))
-    plan, numbers = verification.plan, sorted(sure)
+    numbers = sorted(sure)
     truth = [sure[number] for number in numbers]
-    print(f"{len(numbers)} trials; sure: {plan.num_seeds} x {plan.num_images:,} images\n")
+    print(
+        f"{len(numbers)} trials; sure: {FEWEST_SEEDS} seeds or more, {num_images:,} images each\n"
+    )
     print("| measure | images | steps | seed | tau | 95 % |\n|-|-|-|-|-|-|")
     value, low, high = tau([searched[number] for number in numbers], truth)
     print(f"| fid, of the search itself | | | | {value:.3f} | {low:.3f} to {high:.3f} |")

@@ -7,12 +7,15 @@ python -m study.search --resume runs/quick-001          go on after Ctrl-C or a 
 python -m study.search --dry-run                        print the resolved study and stop
 """
 
+import functools
 import json
 import logging
 import shutil
 import signal
 import time
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -25,10 +28,10 @@ from study.cli.search_options import DEFAULT_SPACE, build_parser
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session
 from study.cluster.tuner import run_trials
-from study.display.console import print_front
-from study.display.front_folder import write_front
+from study.display.commands import command
+from study.display.console import say
 from study.display.live import LiveView
-from study.display.page import write_report
+from study.display.summary import introduce, sum_up
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
 from study.engine.feasibility import excess
@@ -38,18 +41,28 @@ from study.engine.watcher import Listeners
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
-from study.results.objectives import aims
 from study.results.rows import FrontRow
-from study.results.words import format_seconds
 from study.run.folder import JOURNAL_NAME, exclusive, new_run_dir
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage
 from study.run.stores import open_store
-from study.verification.file import Verification
-from study.verification.session import SHORT_PLAN, SHORT_SECONDS, verify_briefly
-from study.verification.verified import verified_run
-from study.verification.work import Rescore, RescoreLatency, Verifier
+from study.verification.ending import Ending, attempt, write_run, write_verified
+from study.verification.file import FILE_NAME, Verification
+from study.verification.point import Plan
+from study.verification.session import Session
+from study.verification.tasks import Rescore, RescoreLatency, Work
+from study.verification.work import Verifier
+
+SHORT_PLAN = Plan(num_images=1_000)
+SHORT_SECONDS = 180.0
+# A short verification may leave something; nobody asked for more.
+STATUSES = {
+    Ending.DONE: 0,
+    Ending.TIME_UP: 0,
+    Ending.FAILED: 1,
+    Ending.INTERRUPTED: cli.INTERRUPTED_STATUS,
+}
 
 
 def main(
@@ -63,13 +76,7 @@ def main(
     # It would warn of kernels that nobody asked for, where a limit is known before training.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
-    resumed = None if given.resume is None else RunSettings.load(given.resume)
-    if resumed is not None:
-        run_dir = given.resume.resolve()
-    else:
-        space = load_space(given.space or DEFAULT_SPACE)
-        run_dir = new_run_dir(given.out or Path("runs"), given.name, space.name)
-    wanted = new_settings(given) if resumed is None else resumed_settings(given, resumed)
+    run_dir, wanted = _settle(given)
     with ray_session(given.address):
         # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -82,45 +89,88 @@ def main(
             return 0
         run_dir.mkdir(parents=True, exist_ok=True)
         with exclusive(run_dir):
-            start, console = time.time(), Console(markup=False, emoji=False)
-            storage = _open(run_dir, settings, new=resumed is None)
-            ended = _search(run_dir, settings, resources, storage, evaluate, console)
-            if ended and not given.no_verify:
-                verifier = Verifier(
-                    Verification.load(run_dir) or Verification.new(run_dir, SHORT_PLAN),
-                    RunContext.of(run_dir, settings),
-                    *(resources, evaluate, rescore, rescore_latency),
-                    time.time() + SHORT_SECONDS,
-                )
-                run = Run(run_dir, settings, tuple(storage.records()))
-                verify_briefly(verifier, run, console)
-            run = Run(run_dir, settings, tuple(storage.records()))
-            return _finish(run, console, interrupted=not ended, start=start)
+            run = Run(run_dir, settings, records=())
+            return _study(run, resources, Work(evaluate, rescore, rescore_latency), given)
 
 
-def _open(run_dir: Path, settings: RunSettings, *, new: bool) -> StudyStorage:
+def _settle(given: Namespace) -> tuple[Path, dict[str, Any]]:
+    """Return the run's folder and all of its settings but its resources."""
+    if given.resume is not None:
+        resumed = RunSettings.load(given.resume)
+        return given.resume.resolve(), resumed_settings(given, resumed)
+    space = load_space(given.space or DEFAULT_SPACE)
+    run_dir = new_run_dir(given.out or Path("runs"), given.name, space.name)
+    return run_dir, new_settings(given)
+
+
+def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
+    """Open, search, write the front, verify it, and say what came of it."""
+    start, console = time.time(), Console(markup=False, emoji=False)
+    storage = _open(run, new=given.resume is None)
+    run = run.with_records(storage.records())
+    introduce(run, console)
+    ended = _search(run, storage, resources, work.evaluate, console)
+    run = run.with_records(storage.records())
+    rows = write_run(run)  # before anything else, so that it is there whatever comes
+    shown, ending = run, Ending.DONE
+    asked = ended and not given.no_verify
+    if asked or (run.folder / FILE_NAME).exists():
+        short = functools.partial(_verify, run, resources, work, console, asked=asked)
+        verified = attempt(console, _verify_command(run), short)
+        shown, rows, ending = verified or (run, rows, Ending.FAILED)
+    sum_up(run, rows, time.time() - start, console)
+    if not ended:
+        skip = ["--no-verify"] if given.no_verify else []
+        go_on = command("study.search", "--resume", run.folder, *skip)
+        say(console, f"interrupted; go on with: {go_on}")
+        return cli.INTERRUPTED_STATUS
+    if not rows:
+        say(console, why_no_front(shown.records))
+    return max(STATUSES[ending], 0 if rows else 1)
+
+
+def _open(run: Run, *, new: bool) -> StudyStorage:
     """Open a run's study; a resume that is refused leaves its settings as they were."""
     if new:
-        save_settings(run_dir, settings)
-    storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
-    open_store(RunContext.of(run_dir, settings).store_dir)
+        save_settings(run.folder, run.settings)
+    storage = StudyStorage(run.folder / JOURNAL_NAME, run.objectives, run.limits)
+    open_store(RunContext.of(run.folder, run.settings).store_dir)
     if not new:
-        save_settings(run_dir, settings)
+        save_settings(run.folder, run.settings)
     return storage
 
 
 def _search(
-    run_dir: Path,
-    settings: RunSettings,
-    resources: Resources,
-    storage: StudyStorage,
-    evaluate: Evaluate,
-    console: Console,
+    run: Run, storage: StudyStorage, resources: Resources, evaluate: Evaluate, console: Console
 ) -> bool:
     """Run the trials that are missing; return whether nothing cut them off."""
-    records = storage.records()
-    _introduce(console, run_dir, settings, sum(record.finished for record in records))
-    trainings = Trainings(records, settings.objectives, reuse=settings.reuse)
+    settings, scratch_dir = run.settings, run.folder / ".tune"
+    view = LiveView(
+        console,
+        settings.trials,
+        run.records,
+        settings.time_budget_seconds,
+        settings.objectives,
+    )
+    dispatcher = _dispatcher(run, storage, view)
+    context = RunContext.of(run.folder, settings)
+    try:
+        with view:
+            run_trials(dispatcher, evaluate, context, resources, scratch_dir)
+        if dispatcher.halted:
+            raise OSError(dispatcher.halted)
+    except OSError as error:
+        go_on = command("study.search", "--resume", run.folder)
+        raise OSError(f"{error}; mend that, then go on with: {go_on}") from error
+    finally:
+        shutil.rmtree(scratch_dir, ignore_errors=True)
+    return dispatcher.ended
+
+
+def _dispatcher(run: Run, storage: StudyStorage, view: LiveView) -> Dispatcher:
+    """Return what proposes the trials that are missing and decides when they end."""
+    settings = run.settings
+    trainings = Trainings(run.records, settings.objectives, reuse=settings.reuse)
 
     def refusal(recipe: Recipe) -> str | None:
         return trainings.refusal(recipe) or excess(recipe, settings.limits)
@@ -139,8 +189,7 @@ def _search(
         None if seconds is None else time.time() + seconds,
         settings.train_images_total,
     )
-    view = LiveView(console, settings.trials, records, seconds, settings.objectives)
-    dispatcher = Dispatcher(
+    return Dispatcher(
         proposer,
         trainings,
         budget,
@@ -148,76 +197,24 @@ def _search(
         sweep_front=settings.sweep_front,
         retries=settings.retries,
     )
-    scratch_dir = run_dir / ".tune"
-    context = RunContext.of(run_dir, settings)
-    try:
-        with view:
-            run_trials(dispatcher, evaluate, context, resources, scratch_dir)
-        if dispatcher.halted:
-            raise OSError(dispatcher.halted)
-    except OSError as error:
-        raise OSError(f"{error}; mend that, then go on with --resume {run_dir}") from error
-    finally:
-        shutil.rmtree(scratch_dir, ignore_errors=True)
-    return dispatcher.ended
 
 
-def _introduce(console: Console, run_dir: Path, settings: RunSettings, finished: int) -> None:
-    each = f"{settings.cpus_per_trial:g} CPU"
-    if settings.gpus_per_trial:
-        each += f" and {settings.gpus_per_trial:g} GPU"
-    limits = "".join(f", {name} at most {most:,.10g}" for name, most in settings.limits.items())
-    where = "on GPUs" if settings.gpus_per_trial else "on CPUs (no GPU asked for or found)"
-    console.print(
-        f"run      {run_dir}\n"
-        f"study    {settings.space} space, {settings.dataset}, {settings.trials} trials "
-        f"({finished} finished), {aims(settings.objectives)}{limits}\n"
-        f"workers  {settings.concurrent_trials} at once {where}, {each} each",
-        soft_wrap=True,
-        highlight=False,
-    )
+def _verify(
+    run: Run, resources: Resources, work: Work, console: Console, *, asked: bool
+) -> tuple[Run, list[FrontRow], Ending]:
+    """Score what is near the front again, as far as time allows, and write the front anew."""
+    verification, ending = Verification.load(run), Ending.DONE
+    if asked:
+        context = RunContext.of(run.folder, run.settings)
+        deadline = time.time() + SHORT_SECONDS
+        verifier = Verifier(verification, SHORT_PLAN, context, resources, work, deadline)
+        ending = Session(verifier, console, _verify_command(run)).run()
+    shown, rows = write_verified(verification)
+    return shown, rows, ending
 
 
-def _finish(run: Run, console: Console, *, interrupted: bool, start: float) -> int:
-    """Write and print the front, and say what comes next."""
-    verified = verified_run(run)
-    rows = write_front(verified)
-    write_report(verified, rows)
-    failed = [record for record in run.records if record.state == "failed"]
-    finished = sum(record.finished for record in run.records)
-    console.print(
-        f"\n{finished} of {max(run.settings.trials, finished)} trials finished, "
-        f"{len(failed)} failed, in {format_seconds(time.time() - start)}",
-        highlight=False,
-    )
-    for record in failed:
-        console.print(f"trial {record.number} failed: {record.reason}", soft_wrap=True)
-    print_front(console, rows, run.objectives)
-    if rows:
-        _say_next(console, run.folder, rows)
-    if interrupted:
-        resume = f"python -m study.search --resume {_shortest(run.folder)}"
-        console.print(f"interrupted; go on with: {resume}", soft_wrap=True, highlight=False)
-        return cli.INTERRUPTED_STATUS
-    if not rows:
-        console.print(why_no_front(verified.records), soft_wrap=True, highlight=False)
-        return 1
-    return 0
-
-
-def _say_next(console: Console, run_dir: Path, rows: list[FrontRow]) -> None:
-    best = min(rows, key=lambda row: row["fid"])
-    point = run_dir / Path(best["package_path"]).parent
-    console.print(
-        f"report   {run_dir / 'report.html'}\n"
-        f"use it   python -m study.generate {_shortest(point)} -n 64 --out grid.png",
-        soft_wrap=True,
-        highlight=False,
-    )
-
-
-def _shortest(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+def _verify_command(run: Run) -> str:
+    return command("study.verify", run.folder)
 
 
 if __name__ == "__main__":

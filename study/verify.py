@@ -6,8 +6,10 @@ python -m study.verify runs/quick-001 --replicates 2      also train the front a
 python -m study.verify runs/quick-001 --all               every finished trial, not the near ones
 """
 
+import functools
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,23 +19,30 @@ from study import trial
 from study.cli import parser as cli
 from study.cluster.resources import resolve_resources
 from study.cluster.session import ray_session
-from study.display.console import print_front, print_trainings
-from study.display.front_folder import write_front
-from study.display.page import write_report
-from study.display.progress import show_tasks
-from study.evaluation.context import RunContext
-from study.evaluation.scoring import rescore, rescore_latency
+from study.display.commands import command
+from study.display.console import print_front, print_trainings, say
+from study.evaluation import scoring
+from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
+from study.results.rows import FrontRow
 from study.results.words import format_seconds
 from study.run.folder import JOURNAL_NAME, exclusive
 from study.run.run import Run
 from study.run.settings import RunSettings
 from study.run.storage import StudyStorage
-from study.verification.file import FEWEST_SEEDS, Plan
-from study.verification.session import open_verification, say_missing, score_again, score_near
-from study.verification.verified import apply, covers
-from study.verification.work import Rescore, RescoreLatency, Verifier
+from study.verification.ending import Ending, attempt, write_verified
+from study.verification.file import Verification
+from study.verification.point import FEWEST_SEEDS, Plan
+from study.verification.session import Session
+from study.verification.tasks import Rescore, RescoreLatency, Work
+from study.verification.work import Verifier
 
+STATUSES = {
+    Ending.DONE: 0,
+    Ending.TIME_UP: 1,
+    Ending.FAILED: 1,
+    Ending.INTERRUPTED: cli.INTERRUPTED_STATUS,
+}
 DEFAULT_IMAGES = 10_000
 
 
@@ -65,14 +74,46 @@ def build_parser() -> cli.Parser:
 
 def main(
     arguments: list[str] | None = None,
-    rescore: Rescore = rescore,
-    rescore_latency: RescoreLatency = rescore_latency,
+    rescore: Rescore = scoring.rescore,
+    rescore_latency: RescoreLatency = scoring.rescore_latency,
+    evaluate: Evaluate = trial.evaluate,
 ) -> int:
-    """Run the command."""
+    """Run the command; what it does to trials may be another in tests."""
     given = build_parser().parse_args(arguments)
+    run_dir = given.run.resolve()
+    settings = _settings(run_dir, given)
+    deadline = None if given.time_budget is None else time.time() + given.time_budget
+    with ray_session(given.address), exclusive(run_dir):
+        resources = resolve_resources(
+            settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
+        )
+        storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
+        run = Run(run_dir, settings, tuple(storage.records()))
+        if not run.complete():
+            raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
+        verifier = Verifier(
+            Verification.load(run),
+            Plan(given.images, given.seeds),
+            RunContext.of(run_dir, settings, given.data_dir),
+            resources,
+            Work(evaluate, rescore, rescore_latency),
+            deadline,
+        )
+        go_on = go_on_command(run_dir, given)
+        session = Session(
+            verifier, Console(markup=False, emoji=False), go_on, given.all, given.replicates or 0
+        )
+        return _verify(session)
+
+
+def _settings(run_dir: Path, given: Namespace) -> RunSettings:
+    """Return the settings of the run.
+
+    Raises:
+        ValueError: there is none, or it would be no surer than now, or scored by other features.
+    """
     if given.seeds < FEWEST_SEEDS:
         raise ValueError(f"--seeds is {given.seeds}; allowed: {FEWEST_SEEDS} or more")
-    run_dir = given.run.resolve()
     settings = RunSettings.load(run_dir)
     if given.images < settings.fid_num_images:
         raise ValueError(
@@ -84,56 +125,46 @@ def main(
             f"run {run_dir} was scored by features {settings.extractor_sha256[:16]}; allowed: "
             f"{DIGITS_SHA256[:16]}, those of this version"
         )
-    deadline = None if given.time_budget is None else time.time() + given.time_budget
-    with ray_session(given.address), exclusive(run_dir):
-        resources = resolve_resources(
-            settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
-        )
-        verifier = Verifier(
-            open_verification(run_dir, Plan(given.images, given.seeds)),
-            RunContext.of(run_dir, settings, given.data_dir),
-            resources,
-            trial.evaluate,
-            rescore,
-            rescore_latency,
-            deadline,
-        )
-        return _verify(run_dir, settings, verifier, given)
+    return settings
 
 
-def _verify(run_dir: Path, settings: RunSettings, verifier: Verifier, given: Namespace) -> int:
-    """Do what is missing, write the front anew, and say how sure it is."""
-    start, console, verification = (
-        time.time(),
-        Console(markup=False, emoji=False),
-        verifier.verification,
-    )
-    storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
-    run = Run(run_dir, settings, tuple(storage.records()))
-    if not run.complete():
-        raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
+def go_on_command(run_dir: Path, given: Namespace) -> str:
+    """Return the command that does what one with these options leaves."""
+    options: list[object] = []
+    if given.images != DEFAULT_IMAGES:
+        options += ["--images", given.images]
+    if given.seeds != FEWEST_SEEDS:
+        options += ["--seeds", given.seeds]
     if given.all:
-        score_again(verifier, run.complete(), console)
-    else:
-        score_near(verifier, run, console)
-    say_missing(verification, run, console)
-    if not covers(verification, run):
-        return cli.INTERRUPTED_STATUS
-    verified = apply(verification, run)
-    if given.replicates:
-        with show_tasks(console, "training again") as on_task:
-            verifier.train_again(verified.front(), given.replicates, on_task)
-        verification.save_points(verifier.context.trials_dir)
-        verified = apply(verification, run)
-    rows = write_front(verified)
-    write_report(verified, rows)
+        options.append("--all")
+    for name in ("replicates", "concurrent_trials"):
+        if (value := getattr(given, name)) is not None:
+            options += [f"--{name.replace('_', '-')}", value]
+    if given.data_dir is not None:
+        options += ["--data-dir", given.data_dir.resolve()]
+    return command("study.verify", run_dir, *options)
+
+
+def _verify(session: Session) -> int:
+    """Do what is missing, write the front anew, and say how sure it is."""
+    start, console = time.time(), session.console
+    done = attempt(console, session.go_on, functools.partial(_work, session))
+    if done is None:
+        return STATUSES[Ending.FAILED]
+    run, rows, ending = done
     print_front(console, rows, run.objectives)
     print_trainings(console, rows)
-    console.print(f"verified in {format_seconds(time.time() - start)}", highlight=False)
+    if ending == Ending.DONE:
+        say(console, f"verified in {format_seconds(time.time() - start)}")
     if not rows:
-        console.print(why_no_front(verified.records), soft_wrap=True, highlight=False)
-        return 1
-    return 0
+        say(console, why_no_front(run.records))
+    return max(STATUSES[ending], 0 if rows else 1)
+
+
+def _work(session: Session) -> tuple[Run, Sequence[FrontRow], Ending]:
+    ending = session.run()
+    run, rows = write_verified(session.verifier.verification)
+    return run, rows, ending
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from study.results.rows import Row
+from study.results.rows import FrontRow
 
 
-def pick_model(rows: Sequence[Row]) -> Row:
+def pick_model(rows: Sequence[FrontRow]) -> FrontRow:
     """Return the smallest model whose 95 % interval of the FID reaches down to the best FID.
 
     Raises:

@@ -10,97 +10,123 @@ from study.results.objectives import Scores, cost
 from study.results.records import TrialRecord
 from study.run.run import Run
 from study.verification.confidence import NOISY, front_probabilities, mean_intervals
-from study.verification.file import Point, Verification
+from study.verification.file import Verification
+from study.verification.point import Point
 from study.verification.repeats import Measured
 
 
-def verified_run(run: Run) -> Run:
+def verified_run(verification: Verification) -> Run:
     """Return a run with verified scores, if all of the search's front have such.
 
     Scores of few images and of many do not compare, so a front is made of one kind alone: what
     was within reach and is not verified cannot be on a verified one.
     """
-    verification = Verification.load(run.folder)
-    return apply(verification, run) if verification and covers(verification, run) else run
+    num_images = front_images(verification)
+    return verification.run if num_images is None else apply(verification, num_images)
 
 
-def judged(verification: Verification, run: Run) -> Run:
-    """Return a run where verified scores alone say which limits a trial exceeds."""
+def front_images(verification: Verification) -> int | None:
+    """Return the most images of which a front can be made; None where it is the search's."""
+    counts = {count for point in verification.points.values() for count in point.seeds}
+    return max((count for count in counts if covers(verification, count)), default=None)
+
+
+def covers(verification: Verification, num_images: int) -> bool:
+    """Whether every trial on the search's front has enough seeds of so many images.
+
+    One that turned out to be over a limit or unreadable is not on it, and what it kept off is.
+    """
+    front = judged(verification, num_images).front()
+    return all(verification.known(record.number).scores(num_images) for record in front)
+
+
+def judged(verification: Verification, num_images: int) -> Run:
+    """Return a run where verified scores of so many images say which limits a trial exceeds."""
 
     def judge(record: TrialRecord) -> TrialRecord:
-        if not verification.scored(record.number):
+        if record.state != "complete":  # a torn journal may have lost what was one
             return record
-        scores = _verified_scores(record, verification.points[record.number])
-        reason = over_limits(scores, run.limits)
+        if reason := verification.known(record.number).reason:
+            return replace(record, state="failed", reason=reason)
+        if not verification.known(record.number).scores(num_images):
+            return record
+        reason = over_limits(_together(record, verification, num_images), verification.run.limits)
         return replace(record, feasible=reason is None, reason=reason)
 
-    return run.with_records(map(judge, run.records))
+    return verification.run.with_records(map(judge, verification.run.records))
 
 
-def covers(verification: Verification, run: Run) -> bool:
-    """Whether every trial on the search's front has all its seeds.
-
-    One that turned out to be over a limit is not on it, and what it kept off is.
-    """
-    front = judged(verification, run).front()
-    return all(not verification.missing_seeds(record.number) for record in front)
-
-
-def apply(verification: Verification, run: Run) -> Run:
-    """Return a run with verified scores in place of the search's, judged by them."""
-    seen = judged(verification, run)
-    scored = [record for record in seen.records if verification.scored(record.number)]
-    # What is over a limit keeps nothing off the front.
-    rivals = [record for record in scored if record.feasible]
-    measured = [
-        [_costs(verification.points[r.number], name, r.scores or {}) for name in run.objectives]
-        for r in rivals
-    ]
-    chances = dict(zip([r.number for r in rivals], front_probabilities(measured), strict=True))
-    intervals = _intervals(verification, [record.number for record in scored])
+def apply(verification: Verification, num_images: int) -> Run:
+    """Return a run with verified scores of so many images, judged by them."""
+    chances = _chances(verification, num_images)
+    intervals = _intervals(verification, num_images)
 
     def with_verified_scores(record: TrialRecord) -> TrialRecord:
-        if not verification.scored(record.number):
+        if record.number not in intervals:
             return record
-        scores = _verified_scores(record, verification.points[record.number])
-        interval, chance = intervals[record.number], chances.get(record.number, 0.0)
-        return replace(record, scores={**scores, **interval, "front_probability": chance})
+        scores = _together(record, verification, num_images) | intervals[record.number]
+        chance = chances.get(record.number, 0.0)
+        return replace(record, scores={**scores, "front_probability": chance})
 
+    seen = judged(verification, num_images)
     return seen.with_records(map(with_verified_scores, seen.records))
 
 
-def _intervals(verification: Verification, numbers: Sequence[int]) -> dict[int, Scores]:
+def _chances(verification: Verification, num_images: int) -> dict[int, float]:
+    """Return how probably each trial is on the front; what is over a limit is no rival."""
+    rivals = [r for r in _scored(verification, num_images) if r.feasible]
+    names = verification.run.objectives
+    measured = [
+        [_measured(record, name, verification, num_images) for name in names] for record in rivals
+    ]
+    numbers = [record.number for record in rivals]
+    return dict(zip(numbers, front_probabilities(measured), strict=True))
+
+
+def _intervals(verification: Verification, num_images: int) -> dict[int, Scores]:
     """Return the ends of each trial's interval of the FID."""
-    measured = [_costs(verification.points[number], "fid", {}) for number in numbers]
+    scored = _scored(verification, num_images)
+    measured = [_measured(record, "fid", verification, num_images) for record in scored]
     return {
-        number: {"fid_low": max(low, 0.0), "fid_high": high}
-        for number, (_, low, high) in zip(numbers, mean_intervals(measured), strict=True)
+        record.number: {"fid_low": max(low, 0.0), "fid_high": high}
+        for record, (_, low, high) in zip(scored, mean_intervals(measured), strict=True)
     }
 
 
-def _costs(point: Point, name: str, scores: Scores) -> Measured:
-    """Return an objective's measured values, to be minimised: one a seed, or one that is exact."""
+def _scored(verification: Verification, num_images: int) -> list[TrialRecord]:
+    """Return the trials that have enough seeds of so many images, as these judge them."""
+    records = judged(verification, num_images).records
+    complete = [record for record in records if record.state == "complete"]
+    return [r for r in complete if verification.known(r.number).scores(num_images)]
+
+
+def _measured(
+    record: TrialRecord, name: str, verification: Verification, num_images: int
+) -> Measured:
+    """Return an objective's measured values, to be minimised: by seed, or one that is exact."""
+    point = verification.known(record.number)
     if name == "latency_ms" and point.latency_ms is not None:
         return point.latency_ms
     if name not in NOISY:
-        return cost(name, scores[name])
-    return {seed: cost(name, values[name]) for seed, values in point.seeds.items()}
+        return cost(name, (record.scores or {})[name])
+    found = point.scores(num_images)
+    return {seed: cost(name, scores[name]) for seed, scores in found.items()}
 
 
-def _verified_scores(record: TrialRecord, point: Point) -> Scores:
+def _together(record: TrialRecord, verification: Verification, num_images: int) -> Scores:
     """Return a trial's scores with the means over its seeds."""
-    runs = [scores for _, scores in sorted(point.seeds.items())]
-    measured = {name: _together([scores[name] for scores in runs]) for name in runs[0]}
+    point = verification.known(record.number)
+    runs = list(point.scores(num_images).values())
     return {
         **(record.scores or {}),
-        **measured,
+        **{name: _mean([scores.get(name) for scores in runs]) for name in runs[0]},
         "verified_seeds": len(runs),
         **({} if point.latency_ms is None else {"latency_ms": point.latency_ms}),
         **_training_spread(point),
     }
 
 
-def _together(values: Sequence[Any]) -> Any:
+def _mean(values: Sequence[Any]) -> Any:
     """Return the mean of measured numbers, what all agree on, or None."""
     if all(isinstance(value, float) for value in values):
         return statistics.fmean(values)
@@ -108,13 +134,19 @@ def _together(values: Sequence[Any]) -> Any:
 
 
 def _training_spread(point: Point) -> Scores:
-    """Return the deviation of the FID over trainings, beside that over samples."""
-    if not point.trainings:
+    """Return the deviation of the FID over trainings, beside that over samples.
+
+    Both are of one number of images, the largest with which a training was drawn from; it was
+    with the first seed.
+    """
+    counts = [count for count, found in point.trainings.items() if found and point.scores(count)]
+    if not counts:
         return {}
-    runs = [min(point.seeds.items())[1], *point.trainings.values()]
+    runs = list(point.scores(max(counts)).values())
+    fids = [scores["fid"] for scores in (runs[0], *point.trainings[max(counts)].values())]
     return {
-        "trainings": len(runs),
-        "fid_trainings_mean": statistics.fmean(scores["fid"] for scores in runs),
-        "fid_trainings_deviation": statistics.stdev(scores["fid"] for scores in runs),
-        "fid_samples_deviation": statistics.stdev(s["fid"] for s in point.seeds.values()),
+        "trainings": len(fids),
+        "fid_trainings_mean": statistics.fmean(fids),
+        "fid_trainings_deviation": statistics.stdev(fids),
+        "fid_samples_deviation": statistics.stdev(scores["fid"] for scores in runs),
     }

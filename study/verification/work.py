@@ -2,95 +2,131 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from diffusion.errors import MetricUndefined, PackageError
 from diffusion.recipe import Recipe
 from study.cluster.resources import Resources
 from study.cluster.tasks import run_tasks
 from study.display.progress import OnTask
-from study.evaluation.context import Evaluate, RunContext, TrialContext
-from study.evaluation.scoring import rescore, rescore_latency
+from study.evaluation.context import RunContext
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
-from study.verification.file import Plan, Verification
+from study.verification.file import Verification
+from study.verification.point import Plan, Point
+from study.verification.tasks import Failure, Work, score_one, time_one, train_group
 
 TRAINING_SEED_STEP = 1_000
-MODEL_FAULTS = (PackageError, MetricUndefined)  # They stay, however often a file is scored.
-Rescore = Callable[[Path, int, RunContext], Scores]
-RescoreLatency = Callable[[Path, RunContext], float]
 
 
 @dataclass(frozen=True)
 class Verifier:
-    """Runs what a verification lacks, and adds it to its file piece by piece.
+    """Does what a verification lacks of a plan, and adds it to its file piece by piece.
 
     Attributes:
         context: of the run.
-        evaluate: trains and scores a recipe, for the front trained again.
         deadline: time.time() after which nothing more is drawn or trained.
+        passing: numbers of the trials that failed for what may pass, by what was done to them and
+            why.
     """
 
     verification: Verification
+    plan: Plan
     context: RunContext
     resources: Resources
-    evaluate: Evaluate
-    rescore: Rescore = rescore
-    rescore_latency: RescoreLatency = rescore_latency
+    work: Work
     deadline: float | None = None
+    passing: dict[tuple[str, str], set[int]] = field(default_factory=dict)
 
     def score(self, records: Sequence[TrialRecord], on_task: OnTask) -> None:
-        """Score the trials with all their seeds, then their latency, one after the other."""
-        tasks = [(r.number, s) for r in records for s in self.verification.missing_seeds(r.number)]
-        work = functools.partial(_score, rescore=self.rescore, context=self._context)
+        """Score the trials with all the seeds of the plan."""
+        num_images = self.plan.num_images
+        tasks = [(r.number, s) for r in records for s in self._known(r).missing_seeds(self.plan)]
+        work = functools.partial(
+            score_one, work=self.work, context=self.context, num_images=num_images
+        )
         for (number, seed), outcome in self._run(work, tasks, on_task, self.deadline):
-            point = self.verification.point(number)
-            if isinstance(outcome, MODEL_FAULTS):
-                point.reason = f"{type(outcome).__name__}: {outcome}"
+            checked = self._checked(outcome)
+            if isinstance(checked, Failure):
+                self._fail("scoring", number, checked)
             else:
-                point.seeds[seed] = _result(outcome, f"scoring trial {number} again")
+                scores = self.verification.point(number).seeds.setdefault(num_images, {})
+                scores[seed] = checked
             self.verification.save()
-        scored = [r.number for r in records if not self.verification.missing_seeds(r.number)]
-        self._time([n for n in scored if self.verification.point(n).reason is None], on_task)
+
+    def time(self, records: Sequence[TrialRecord], on_task: OnTask) -> None:
+        """Time the trials that are scored; a deadline would leave times of both kinds.
+
+        One after the other, since trials that run at once slow each other down.
+        """
+        scored = [r for r in records if self._known(r).scores(self.plan.num_images)]
+        tasks = [r.number for r in scored if self._known(r).latency_ms is None]
+        work = functools.partial(time_one, work=self.work, context=self.context)
+        for number, outcome in self._run(work, tasks, on_task, None, at_once=1):
+            if isinstance(outcome, Failure):
+                self._fail("timing", number, outcome)
+            else:
+                self.verification.point(number).latency_ms = outcome
+            self.verification.save()
 
     def train_again(
         self, records: Sequence[TrialRecord], replicates: int, on_task: OnTask
     ) -> None:
         """Train the trials' backbones again with other seeds and score what comes out."""
+        work = functools.partial(
+            train_group, work=self.work, context=self.context, num_images=self.plan.num_images
+        )
+        tasks = self._groups(records, replicates)
+        for (replicate, group), outcome in self._run(work, tasks, on_task, self.deadline):
+            outcomes = dict.fromkeys(group, outcome) if isinstance(outcome, Failure) else outcome
+            for number, trained in outcomes.items():
+                self._keep_training(number, replicate, self._checked(trained))
+            self.verification.save()
+
+    def _keep_training(self, number: int, replicate: int, outcome: Scores | Failure) -> None:
+        point = self.verification.point(number)
+        if not isinstance(outcome, Failure):
+            point.trainings.setdefault(self.plan.num_images, {})[replicate] = outcome
+        elif outcome.lasting:
+            point.failed_trainings[replicate] = outcome.reason
+        else:
+            self._note("training again", number, outcome)
+
+    def _groups(
+        self, records: Sequence[TrialRecord], replicates: int
+    ) -> list[tuple[int, dict[int, Recipe]]]:
+        """Return what is to be trained again: for each replicate and backbone, its recipes."""
         groups: dict[tuple[int, str], dict[int, Recipe]] = {}
         for record in records:
-            for replicate in range(1, replicates + 1):
-                if record.recipe is None or replicate in self._trainings(record.number):
-                    continue
-                recipe = _with_seeds(record.recipe, replicate, self.verification.plan)
+            if record.recipe is None:
+                continue
+            for replicate in self._known(record).missing_trainings(self.plan, replicates):
+                recipe = _with_seeds(record.recipe, replicate, self.plan)
                 group = groups.setdefault((replicate, recipe.backbone_key), {})
                 group[record.number] = recipe
-        tasks = [(replicate, group) for (replicate, _), group in groups.items()]
-        work = functools.partial(_train_again, evaluate=self.evaluate, context=self._context)
-        for (replicate, _), outcome in self._run(work, tasks, on_task, self.deadline):
-            for number, scores in _result(outcome, "training the front again").items():
-                self._trainings(number)[replicate] = scores
-            self.verification.save()
+        return [(replicate, group) for (replicate, _), group in groups.items()]
 
-    def _trainings(self, number: int) -> dict[int, Scores]:
-        return self.verification.point(number).trainings
+    def _known(self, record: TrialRecord) -> Point:
+        return self.verification.known(record.number)
 
-    @property
-    def _context(self) -> RunContext:
-        return replace(self.context, fid_num_images=self.verification.plan.num_images)
+    def _checked(self, outcome: Scores | Failure) -> Scores | Failure:
+        """Return an outcome; scores of which no front can be made are a failure that stays."""
+        if isinstance(outcome, Failure):
+            return outcome
+        try:
+            return self.verification.checked(outcome)
+        except ValueError as error:
+            return Failure(str(error), lasting=True)
 
-    def _time(self, numbers: list[int], on_task: OnTask) -> None:
-        """Time the trials one after the other; a deadline would leave times of both kinds."""
-        lacking = [n for n in numbers if self.verification.point(n).latency_ms is None]
-        work = functools.partial(
-            _time_one, rescore_latency=self.rescore_latency, context=self.context
-        )
-        for number, outcome in self._run(work, lacking, on_task, None, at_once=1):
-            point = self.verification.point(number)
-            point.latency_ms = _result(outcome, f"timing trial {number}")
-            self.verification.save()
+    def _fail(self, what: str, number: int, failure: Failure) -> None:
+        if failure.lasting:
+            self.verification.point(number).reason = failure.reason
+        else:
+            self._note(what, number, failure)
+
+    def _note(self, what: str, number: int, failure: Failure) -> None:
+        """Keep a failure that may pass, to be said at the end; no file holds it."""
+        self.passing.setdefault((what, failure.reason), set()).add(number)
 
     def _run(
         self,
@@ -100,40 +136,14 @@ class Verifier:
         deadline: float | None,
         at_once: int | None = None,
     ) -> Iterator[tuple[Any, Any]]:
+        """Yield each task that was done with its result or its failure."""
         at_once = at_once or self.resources.concurrent_trials
         resources = replace(self.resources, concurrent_trials=at_once)
         results = run_tasks(work, tasks, resources, deadline)
         for done, (task, outcome) in enumerate(results, start=1):
-            yield task, outcome
+            # Of the worker itself, which may have died.
+            yield task, Failure.of(outcome) if isinstance(outcome, Exception) else outcome
             on_task(done, len(tasks))
-
-
-def _score(task: tuple[int, int], rescore: Rescore, context: RunContext) -> Scores:
-    number, seed = task
-    return rescore(context.trials_dir / str(number), seed, context)
-
-
-def _time_one(number: int, rescore_latency: RescoreLatency, context: RunContext) -> float:
-    return rescore_latency(context.trials_dir / str(number), context)
-
-
-def _train_again(
-    task: tuple[int, dict[int, Recipe]], evaluate: Evaluate, context: RunContext
-) -> dict[int, Scores]:
-    """Evaluate recipes that share a backbone, one after the other, so that it is trained once."""
-    replicate, recipes = task
-    folder = context.trials_dir.parent / "replicates"
-    return {
-        number: evaluate(recipe, TrialContext(context, folder / f"{number}-{replicate}"))
-        for number, recipe in recipes.items()
-    }
-
-
-def _result(outcome: Any, work: str) -> Any:
-    """Return a task's result; what is no fault of the model ends the verification."""
-    if isinstance(outcome, Exception):
-        raise ValueError(f"{work} failed: {outcome}") from outcome
-    return outcome
 
 
 def _with_seeds(recipe: Recipe, replicate: int, plan: Plan) -> Recipe:

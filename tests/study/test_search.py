@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,10 +28,11 @@ def command(evaluate: str, *arguments: str, verify: bool = False) -> list[str]:
     return [sys.executable, str(INJECTED), evaluate, *arguments, *last]
 
 
-def search(evaluate: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(evaluate, *arguments), capture_output=True, text=True, check=False
-    )
+def search(
+    evaluate: str, *arguments: str, verify: bool = False
+) -> subprocess.CompletedProcess[str]:
+    words = command(evaluate, *arguments, verify=verify)
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 def records(run: Path) -> list[TrialRecord]:
@@ -61,6 +63,32 @@ def test_a_study_reaches_its_trials_and_leaves_a_whole_run_folder(tmp_path: Path
         assert (run / point["package_path"]).exists()
     keys = [record.recipe.key for record in records(run) if record.recipe is not None]
     assert len(set(keys)) == len(keys), "a recipe ran twice"
+
+
+def test_a_verification_that_fails_leaves_the_front_and_a_line_to_go_on_with(
+    tmp_path: Path,
+) -> None:
+    arguments = ["--trials", "4", "--out", str(tmp_path), "--name", "mine"]
+    out = search("unreachable", *arguments, verify=True)
+    assert out.returncode == 1, out.stderr
+    run = tmp_path / "mine"
+    go_on = f"go on with: python -m study.verify {run}\n"
+    assert "scoring failed this time, of trials 0: OSError: no data\n" in out.stdout
+    assert go_on in out.stdout
+    assert "4 of 4 trials finished, 0 failed" in out.stdout
+    assert 0 in {point["trial"] for point in front(run)}
+    assert (run / "report.html").exists()
+
+    (run / "verified.json").write_text("{")
+    shutil.rmtree(run / "front")
+    (run / "report.html").unlink()
+    out = search("unreachable", "--resume", str(run), verify=True)
+    assert out.returncode == 1, out.stderr
+    (line,) = [line for line in out.stdout.splitlines(True) if "verified.json" in line]
+    assert line.startswith("verification failed: ValueError: ")
+    assert line.endswith(go_on)
+    assert 0 in {point["trial"] for point in front(run)}
+    assert (run / "report.html").exists()
 
 
 def test_failures_are_retried_then_recorded_with_reasons_and_the_study_goes_on(

@@ -2,6 +2,7 @@
 
 import html
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from study import verify
 from study.evaluation.context import RunContext
 from study.results.objectives import Scores
+from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.verification.file import Verification
 
@@ -59,9 +61,17 @@ def test_a_search_ends_in_a_short_verification(searched: tuple[Path, str]) -> No
         assert 0 < point["front_probability"] <= 1
         folder = (run / point["package_path"]).parent
         kept = json.loads((folder / "verified.json").read_text())
-        fids = [scores["fid"] for scores in kept["seeds"].values()]
+        fids = [scores["fid"] for scores in kept["seeds"]["1000"].values()]
         assert point["fid"] == pytest.approx(sum(fids) / 3)
         assert "3 x 1,000 images" in (folder / "README.md").read_text()
+
+
+def test_a_search_says_how_far_its_verification_is(searched: tuple[Path, str]) -> None:
+    _, printed = searched
+    lines = [line for line in printed.splitlines() if line.startswith("drawing again: ")]
+    assert len(lines) > 1
+    total = lines[-1].split()[-1]
+    assert lines[-1] == f"drawing again: {total} of {total}"
 
 
 def test_a_verification_goes_on_with_what_is_missing_and_replaces_the_front(
@@ -69,20 +79,28 @@ def test_a_verification_goes_on_with_what_is_missing_and_replaces_the_front(
 ) -> None:
     run, _ = searched
     asked = [str(run), "--images", "2000", "--seeds", "4"]
+    late = [*asked, "--time-budget", "0.001"]
+    assert verify.main(late, injected.rescored, injected.timed) == 1
+    printed = capsys.readouterr().out
+    assert "the time is up: " in printed
+    assert "not verified, so the front stays that of 1,000 images" in printed
+    assert f"go on with: python -m study.verify {' '.join(asked)}\n" in printed
+    assert {(p["verified_seeds"], p["fid_num_images"]) for p in front(run)} == {(3, 1_000)}
+
     assert verify.main(asked, injected.rescored, injected.timed) == 0
     points = front(run)
     assert {(p["verified_seeds"], p["fid_num_images"]) for p in points} == {(4, 2_000)}
     assert "FID of 4 x 2,000 images" in capsys.readouterr().out
-    before = Verification.load(run)
-    assert before is not None
+    before = Verification.load(Run.read(run))
 
     def never(*_: object) -> Any:
         raise AssertionError("scored twice")
 
     assert verify.main(asked, never, never) == 0
-    after = Verification.load(run)
-    assert after is not None
-    assert after.points == before.points
+    assert Verification.load(Run.read(run)).points == before.points
+    folder = (run / points[0]["package_path"]).parent
+    kept = json.loads((folder / "verified.json").read_text())["seeds"]
+    assert {count: len(found) for count, found in kept.items()} == {"1000": 3, "2000": 4}
 
 
 @pytest.mark.slow
@@ -110,43 +128,58 @@ def test_a_run_whose_models_all_turn_out_worse_than_noise_says_so(
 
 @pytest.mark.slow
 def test_a_file_that_cannot_be_read_leaves_the_front_with_its_reason(
-    searched: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+    searched: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run, _ = searched
+    run = tmp_path / "run"
+    shutil.copytree(searched[0], run)
     victim = front(run)[0]["trial"]
-    package = run / "trials" / str(victim) / "model.pdm"
-    whole = package.read_text()
-    package.write_text("damaged")
-    try:
-        asked = [str(run), "--images", "3000"]
-        assert verify.main(asked, injected.rescored, injected.timed) == 0
-    finally:
-        package.write_text(whole)
-    assert (
-        f"trial {victim} cannot be scored again: PackageError: no model" in capsys.readouterr().out
-    )
+    (run / "trials" / str(victim) / "model.pdm").write_text("damaged")
+    assert verify.main([str(run), "--images", "3000"], injected.rescored, injected.timed) == 0
+    reason = f"trial {victim} cannot be scored again: PackageError: no model"
+    assert reason in capsys.readouterr().out
     assert victim not in {point["trial"] for point in front(run)}
 
 
 @pytest.mark.slow
-def test_what_is_no_fault_of_a_model_ends_the_verification_and_can_be_mended(
-    searched: tuple[Path, str],
+def test_what_is_no_fault_of_a_model_leaves_the_others_scored_and_can_be_mended(
+    searched: tuple[Path, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, _ = searched
-    before = (run / "front" / "front.json").read_text()
-    victim = front(run)[-1]["trial"]
+    before = [point["trial"] for point in front(run)]
+    victim = before[-1]
     package = run / "trials" / str(victim) / "model.pdm"
     whole = package.read_text()
     asked = [str(run), "--images", "4000"]
     package.write_text("unreachable")
     try:
-        with pytest.raises(ValueError, match=f"scoring trial {victim} again failed: no data"):
-            verify.main(asked, injected.rescored, injected.timed)
+        assert verify.main(asked, injected.rescored, injected.timed) == 1
     finally:
         package.write_text(whole)
-    assert (run / "front" / "front.json").read_text() == before
+    printed = capsys.readouterr().out
+    assert f"scoring failed this time, of trials {victim}: OSError: no data" in printed
+    assert f"go on with: python -m study.verify {' '.join(asked)}\n" in printed
+    assert [point["trial"] for point in front(run)] == before
+    points = Verification.load(Run.read(run)).points
+    assert all(len(points[n].scores(4_000)) == (0 if n == victim else 3) for n in before)
     assert verify.main(asked, injected.rescored, injected.timed) == 0
     assert victim in {point["trial"] for point in front(run)}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--all"],
+        ["--images", "2000", "--seeds", "5", "--replicates", "2", "--data-dir", "/a b"],
+    ],
+)
+def test_the_command_to_go_on_asks_for_the_same(arguments: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    given = verify.build_parser().parse_args([str(run), *arguments, "--time-budget", "1"])
+    _, _, module, *words = shlex.split(verify.go_on_command(run, given))
+    assert module == "study.verify"
+    again = verify.build_parser().parse_args([*words, "--time-budget", "1"])
+    assert again == given
 
 
 @pytest.mark.parametrize(
@@ -186,7 +219,7 @@ def test_real_models_are_drawn_from_and_trained_again(
     assert "over trainings" in capsys.readouterr().out
     for point in front(run):
         folder = (run / point["package_path"]).parent
-        seeds = json.loads((folder / "verified.json").read_text())["seeds"]
+        seeds = json.loads((folder / "verified.json").read_text())["seeds"]["500"]
         fids = [scores["fid"] for scores in seeds.values()]
         assert len(set(fids)) == 3, "every seed draws other images"
         assert point["fid"] == pytest.approx(sum(fids) / 3)

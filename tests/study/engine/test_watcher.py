@@ -10,8 +10,8 @@ from diffusion.recipe import DataConfig
 from search_spaces import load_space
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
-from study.engine.early_stopping import Rungs
 from study.engine.proposer import Proposer
+from study.engine.trainings import Trainings
 from study.engine.watcher import Listener, Listeners
 from study.results.records import TrialRecord
 from study.run.storage import StudyStorage
@@ -85,7 +85,7 @@ def test_the_dispatcher_tells_of_rungs(tmp_path: Path) -> None:
     storage = StudyStorage(tmp_path / "study.journal", OBJECTIVES)
     heard: list[tuple[Any, ...]] = []
     proposer = Proposer(SPACE, DATA, storage, seed=0)
-    source = Dispatcher(proposer, Rungs(OBJECTIVES), Budget(4), hearing(heard))
+    source = Dispatcher(proposer, Trainings((), OBJECTIVES), Budget(4), hearing(heard))
     assignment = source.next()
     assert assignment is not None
     scores = {"fid": 9.0, "size_bytes": 5, "trained_images": 8_000}

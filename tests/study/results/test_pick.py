@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from study.results.pick import pick_model
-from study.results.rows import Row
+from study.results.rows import FrontRow
 
 
-def row(fid: float, margin: float, size: int) -> Row:
+def row(fid: float, margin: float, size: int) -> FrontRow:
     return {"fid": fid, "fid_low": fid - margin, "fid_high": fid + margin, "size_bytes": size}
 
 
@@ -32,7 +32,7 @@ ROWS = st.builds(row, st.floats(0, 100), st.floats(0, 20), st.integers(1, 9))
 
 
 @given(st.lists(ROWS, min_size=1))
-def test_nothing_picked_is_larger_than_the_best_nor_surely_worse(rows: list[Row]) -> None:
+def test_nothing_picked_is_larger_than_the_best_nor_surely_worse(rows: list[FrontRow]) -> None:
     best, picked = min(rows, key=lambda found: found["fid"]), pick_model(rows)
     assert picked["size_bytes"] <= best["size_bytes"]
     assert picked["fid_low"] <= best["fid"]

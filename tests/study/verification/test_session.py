@@ -1,78 +1,144 @@
-"""What is scored again: what is near the front, also once models turn out to be over a limit."""
+"""What is scored again, what is said of it, and how it ends: without Ray, all else is real."""
 
+import errno
+import functools
 import io
+import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from injected import tabulated
 from rich.console import Console
-from small_run import run_of
+from small_run import SETTINGS, run_of
 
+from diffusion.errors import DataUnavailable, PackageError, TrainingDiverged
+from diffusion.recipe import Recipe
 from study.cluster.resources import Resources
-from study.evaluation.context import RunContext
+from study.evaluation.context import RunContext, TrialContext
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
-from study.run.settings import RunSettings
-from study.verification.file import Plan, Verification
-from study.verification.session import verify_briefly
+from study.verification.ending import Ending, attempt
+from study.verification.file import Verification
+from study.verification.point import Plan
+from study.verification.session import Session
+from study.verification.tasks import Work
 from study.verification.verified import covers, verified_run
 from study.verification.work import Verifier
 
 # Each is far behind the one before, so that alone it is within reach.
 SEARCHED = [(10.0, 100), (30.0, 110), (60.0, 120), (90.0, 130)]
+LIMITS = {"latency_ms": 5.0}
+PLAN = Plan(1_000)
 
 
 @pytest.fixture
-def records() -> list[TrialRecord]:
+def records(digit_recipe: Recipe) -> list[TrialRecord]:
     return [
         TrialRecord(
             number,
             "complete",
-            None,
-            {"fid": fid, "fid_low": fid - 1, "fid_high": fid + 1, "size_bytes": size},
+            digit_recipe,
+            {
+                "fid": fid,
+                "fid_low": fid - 1,
+                "fid_high": fid + 1,
+                "size_bytes": size,
+                "latency_ms": 4.0,
+            },
         )
         for number, (fid, size) in enumerate(SEARCHED)
     ]
 
 
-@pytest.fixture
-def verify(
-    monkeypatch: pytest.MonkeyPatch,
-    settings: RunSettings,
-    records: list[TrialRecord],
-    tmp_path: Path,
-) -> Callable[..., tuple[Verification, str]]:
-    """Verify a run without Ray, of which trials take this long an image, up to a deadline."""
+@pytest.fixture(autouse=True)
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do the tasks here, one after the other."""
 
     def run_tasks(
         work: Callable[[Any], Any], tasks: Sequence[Any], _: Resources, deadline: float | None
     ) -> Iterator[tuple[Any, Any]]:
-        return ((task, work(task)) for task in tasks if not deadline or time.time() < deadline)
+        for task in tasks:
+            if deadline is not None and time.time() >= deadline:
+                return
+            try:
+                yield task, work(task)
+            except Exception as error:
+                yield task, error
 
     monkeypatch.setattr("study.verification.work.run_tasks", run_tasks)
 
-    def run(times: list[float], deadline: float | None = None) -> tuple[Verification, str]:
-        def rescore(trial_dir: Path, seed: int, context: RunContext) -> Scores:
-            return {"fid": SEARCHED[int(trial_dir.name)][0] + seed / 1e6}
 
-        verification, out = Verification.new(tmp_path, Plan(1_000)), io.StringIO()
+@dataclass
+class Models:
+    """Pretends the models of a run, and counts what is done to them.
+
+    Attributes:
+        times: of an image, by trial.
+        faults: raised when a trial is drawn from.
+        training_faults: raised when a replicate is trained.
+    """
+
+    times: Sequence[float] = (4, 4, 4, 4)
+    faults: dict[int, BaseException] = field(default_factory=dict)
+    training_faults: dict[int, Exception] = field(default_factory=dict)
+    drawn: Counter[int] = field(default_factory=Counter)
+    trained: Counter[int] = field(default_factory=Counter)
+
+    def rescore(self, trial_dir: Path, seed: int, context: RunContext) -> Scores:
+        number = int(trial_dir.name)
+        self.drawn[number] += 1
+        if number in self.faults:
+            raise self.faults[number]
+        fid = SEARCHED[number][0] + seed / 1e6
+        return {"fid": fid, "fid_num_images": context.fid_num_images}
+
+    def rescore_latency(self, trial_dir: Path, context: RunContext) -> float:
+        return self.times[int(trial_dir.name)]
+
+    def evaluate(self, recipe: Recipe, context: TrialContext) -> Scores:
+        replicate = int(context.trial_dir.name.rpartition("-")[2])
+        assert recipe.training.seed == 1_000 * replicate
+        self.trained[replicate] += 1
+        if replicate in self.training_faults:
+            raise self.training_faults[replicate]
+        return {"fid": 12.0, "fid_num_images": context.run.fid_num_images}
+
+
+@dataclass
+class Done:
+    """A session that ended, what it left and what it printed."""
+
+    ending: Ending
+    verification: Verification
+    printed: str
+
+
+Verify = Callable[..., Done]
+
+
+@pytest.fixture
+def verify(records: list[TrialRecord], tmp_path: Path) -> Verify:
+    """Verify the run, from its file, by one plan."""
+
+    def run(
+        models: Models, plan: Plan = PLAN, deadline: float | None = None, **options: Any
+    ) -> Done:
+        verification = Verification.load(run_of(tmp_path, records, LIMITS))
         verifier = Verifier(
             verification,
-            RunContext.of(tmp_path, settings),
+            plan,
+            RunContext.of(tmp_path, SETTINGS),
             Resources(1.0, 0.0, 1),
-            tabulated,
-            rescore,
-            lambda trial_dir, context: times[int(trial_dir.name)],
+            Work(models.evaluate, models.rescore, models.rescore_latency),
             deadline,
         )
-        for number in range(len(SEARCHED)):
-            (tmp_path / "trials" / str(number)).mkdir(parents=True)
-        limits = {"latency_ms": 5.0}
-        verify_briefly(verifier, run_of(tmp_path, records, limits), Console(file=out, width=200))
-        return verification, out.getvalue()
+        out = io.StringIO()
+        ending = Session(verifier, Console(file=out, width=80), "GO ON", **options).run()
+        return Done(ending, verification, out.getvalue())
 
     return run
 
@@ -87,28 +153,167 @@ def verify(
     ],
 )
 def test_what_stood_behind_a_model_over_a_limit_is_scored_too(
-    times: list[float],
-    scored: set[int],
-    front: list[int],
-    verify: Callable[..., tuple[Verification, str]],
-    records: list[TrialRecord],
-    tmp_path: Path,
+    times: list[float], scored: set[int], front: list[int], verify: Verify
 ) -> None:
-    verification, printed = verify(times)
-    assert set(verification.points) == scored
-    assert "not verified" not in printed
-    limits = {"latency_ms": 5.0}
-    assert covers(verification, run_of(tmp_path, records, limits))
-    after = verified_run(run_of(tmp_path, records, limits)).records
+    done = verify(Models(times))
+    assert done.ending == Ending.DONE
+    assert set(done.verification.points) == scored
+    assert "not verified" not in done.printed
+    assert "GO ON" not in done.printed
+    assert covers(done.verification, 1_000)
+    after = verified_run(done.verification).records
     on_front = [r.number for r in after if (r.scores or {}).get("front_probability") == 1]
     assert on_front == front
 
 
+def test_what_stood_behind_a_model_that_cannot_be_read_is_scored_too(verify: Verify) -> None:
+    done = verify(Models(faults={0: PackageError("no model")}))
+    assert done.ending == Ending.DONE
+    assert "trial 0 cannot be scored again: PackageError: no model" in done.printed
+    assert [record.number for record in verified_run(done.verification).front()] == [1]
+
+
 def test_what_time_does_not_allow_leaves_the_front_of_the_search(
-    verify: Callable[..., tuple[Verification, str]], records: list[TrialRecord], tmp_path: Path
+    verify: Verify, records: list[TrialRecord]
 ) -> None:
-    verification, printed = verify([4, 4, 4, 4], deadline=1.0)
-    assert verification.missing_seeds(0) == verification.plan.seeds
-    assert "1 of 1 trials within reach of the front are not verified" in printed
-    assert "the front stays that of the search" in printed
-    assert verified_run(run_of(tmp_path, records)).records == tuple(records)
+    done = verify(Models(), deadline=1.0)
+    assert done.ending == Ending.TIME_UP
+    assert done.verification.known(0).missing_seeds(PLAN) == PLAN.seeds
+    assert (
+        "the time is up: 1 of 1 trials within reach of the front are not verified, so the front "
+        "stays that of the search; go on with: GO ON\n"
+    ) in done.printed
+    assert verified_run(done.verification).records == tuple(records)
+
+
+def test_what_time_does_not_allow_of_more_images_leaves_the_front_of_fewer(
+    verify: Verify,
+) -> None:
+    verify(Models())
+    done = verify(Models(), Plan(10_000), deadline=1.0)
+    assert done.ending == Ending.TIME_UP
+    assert "so the front stays that of 1,000 images; go on with" in done.printed
+
+
+def test_what_time_does_not_allow_of_more_seeds_leaves_the_front_as_sure_as_it_was(
+    verify: Verify,
+) -> None:
+    verify(Models())
+    done = verify(Models(), Plan(1_000, 5), deadline=1.0)
+    assert done.ending == Ending.TIME_UP
+    line = "the time is up: 1 of 1 trials within reach of the front have fewer than 5 seeds; go on"
+    assert line in done.printed
+    assert [record.number for record in verified_run(done.verification).front()] == [0]
+
+
+def test_an_interruption_keeps_what_was_scored_and_says_what_is_left(verify: Verify) -> None:
+    done = verify(Models(faults={1: KeyboardInterrupt()}), every=True)
+    assert done.ending == Ending.INTERRUPTED
+    assert (
+        "verification interrupted: 3 of 4 complete trials are not verified, so they are left out "
+        "of the front; 1 of 1 verified trials are not timed; go on with: GO ON\n"
+    ) in done.printed
+    models = Models()
+    assert verify(models, every=True).ending == Ending.DONE
+    assert models.drawn == {1: 3, 2: 3, 3: 3}, "trial 0 is scored already"
+
+
+def test_a_passing_failure_leaves_the_other_trials_scored_and_is_tried_again(
+    verify: Verify,
+) -> None:
+    faults: dict[int, BaseException] = {1: OSError("no\ndata"), 2: DataUnavailable("gone")}
+    done = verify(Models(faults=faults), every=True)
+    assert done.ending == Ending.FAILED
+    scored = {n for n, point in done.verification.points.items() if point.scores(1_000)}
+    assert scored == {0, 3}
+    assert "scoring failed this time, of trials 1: OSError: no data\n" in done.printed
+    assert "scoring failed this time, of trials 2: DataUnavailable: gone\n" in done.printed
+    last = done.printed.splitlines()[-1]
+    assert last.startswith("verification failed: 2 of 4 complete trials are not verified")
+    assert last.endswith("go on with: GO ON")
+    models = Models()
+    assert verify(models, every=True).ending == Ending.DONE
+    assert models.drawn == {1: 3, 2: 3}
+
+
+def test_a_full_disk_ends_it_and_leaves_the_file_as_it_was(
+    verify: Verify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify(Models())
+    before = (tmp_path / "verified.json").read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    out = io.StringIO()
+    more = functools.partial(verify, Models(), Plan(1_000, 5))
+    assert attempt(Console(file=out), "GO ON", more) is None
+    assert out.getvalue() == (
+        "verification failed: OSError: [Errno 28] No space left on device; go on with: GO ON\n"
+    )
+    assert (tmp_path / "verified.json").read_bytes() == before
+
+
+def test_scores_that_are_no_numbers_are_a_fault_of_the_model(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = Models()
+    monkeypatch.setattr(models, "rescore", lambda *_: {"fid": float("nan")})
+    done = verify(models)
+    assert done.ending == Ending.DONE
+    assert "trial 0 cannot be scored again: fid is nan; allowed: a finite" in done.printed
+
+
+@pytest.mark.parametrize(
+    ("plans", "asked", "kept"),
+    [
+        ([(1_000, 3), (1_000, 5)], [3, 2], {1_000: 5}),
+        ([(1_000, 5), (1_000, 3)], [5, 0], {1_000: 5}),
+        ([(10_000, 3), (1_000, 3), (10_000, 3)], [3, 3, 0], {1_000: 3, 10_000: 3}),
+    ],
+)
+def test_a_plan_adds_to_the_file_of_those_before(
+    plans: list[tuple[int, int]], asked: list[int], kept: dict[int, int], verify: Verify
+) -> None:
+    drawn = []
+    for plan in plans:
+        models = Models()
+        done = verify(models, Plan(*plan))
+        assert done.ending == Ending.DONE
+        drawn.append(models.drawn[0])
+    assert drawn == asked
+    assert {n: len(found) for n, found in done.verification.known(0).seeds.items()} == kept
+    (point,) = (r for r in verified_run(done.verification).records if r.number == 0)
+    assert (point.scores or {})["verified_seeds"] == kept[max(kept)]
+    assert (point.scores or {})["fid_num_images"] == max(kept)
+
+
+def test_a_replicate_that_diverges_is_said_and_never_trained_again(verify: Verify) -> None:
+    diverged = TrainingDiverged("training diverged at step 7: loss nan")
+    for trained in ({1: 1, 2: 1}, {}):
+        models = Models(training_faults={1: diverged})
+        done = verify(models, replicates=2)
+        assert done.ending == Ending.DONE
+        assert models.trained == trained
+        assert "trial 0 cannot be trained again, 1: TrainingDiverged: training di" in done.printed
+        (point,) = verified_run(done.verification).front()
+        assert (point.scores or {})["trainings"] == 2
+    assert "cannot be trained again" not in verify(models).printed, "no replicates are asked for"
+
+
+def test_a_replicate_that_fails_in_passing_is_tried_again(verify: Verify) -> None:
+    done = verify(Models(training_faults={2: OSError("full")}), replicates=2)
+    assert done.ending == Ending.FAILED
+    assert "training again failed this time, of trials 0: OSError: full\n" in done.printed
+    assert "1 of 2 trainings again are missing; go on with: GO ON\n" in done.printed
+    models = Models()
+    assert verify(models, replicates=2).ending == Ending.DONE
+    assert models.trained == {2: 1}
+
+
+def test_progress_is_written_where_there_is_no_terminal(verify: Verify) -> None:
+    printed = verify(Models(), Plan(1_000, 40)).printed.splitlines()
+    assert [line for line in printed if line.startswith("drawing again")] == [
+        f"drawing again: {done} of 40" for done in range(4, 41, 4)
+    ]

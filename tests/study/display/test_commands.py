@@ -1,13 +1,11 @@
 """What is printed to be copied is what a shell hands back."""
 
-import io
 import shlex
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from study.display.lines import command, say
+from study.display.commands import command
 
 
 @pytest.mark.parametrize("name", ["run", "my run", "it's", "$HOME", "a;b", "*"])
@@ -23,9 +21,3 @@ def test_a_path_below_the_working_folder_is_written_from_there(
     monkeypatch.chdir(tmp_path)
     assert command("study.verify", tmp_path / "runs" / "a") == "python -m study.verify runs/a"
     assert command("study.verify", Path("/other")) == "python -m study.verify /other"
-
-
-def test_a_line_is_neither_wrapped_nor_read_as_markup() -> None:
-    out, line = io.StringIO(), f"go on with: {command('study.verify', '/runs/[red]a' + 90 * 'b')}"
-    say(Console(file=out, width=40), line)
-    assert out.getvalue() == f"{line}\n"

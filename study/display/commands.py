@@ -1,14 +1,7 @@
-"""Lines as they are printed, and the commands in them, to be copied."""
+"""Commands as they are printed, to be copied."""
 
 import shlex
 from pathlib import Path
-
-from rich.console import Console
-
-
-def say(console: Console, line: str) -> None:
-    """Print a line as it is: not wrapped, since there may be a command in it to copy."""
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def command(module: str, *arguments: object) -> str:

@@ -1,0 +1,54 @@
+"""What a search says before and after its trials."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from study.display.commands import command
+from study.display.console import print_front, say
+from study.results.objectives import aims
+from study.results.pick import pick_model
+from study.results.rows import FrontRow
+from study.results.words import format_seconds
+from study.run.run import Run
+
+
+def introduce(run: Run, console: Console) -> None:
+    """Say what is studied, and on what."""
+    settings, finished = run.settings, sum(record.finished for record in run.records)
+    each = f"{settings.cpus_per_trial:g} CPU"
+    if settings.gpus_per_trial:
+        each += f" and {settings.gpus_per_trial:g} GPU"
+    limits = "".join(f", {name} at most {most:,.10g}" for name, most in settings.limits.items())
+    where = "on GPUs" if settings.gpus_per_trial else "on CPUs (no GPU asked for or found)"
+    say(
+        console,
+        f"run      {run.folder}\n"
+        f"study    {settings.space} space, {settings.dataset}, {settings.trials} trials "
+        f"({finished} finished), {aims(settings.objectives)}{limits}\n"
+        f"workers  {settings.concurrent_trials} at once {where}, {each} each",
+    )
+
+
+def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console) -> None:
+    """Say how the trials ended, print the front, and say what to do with it.
+
+    Args:
+        rows: of the front.
+        seconds: that all of it took.
+    """
+    failed = [record for record in run.records if record.state == "failed"]
+    finished = sum(record.finished for record in run.records)
+    say(
+        console,
+        f"\n{finished} of {max(run.settings.trials, finished)} trials finished, "
+        f"{len(failed)} failed, in {format_seconds(seconds)}",
+    )
+    for record in failed:
+        say(console, f"trial {record.number} failed: {record.reason}")
+    print_front(console, rows, run.objectives)
+    if rows:
+        point = run.folder / Path(pick_model(rows)["package_path"]).parent
+        use = command("study.generate", point, "-n", 64, "--out", "grid.png")
+        say(console, f"report   {run.folder / 'report.html'}\nuse it   {use}")

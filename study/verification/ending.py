@@ -1,0 +1,58 @@
+"""How a verification ends: what came of it, said in a line, and the front written from it."""
+
+import enum
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from rich.console import Console
+
+from study.display.console import say
+from study.display.front_folder import write_front
+from study.display.page import write_report
+from study.results.rows import FrontRow
+from study.run.run import Run
+from study.verification.file import Verification
+from study.verification.tasks import Failure
+from study.verification.verified import verified_run
+
+Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
+
+
+class Ending(enum.Enum):
+    """How a verification ended; the words begin the line that says how to go on."""
+
+    DONE = "verified"
+    TIME_UP = "the time is up"
+    FAILED = "verification failed"
+    INTERRUPTED = "verification interrupted"
+
+
+def attempt(console: Console, go_on: str, work: Callable[[], Result]) -> Result | None:
+    """Do a verification; what ends it early is said in a line, and nothing comes of it.
+
+    Args:
+        go_on: the command that takes it up again.
+    """
+    try:
+        return work()
+    except Exception as error:
+        logger.debug("verification failed", exc_info=True)
+        failure = Failure.of(error)
+        say(console, f"{Ending.FAILED.value}: {failure.reason}; go on with: {go_on}")
+        return None
+
+
+def write_verified(verification: Verification) -> tuple[Run, list[FrontRow]]:
+    """Write the front and the report anew; return the run as they show it, and its rows."""
+    verification.save_points()
+    run = verified_run(verification)
+    return run, write_run(run)
+
+
+def write_run(run: Run) -> list[FrontRow]:
+    """Write the front and the report of a run, and return the front's rows."""
+    rows = write_front(run)
+    write_report(run, rows)
+    return rows
