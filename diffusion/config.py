@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import reprlib
 import types
 import typing
 from typing import Any, Literal, Self
@@ -73,6 +74,23 @@ class Config:
             raise InvalidRecipe(f"{cls.__name__}: {error}") from error
 
 
+def checked(label: str, value: Any, hint: Any) -> Any:
+    """Return a JSON value as its type has it: lists as tuples, and 1 as 1.0 where that is meant.
+
+    Args:
+        label: what the value is called where it is not allowed.
+        value: plain JSON.
+        hint: a type as in an annotation: of scalars, Literals, tuples and dictionaries by text.
+
+    Raises:
+        ValueError: it is of another type, or a number is not finite.
+    """
+    value = _coerce(value, hint)
+    if not _matches(value, hint):
+        raise ValueError(f"{label} is {reprlib.repr(value)}; allowed: {_allowed(hint)}")
+    return value
+
+
 def _is_config(hint: Any) -> bool:
     return isinstance(hint, type) and issubclass(hint, Config)
 
@@ -86,6 +104,12 @@ def _coerce(value: Any, hint: Any) -> Any:
             return float(value) + 0.0  # -0.0 is 0.0: equal recipes have equal keys
         except OverflowError:
             return value  # refused with the field's name
+    if typing.get_origin(hint) is dict and isinstance(value, dict):
+        item = typing.get_args(hint)[1]
+        return {name: _coerce(part, item) for name, part in value.items()}
+    if typing.get_origin(hint) in UNIONS:
+        options = [(option, _coerce(value, option)) for option in typing.get_args(hint)]
+        return next((part for option, part in options if _matches(part, option)), value)
     return value
 
 
@@ -96,6 +120,13 @@ def _matches(value: Any, hint: Any) -> bool:
     if origin is tuple:
         item = typing.get_args(hint)[0]
         return isinstance(value, tuple) and all(_matches(part, item) for part in value)
+    if origin is dict:
+        item = typing.get_args(hint)[1]
+        return isinstance(value, dict) and all(
+            type(name) is str and _matches(part, item) for name, part in value.items()
+        )
+    if hint is Any:
+        return True
     if origin in UNIONS:
         return any(_matches(value, option) for option in typing.get_args(hint))
     if hint is float:
@@ -112,5 +143,8 @@ def _allowed(hint: Any) -> str:
         return " or ".join(_allowed(option) for option in typing.get_args(hint))
     if origin is tuple:
         return f"a list, each {_allowed(typing.get_args(hint)[0])}"
+    if origin is dict:
+        return f"an object, each value {_allowed(typing.get_args(hint)[1])}"
     names = {float: "a finite number", int: "a whole number", bool: "true or false", str: "a text"}
+    names |= {Any: "anything", types.NoneType: "null"}
     return names.get(hint, f"a {getattr(hint, '__name__', hint)}")

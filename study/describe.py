@@ -10,11 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from diffusion.errors import one_line
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
 from study.cli import parser as cli
 from study.evaluation.cost import untrained_cost
+from study.run.files import read_json
 
 # What named rows are made for; --set data.image_size=32 and the like change it.
 DEFAULT_DATA = DataConfig("mnist", image_size=28, channels=1, num_classes=10, fingerprint="")
@@ -82,9 +84,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _read_recipe(path: Path) -> Recipe:
     try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"recipe {path} cannot be read: {error}") from error
+        values = read_json(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(one_line(f"recipe {path} cannot be read: {error}")) from error
     return Recipe.from_dict(values)
 
 

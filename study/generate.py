@@ -6,6 +6,7 @@ python -m study.generate RUN/front/01-17 --sampler heun --steps 10 --out grid.pn
 """
 
 import argparse
+import io
 import math
 import re
 import time
@@ -17,6 +18,7 @@ from rich.progress import Progress
 
 from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.config import choices
+from diffusion.files import write_bytes
 from diffusion.model import DiffusionModel
 from diffusion.recipe import SamplerName, Schedule
 from study.cli import parser as cli
@@ -30,14 +32,27 @@ def build_parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m study.generate", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("model", type=Path, help="a front point's folder, or a model.pdm")
-    add("-n", "--num-images", type=cli.positive_int, default=64, help="how many (default 64)")
+    add(
+        *("-n", "--num-images"),
+        type=cli.count(MOST_IMAGES),
+        default=64,
+        help="how many (default 64)",
+    )
     add("--label", type=cli.whole, help="class of all images (default: every class in turn)")
     add("--out", type=Path, required=True, help="PNG of a grid, or .npz of images and labels")
     add("--seed", type=cli.seed, help="of the noise (default: the recipe's)")
-    add("--steps", type=cli.positive_int, help="noise levels walked (default: the recipe's)")
+    add(
+        "--steps",
+        type=cli.count(cli.MOST_STEPS),
+        help="noise levels walked (default: the recipe's)",
+    )
     add("--sampler", choices=choices(SamplerName), help="(default: the recipe's)")
     add("--schedule", choices=choices(Schedule), help="of noise levels (default: the recipe's)")
-    add("--guidance", type=cli.share, help="1 is plain, more is stricter (default: the recipe's)")
+    add(
+        "--guidance",
+        type=cli.guidance,
+        help="1 is plain, more is stricter (default: the recipe's)",
+    )
     add("--device", default="cpu", help="cpu or cuda (default cpu)")
     return parser
 
@@ -52,8 +67,6 @@ def main(arguments: list[str] | None = None) -> int:
         raise ValueError(f"--out is {str(out)!r}, but {out.parent} is no folder")
     model = _load_model(given)
     count, num_classes = given.num_images, model.recipe.data.num_classes
-    if count > MOST_IMAGES:
-        raise ValueError(f"-n is {count}; allowed: up to {MOST_IMAGES:,} a call")
     if given.label is not None and given.label >= num_classes:
         raise ValueError(f"--label is {given.label}; allowed: 0 to {num_classes - 1}")
     if given.label is not None and not model.recipe.network.conditional:
@@ -68,7 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
             labels, on_progress=lambda done: progress.update(task, completed=done)
         )
     if out.suffix == ".npz":
-        np.savez_compressed(out, images=images.numpy(), labels=labels.numpy())
+        content = io.BytesIO()
+        np.savez_compressed(content, images=images.numpy(), labels=labels.numpy())
+        write_bytes(out, content.getvalue())
     else:
         save_grid(images, _columns(count, num_classes, given.label is None), out)
     print(f"{count} images in {time.perf_counter() - start:.1f} s: {out}")

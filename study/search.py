@@ -42,11 +42,12 @@ from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
 from study.results.rows import FrontRow
-from study.run.folder import JOURNAL_NAME, exclusive, new_run_dir
+from study.run.folder import JOURNAL_NAME, claim_run_dir, exclusive, new_run_dir
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage
 from study.run.stores import open_store
+from study.run.time_budget import seconds_left
 from study.verification.ending import Ending, attempt, write_run, write_verified
 from study.verification.file import FILE_NAME, Verification
 from study.verification.point import Plan
@@ -77,7 +78,7 @@ def main(
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
     run_dir, wanted = _settle(given)
-    with ray_session(given.address):
+    with ray_session(wanted["address"]):
         # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         resources = resolve_resources(
@@ -87,7 +88,8 @@ def main(
         if given.dry_run:
             print(json.dumps({"run_dir": str(run_dir), **settings.to_json()}, indent=2))
             return 0
-        run_dir.mkdir(parents=True, exist_ok=True)
+        if given.resume is None:
+            run_dir = claim_run_dir(given.out or Path("runs"), given.name, settings.space)
         with exclusive(run_dir):
             run = Run(run_dir, settings, records=())
             return _study(run, resources, Work(evaluate, rescore, rescore_latency), given)
@@ -134,6 +136,7 @@ def _open(run: Run, *, new: bool) -> StudyStorage:
     if new:
         save_settings(run.folder, run.settings)
     storage = StudyStorage(run.folder / JOURNAL_NAME, run.objectives, run.limits)
+    seconds_left(run.settings, storage.records())
     open_store(RunContext.of(run.folder, run.settings).store_dir)
     if not new:
         save_settings(run.folder, run.settings)
@@ -149,7 +152,7 @@ def _search(
         console,
         settings.trials,
         run.records,
-        settings.time_budget_seconds,
+        seconds_left(settings, run.records),
         settings.objectives,
     )
     dispatcher = _dispatcher(run, storage, view)
@@ -183,7 +186,7 @@ def _dispatcher(run: Run, storage: StudyStorage, view: LiveView) -> Dispatcher:
         reuse=settings.reuse,
         refusal=refusal,
     )
-    seconds = settings.time_budget_seconds
+    seconds = seconds_left(settings, run.records)
     budget = Budget(
         settings.trials,
         None if seconds is None else time.time() + seconds,

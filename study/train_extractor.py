@@ -24,7 +24,11 @@ def build_parser() -> cli.Parser:
     add("--dataset", required=True, help=f"data: {', '.join(DATASET_NAMES)}")
     add("--data-dir", type=Path, help="folder of downloaded data sets (default $PARETODIFF_DATA)")
     add("--download", action="store_true", help="fetch a missing data set into --data-dir")
-    add("--epochs", type=cli.positive_int, help="passes (default: more for fewer images)")
+    add(
+        "--epochs",
+        type=cli.count(cli.MOST_EPOCHS),
+        help="passes (default: more for fewer images)",
+    )
     add("--flip", action="store_true", help="mirror images, too; not for digits or letters")
     add("--seed", type=cli.seed, default=0, help="of weights, order and shifts (default 0)")
     add("--out", type=Path, required=True, help="safetensors file to write")

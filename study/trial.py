@@ -3,7 +3,6 @@
 backbone -> EMA track -> prune -> fine-tune -> quantize and package -> reload -> generate -> score
 """
 
-import json
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from diffusion.compress.package import (
     write_package,
 )
 from diffusion.compress.prune import prune
+from diffusion.config import checked
 from diffusion.data import ImageDataset
 from diffusion.errors import DataUnavailable
 from diffusion.recipe import Recipe
@@ -26,7 +26,7 @@ from study.evaluation.pictures import save_grid
 from study.evaluation.scoring import draw_and_score, latest_rung, score_rung
 from study.results.objectives import Scores
 from study.run.backbones import Backbone, BackboneStore
-from study.run.files import write_json
+from study.run.files import read_json, write_json
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
 TRAINING = "training.json"  # after how many images a trial's first attempt began to train
@@ -109,9 +109,10 @@ def _obtain_backbone(
 
 def _read_begin(path: Path) -> int | None:
     try:
-        return int(json.loads(path.read_text())["begin_images"])
+        begin = checked("begin_images", read_json(path)["begin_images"], int)
     except (FileNotFoundError, ValueError, LookupError, TypeError):  # a crash may have torn it
         return None
+    return max(int(begin), 0)
 
 
 def _fine_tune(

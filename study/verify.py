@@ -53,20 +53,28 @@ def build_parser() -> cli.Parser:
     add("run", type=Path, help="a run's folder")
     add(
         "--images",
-        type=cli.positive_int,
+        type=cli.count(cli.MOST_IMAGES),
         default=DEFAULT_IMAGES,
         help=f"drawn for each seed (default {DEFAULT_IMAGES:,})",
     )
     add(
         "--seeds",
-        type=cli.positive_int,
+        type=cli.count(cli.MOST_SEEDS),
         default=FEWEST_SEEDS,
         help=f"of the noise, at least {FEWEST_SEEDS} (default {FEWEST_SEEDS})",
     )
     add("--all", action="store_true", help="every finished trial, not those near the front")
-    add("--replicates", type=cli.positive_int, help="train the front so many times again")
+    add(
+        "--replicates",
+        type=cli.count(cli.MOST_TRAININGS),
+        help="train the front so many times again",
+    )
     add("--time-budget", type=cli.seconds, help="start nothing after this long, like 30m or 2h")
-    add("--concurrent-trials", type=cli.positive_int, help="at once (default: what fits)")
+    add(
+        "--concurrent-trials",
+        type=cli.count(cli.MOST_AT_ONCE),
+        help="at once (default: what fits)",
+    )
     add("--data-dir", type=Path, help="folder of downloaded data sets (default: the run's)")
     add("--address", help="join this Ray cluster, like auto (default: this machine alone)")
     return parser

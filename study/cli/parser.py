@@ -1,21 +1,35 @@
-"""What the commands share: one-line errors with exit status 2, and parsed values."""
+"""What the commands share: errors of one line, their exit statuses, and parsed values."""
 
 import argparse
 import re
 import reprlib
 import sys
+import traceback
 from collections.abc import Callable, Mapping
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from diffusion.errors import one_line
+from study.run.settings import LEAST_SHARE, MOST_CPUS
 
 USAGE_STATUS = 2
+INTERNAL_STATUS = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells count it.
+DEBUG = "--debug"
+LONGEST_ERROR = 250  # of a line that ends with what to do
+MOST_GUIDANCE, MOST_STEPS, MOST_IMAGES, MOST_AT_ONCE = 100, 10_000, 1_000_000, 4_096
+MOST_SEEDS, MOST_TRAININGS, MOST_EPOCHS = 1_000, 100, 10_000
 TOO_MUCH = 2**63  # No count or time of use comes near it, and integers of 64 bits end there.
 _AMOUNTS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line; every command's has --debug."""
+
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        # `run_command` looks for it itself, for what goes wrong before anything is parsed too.
+        self.add_argument(DEBUG, action="store_true", help="show where in the code an error arose")
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit."""
@@ -24,20 +38,30 @@ class Parser(argparse.ArgumentParser):
 
 def fail(message: str) -> NoReturn:
     """End the command with one line and the status of bad input."""
-    line = " ".join(message.split())
-    sys.stderr.write(f"error: {line}\n")
+    sys.stderr.write(f"{one_line(f'error: {message}')}\n")
     sys.exit(USAGE_STATUS)
 
 
 def run_command(command: Callable[[], int]) -> NoReturn:
-    """Run a command; bad input and missing files end it with one line, not a traceback."""
+    """Run a command and end the process with its status.
+
+    Bad input and missing files end it with one line and status 2, Ctrl-C with 130, and what is
+    our own fault with one line and status 70. With --debug on the command line, where an error
+    arose is shown before its line.
+    """
     try:
         status = command()
-    except (ValueError, OSError) as error:
-        fail(str(error))
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         status = INTERRUPTED_STATUS
+    except Exception as error:
+        if DEBUG in sys.argv:
+            traceback.print_exc()
+        if isinstance(error, ValueError | OSError):
+            fail(str(error))
+        status = INTERNAL_STATUS
+        what = one_line(f"internal error: {type(error).__name__}: {error}", LONGEST_ERROR)
+        sys.stderr.write(f"{what}; run again with {DEBUG} and report it\n")
     sys.exit(status)
 
 
@@ -82,30 +106,42 @@ def seed(text: str) -> int:
     return _whole(text, 0)
 
 
-def share(text: str, *, least: float = 0.0) -> float:
-    """Parse a finite number of at least `least`."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not least <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number, {least:g} or more")
-    return value
+def count(most: int) -> Callable[[str], int]:
+    """Return what parses a whole number from 1 to `most`."""
+    return lambda text: _whole(text, 1, most)
+
+
+def guidance(text: str) -> float:
+    """Parse a strength of guidance."""
+    return _number(text, 0, MOST_GUIDANCE)
 
 
 def cpus(text: str) -> float:
     """Parse CPUs a trial; a trial without any would never be placed."""
-    value = share(text)
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: a number above 0")
+    return _number(text, LEAST_SHARE, MOST_CPUS)
+
+
+def gpus(text: str) -> float:
+    """Parse GPUs a trial, of which it may have a share; 0 is none."""
+    return _number(text, 0, MOST_CPUS) and _number(text, LEAST_SHARE, MOST_CPUS)
+
+
+def _number(text: str, least: float, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise _refusal(text, f"a number from {least:g} to {most:g}")
     return value
 
 
-def _whole(text: str, least: int) -> int:
+def _whole(text: str, least: int, most: int | None = None) -> int:
     # Of very long texts int() makes no number at all.
     value = int(text) if re.fullmatch(r"\d{1,19}", text) else -1
-    if not least <= value < TOO_MUCH:
-        raise _refusal(text, f"a whole number, {least} or more, below 2^63")
+    if not least <= value <= (most or TOO_MUCH - 1):
+        to = f", {least} or more, below 2^63" if most is None else f" from {least} to {most:,}"
+        raise _refusal(text, f"a whole number{to}")
     return value
 
 

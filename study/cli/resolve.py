@@ -5,17 +5,20 @@ import os
 from pathlib import Path
 from typing import Any
 
-from diffusion.data import DATA_DIR_VARIABLE, load_dataset
-from diffusion.score.choose_extractor import INCEPTION, ExtractorChoice, build_extractor
+from diffusion.data import DATA_DIR_VARIABLE, load_dataset, resolve_name
+from diffusion.score.choose_extractor import build_extractor
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
+from study.cli.extractor_choice import extractor_choice, extractor_settings
 from study.cli.scorable import check_scorable
 from study.cli.search_options import DEFAULT_DATASET, DEFAULT_RETRIES, DEFAULT_SPACE
 from study.results.limits import check_limits
 from study.results.objectives import DEFAULT_OBJECTIVES, check_objectives
 from study.run.settings import RunSettings
 from study.run.stores import check_store
+from study.run.time_budget import total_seconds
 
+THIS_MACHINE = "local"
 # What makes a run the study that it is; a resume keeps them.
 KEPT = (
     *("space", "train_images", "formulation", "rows", "dataset", "data"),
@@ -32,7 +35,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     data_dir = _data_dir(given)
     dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
     data = dataset.config()
-    extractor = _extractor(given)
+    extractor = extractor_choice(given)
     features = build_extractor(data, extractor, dataset.class_names)
     limits = check_limits(given.max or ())
     check_scorable((*objectives, *limits), space, dataset, features)
@@ -56,12 +59,13 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "sweep_front": given.sweep_front,
         "fid_num_images": space.fid_num_images,
         "data_dir": None if data_dir is None else str(data_dir),
-        **_extractor_settings(extractor),
+        **extractor_settings(extractor),
         "store": _store(given),
         "extractor_sha256": features.sha256,
         "concurrent_trials": given.concurrent_trials,
         "cpus_per_trial": given.cpus_per_trial,
         "gpus_per_trial": given.gpus_per_trial,
+        "address": _address(given.address),
     }
 
 
@@ -83,20 +87,25 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
             f"the built-in extractor has SHA-256 {sha256[:16]}, but the run has "
             f"{resumed.extractor_sha256[:16]}; allowed: the features that the run began with"
         )
-    gpus = resumed.gpus_per_trial if given.gpus_per_trial is None else given.gpus_per_trial
+    gpus, address = given.gpus_per_trial, given.address
     return {
         **{name: getattr(resumed, name) for name in KEPT},
         "data_dir": None if data_dir is None else str(data_dir),
         "store": _store(given, resumed),
         "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials,
         "trials": given.trials or resumed.trials,
-        "time_budget_seconds": given.time_budget,
+        "time_budget_seconds": total_seconds(given.resume, resumed, given.time_budget),
         "train_images_total": given.train_images_total or resumed.train_images_total,
         "retries": resumed.retries if given.retries is None else given.retries,
         "sweep_front": resumed.sweep_front or given.sweep_front,
         "cpus_per_trial": given.cpus_per_trial or resumed.cpus_per_trial,
-        "gpus_per_trial": gpus,
+        "gpus_per_trial": resumed.gpus_per_trial if gpus is None else gpus,
+        "address": resumed.address if address is None else _address(address),
     }
+
+
+def _address(given: str | None) -> str | None:
+    return None if given == THIS_MACHINE else given
 
 
 def _data_dir(given: argparse.Namespace) -> Path | None:
@@ -125,43 +134,19 @@ def _store(given: argparse.Namespace, resumed: RunSettings | None = None) -> str
     return str(store)
 
 
-def _extractor(given: argparse.Namespace) -> ExtractorChoice | None:
-    """Return the extractor asked for, its files as whole paths; None for the built-in one."""
-    weights, sha256 = given.inception_weights, given.inception_sha256
-    if given.extractor == INCEPTION:
-        weights = None if weights is None else weights.expanduser().resolve()
-        return ExtractorChoice(INCEPTION, weights, None if sha256 is None else sha256.lower())
-    for option, value in (("--inception-weights", weights), ("--inception-sha256", sha256)):
-        if value is not None:
-            raise ValueError(f"{option} is {str(value)!r}; allowed: with --extractor {INCEPTION}")
-    if given.extractor is None:
-        return None
-    return ExtractorChoice(str(Path(given.extractor).expanduser().resolve()))
-
-
-def _extractor_settings(extractor: ExtractorChoice | None) -> dict[str, str | None]:
-    if extractor is None:
-        return {"extractor": None, "inception_weights": None}
-    weights = extractor.weights
-    return {
-        "extractor": extractor.source,
-        "inception_weights": None if weights is None else str(weights),
-    }
-
-
 def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
     """Refuse settings that would make the resumed run another study."""
     for name in ("out", "name"):
         if getattr(given, name) is not None:
             raise ValueError(f"--{name} goes with a new run; --resume keeps the run's folder")
-    extractor = _extractor(given)
+    extractor = extractor_choice(given)
     asked = {
         "space": given.space,
         "train_images": given.train_images,
         "formulation": given.formulation,
         "rows": None if given.row is None else tuple(given.row),
-        "dataset": given.dataset,
-        **_extractor_settings(extractor),
+        "dataset": None if given.dataset is None else resolve_name(given.dataset),
+        **extractor_settings(extractor),
         "extractor_sha256": None if extractor is None else extractor.sha256,
         "objectives": None if given.objective is None else tuple(given.objective),
         "limits": None if given.max is None else check_limits(given.max),
@@ -170,6 +155,5 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         "early_stopping": False if given.no_early_stopping else None,
     }
     for name, value in asked.items():
-        known = getattr(resumed, name)
-        if value is not None and value != known:
+        if value is not None and value != (known := getattr(resumed, name)):
             raise ValueError(f"{name} is {value!r}, but the run has {known!r}; allowed: the same")

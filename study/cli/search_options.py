@@ -54,7 +54,12 @@ def build_parser(description: str) -> cli.Parser:
         help="what a model of the front may have at most, like size_bytes=500k; again for more",
     )
     add("--trials", type=cli.positive_int, help="finished trials to reach (default: the space's)")
-    add("--time-budget", type=cli.seconds, help="start no trial after this long, like 30m or 2h")
+    add(
+        "--time-budget",
+        type=cli.seconds,
+        help="start no trial after this long, like 30m or 2h; with --resume from now on (default: "
+        "what the run has left)",
+    )
     add(
         "--train-images-total",
         type=cli.whole_amount,
@@ -70,9 +75,17 @@ def build_parser(description: str) -> cli.Parser:
     add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")
     add("--seed", type=cli.seed, help="of the proposals (default 0)")
     add("--cpus-per-trial", type=cli.cpus, help="a trial's cores and threads (default 1)")
-    add("--gpus-per-trial", type=cli.share, help="fractions share a GPU (default 1 if there are)")
-    add("--concurrent-trials", type=cli.positive_int, help="at once (default: what fits)")
-    add("--address", help="join this Ray cluster, like auto (default: this machine alone)")
+    add("--gpus-per-trial", type=cli.gpus, help="fractions share a GPU (default 1 if there are)")
+    add(
+        "--concurrent-trials",
+        type=cli.count(cli.MOST_AT_ONCE),
+        help="at once (default: what fits)",
+    )
+    add(
+        "--address",
+        help="join this Ray cluster, like auto, or local for this machine alone (default: local, "
+        "with --resume the run's)",
+    )
     add(
         "--store", type=Path, help="folder of trained backbones, shared by runs (default: its own)"
     )

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from diffusion.errors import InvalidRecipe, MetricUndefined, TrainingDiverged
+from diffusion.files import write_bytes
 from diffusion.recipe import Recipe
 from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
@@ -143,4 +144,4 @@ def _rung_report(report: Report) -> Callable[[int, Scores], None]:
 def _write_log(trial_dir: Path) -> None:
     with suppress(OSError):  # must not hide the reason
         trial_dir.mkdir(parents=True, exist_ok=True)
-        (trial_dir / "log.txt").write_text(traceback.format_exc())
+        write_bytes(trial_dir / "log.txt", traceback.format_exc().encode(errors="replace"))

@@ -1,7 +1,9 @@
 """Tables of finished trials, on which searches can be replayed in seconds."""
 
 import gzip
+import io
 import json
+import reprlib
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 import torch
 from rich.progress import track
 
+from diffusion.errors import one_line
+from diffusion.files import write_bytes
 from diffusion.train import snapshot_points
 from study.evaluation.context import RunContext
 from study.evaluation.scoring import score_rung
@@ -17,10 +21,12 @@ from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.results.rows import SCORE_COLUMNS
 from study.run.backbones import BackboneStore
+from study.run.files import MEGABYTE, parse_json, read_json, read_regular
 from study.run.folder import SETTINGS_NAME
 from study.run.run import Run
 
 FORMAT_VERSION = 1
+MOST_BYTES = 256 * MEGABYTE
 KEPT_SCORES = (*SCORE_COLUMNS, "generate_seconds", "score_seconds", "label_agreement")
 CONDITIONS = (
     *("space", "formulation", "dataset", "data", "extractor_sha256", "fid_num_images"),
@@ -44,7 +50,9 @@ def make_table(run_dir: Path, *, score_rungs: bool = False) -> Table:
         ValueError: it is no run, or no trial of it is complete.
     """
     run = Run.read(run_dir)
-    known = json.loads((run_dir / SETTINGS_NAME).read_text())
+    known = read_json(run_dir / SETTINGS_NAME)
+    if missing := sorted(set(CONDITIONS) - set(known)):
+        raise ValueError(f"{run_dir / SETTINGS_NAME} lacks {', '.join(missing)}")
     complete = run.complete()
     if not complete:
         raise ValueError(f"run {run_dir} has no complete trial; allowed: one or more")
@@ -105,10 +113,10 @@ def _kept(scores: Scores, objectives: tuple[str, ...]) -> Scores:
 
 
 def write_table(table: Table, path: Path) -> None:
-    """Write a table as JSON, packed where the name ends in .gz."""
+    """Write a table as JSON, packed where the name ends in .gz, aside and then renamed."""
     content = (json.dumps(table, separators=(",", ":")) + "\n").encode()
     # Without a time in it, the same table gives the same file.
-    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    write_bytes(path, gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def read_table(path: Path) -> Table:
@@ -118,11 +126,20 @@ def read_table(path: Path) -> Table:
         ValueError: the file is missing, or no table of this version.
     """
     try:
-        content = path.read_bytes()
-        table = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+        table = parse_json(_unpacked(path), path)
         found = table["format"]
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no table of trials ({error})") from error
+        raise ValueError(one_line(f"{path} is no table of trials ({error})")) from error
     if found != FORMAT_VERSION:
-        raise ValueError(f"{path} has format {found!r}; allowed: {FORMAT_VERSION}")
+        raise ValueError(f"{path} has format {reprlib.repr(found)}; allowed: {FORMAT_VERSION}")
     return dict(table)
+
+
+def _unpacked(path: Path) -> bytes:
+    """Return a table's text, of which no more is unpacked than a table may have."""
+    content = read_regular(path, MOST_BYTES)
+    if path.suffix == ".gz":
+        content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"it is too long; allowed: up to {MOST_BYTES:,} bytes unpacked")
+    return content

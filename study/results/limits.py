@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from study.results.objectives import OBJECTIVES
+from study.results.objectives import OBJECTIVES, objective_values
 
 NOISE = "fid_noise"
 OVER_A_LIMIT = "over a limit"
@@ -43,9 +43,16 @@ def excesses(scores: Mapping[str, Any], limits: Mapping[str, float]) -> dict[str
     Returns:
         (value - limit) / limit by the score's name, and `fid_noise` for the limit that noise sets.
     """
-    shares = {name: (scores[name] - most) / most for name, most in limits.items()}
+    values = objective_values(scores, tuple(limits))
+    shares = {
+        name: (value - most) / most
+        for (name, most), value in zip(limits.items(), values, strict=True)
+    }
     if NOISE in scores:
-        shares[NOISE] = (scores["fid"] - scores[NOISE]) / scores[NOISE]
+        fid, noise = objective_values(scores, ("fid", NOISE))
+        if noise <= 0:
+            raise ValueError(f"{NOISE} is {noise}; allowed: a number above 0")
+        shares[NOISE] = (fid - noise) / noise
     return shares
 
 

@@ -22,6 +22,7 @@ class TrialRecord:
         rungs: scores of its uncompressed training on the way, by its training images.
         knobs: what was drawn for it, by the names of the search space.
         images_before_failure: that a failed trial was trained on, as far as it could say.
+        end_time: when it ended, in seconds since 1970; None until then.
     """
 
     number: int
@@ -34,6 +35,7 @@ class TrialRecord:
     rungs: Mapping[int, Scores] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
     images_before_failure: int | None = None
+    end_time: float | None = None
 
     @property
     def finished(self) -> bool:

@@ -5,14 +5,14 @@ KEY/checkpoint.safetensors          from where its training goes on
 KEY/checkpoint-IMAGES.safetensors   the same of a shorter one, while it is trained anew
 KEY/IMAGES/weights.safetensors      the weights after IMAGES images
 KEY/IMAGES/ema_TRACK.safetensors    each average of them
+KEY/.IMAGES.new                     a snapshot that is being written, under the key's lock
+
+Nothing in it is read through a link.
 """
 
-import hashlib
-import json
 import logging
 import math
-import shutil
-import tempfile
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,13 @@ from diffusion.networks import build_network
 from diffusion.recipe import Recipe
 from diffusion.train import Progress, Snapshot, train
 from study.run.checkpoints import CheckpointFile, kept_step
-from study.run.files import locked, set_aside, write_json
+from study.run.files import MEGABYTE, locked, read_json, set_aside, write_json
+from study.run.snapshots import clear, file_name, is_whole, write_snapshot
 
 logger = logging.getLogger(__name__)
 FORMAT_VERSION = 1
 RECORD, CHECKPOINT = "record.json", "checkpoint.safetensors"
+MOST_RECORD_BYTES = 16 * MEGABYTE
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Backbone:
         Raises:
             DataUnavailable: the stored file is not as it was when the backbone was found.
         """
-        file = self.folder / _file_name(self.recipe.ema.track)
+        file = self.folder / file_name(self.recipe.ema.track)
         network = build_network(self.recipe.network, self.recipe.data)
         try:
             network.load_state_dict(safetensors.torch.load_file(file))
@@ -75,15 +77,12 @@ class BackboneStore:
         """
         folder = self._folder(recipe)
         snapshot = self._read_record(recipe)["snapshots"].get(folder.name)
-        if snapshot is None or not folder.is_dir():
+        if snapshot is None or not os.path.lexists(folder):
             # None: cut off between the snapshot and its line of the record.
             return None
-        name = _file_name(recipe.ema.track)
-        try:
-            if _sha256((folder / name).read_bytes()) == snapshot["sha256"][name]:
-                return Backbone(recipe, folder, snapshot["train_seconds"])
-        except (FileNotFoundError, LookupError, TypeError):
-            pass  # the file is missing, or what the record says of it
+        name = file_name(recipe.ema.track)
+        if is_whole(folder, name, snapshot):
+            return Backbone(recipe, folder, float(snapshot["train_seconds"]))
         aside = set_aside(folder)
         logger.warning("backbone %s is damaged (%s): set aside, trained anew", aside, name)
         return None
@@ -99,7 +98,7 @@ class BackboneStore:
         if found := self.find(recipe):
             return found
         images, labels = dataset.train_images, dataset.train_labels
-        key_folder = self._folder(recipe).parent
+        key_folder = self._key_folder(recipe)
         key_folder.mkdir(parents=True, exist_ok=True)
         checkpoint, config = key_folder / CHECKPOINT, recipe.training
         own = key_folder / f"checkpoint-{config.train_images}.safetensors"
@@ -116,9 +115,9 @@ class BackboneStore:
 
     def _read_record(self, recipe: Recipe) -> dict[str, Any]:
         """Return what is known of a training; a damaged record is set aside, and said."""
-        path = self._folder(recipe).parent / RECORD
+        path = self._key_folder(recipe) / RECORD
         try:
-            record: dict[str, Any] = json.loads(path.read_text())
+            record: dict[str, Any] = read_json(path, MOST_RECORD_BYTES)
             if record["format"] != FORMAT_VERSION or not isinstance(record["snapshots"], dict):
                 raise ValueError(f"format {record['format']!r}; allowed: {FORMAT_VERSION}")
         except FileNotFoundError:
@@ -130,53 +129,36 @@ class BackboneStore:
         return record
 
     def _folder(self, recipe: Recipe) -> Path:
-        return self.root / recipe.backbone_key / str(recipe.training.train_images)
+        return self._key_folder(recipe) / str(recipe.training.train_images)
+
+    def _key_folder(self, recipe: Recipe) -> Path:
+        folder = self.root / recipe.backbone_key
+        if folder.is_symlink():
+            raise DataUnavailable(f"backbone folder {folder} is a link; allowed: a folder")
+        return folder
 
     def _write(self, recipe: Recipe, snapshot: Snapshot) -> None:
-        """Write a snapshot aside and rename it, then its line of the record.
+        """Write a snapshot aside and rename it, then its line of the record, under the key's lock.
 
         One that another process wrote first stays: it holds the same.
         """
-        key_folder, images = self.root / recipe.backbone_key, snapshot.train_images
-        final = key_folder / str(images)
+        key_folder, images = self._key_folder(recipe), snapshot.train_images
         at_snapshot = {"training.train_images": images}
         recipes = [
             recipe.with_changes({**at_snapshot, "ema.track": track}) for track in snapshot.tracks
         ]
-        with tempfile.TemporaryDirectory(prefix=f".{images}.", dir=key_folder) as folder:
-            aside = Path(folder) / str(images)
-            hashes = _write_tracks(aside, snapshot)
-            with locked(key_folder):
-                if all(self.find(r) for r in recipes):
-                    return
-                shutil.rmtree(final, ignore_errors=True)  # left by a training that was cut off
-                aside.replace(final)
-                record = self._read_record(recipe)
-                record["snapshots"][str(images)] = {
-                    "train_seconds": round(snapshot.train_seconds, 3),
-                    "loss": snapshot.loss,
-                    "sha256": hashes,
-                }
-                write_json(key_folder / RECORD, record)
-
-
-def _file_name(track: str) -> str:
-    return "weights.safetensors" if track == "none" else f"ema_{track}.safetensors"
-
-
-def _write_tracks(folder: Path, snapshot: Snapshot) -> dict[str, str]:
-    """Write a snapshot's files into a new folder; return their hashes by name."""
-    folder.mkdir()
-    hashes = {}
-    for track, state in snapshot.tracks.items():
-        content = safetensors.torch.save(state)  # save_file does not say that a disk is full
-        (folder / _file_name(track)).write_bytes(content)
-        hashes[_file_name(track)] = _sha256(content)
-    return hashes
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+        with locked(key_folder):
+            clear(key_folder)
+            if all(self.find(r) for r in recipes):
+                return
+            hashes = write_snapshot(key_folder / str(images), snapshot.tracks)
+            record = self._read_record(recipe)
+            record["snapshots"][str(images)] = {
+                "train_seconds": round(snapshot.train_seconds, 3),
+                "loss": snapshot.loss,
+                "sha256": hashes,
+            }
+            write_json(key_folder / RECORD, record)
 
 
 def _new_record(recipe: Recipe) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,15 @@ from safetensors import SafetensorError
 from diffusion.descent import State
 from diffusion.files import write_bytes
 from diffusion.train import Checkpoint
-from study.run.files import locked, set_aside
+from study.run.files import check_regular, locked, set_aside
 
 logger = logging.getLogger(__name__)
 FORMAT_VERSION = 1
+MOST_STEPS = 2**63
 EVERY_SECONDS = 20.0
 METADATA_KEY = "checkpoint"
 # What a file that is torn, damaged or another's may raise.
-DAMAGE = (OSError, ValueError, LookupError, TypeError, SafetensorError)
+DAMAGE = (OSError, ValueError, LookupError, TypeError, RecursionError, SafetensorError)
 
 
 class CheckpointFile:
@@ -37,7 +40,7 @@ class CheckpointFile:
 
     def load(self) -> Checkpoint | None:
         """Return the checkpoint; a damaged one is set aside and said."""
-        if not self._path.exists():
+        if not os.path.lexists(self._path):
             return None
         try:
             return _read(self._path)
@@ -69,20 +72,29 @@ class CheckpointFile:
 def kept_step(path: Path) -> int:
     """Return the step of the checkpoint in a file by its header; 0 where there is none."""
     try:
+        check_regular(path)
         with safetensors.safe_open(path, framework="pt") as file:
-            return int(_description(file)["step"])
+            step: int = _description(file)["step"]
+            return step
     except DAMAGE:
         return 0
 
 
 def _description(file: Any) -> dict[str, Any]:
+    """Return what a checkpoint's header says of it, its types checked."""
     description: dict[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
     if description["format"] != FORMAT_VERSION:
         raise ValueError(f"format {description['format']!r}; allowed: {FORMAT_VERSION}")
+    step, seconds = description["step"], description["train_seconds"]
+    if type(step) is not int or not 0 <= step < MOST_STEPS:
+        raise ValueError(f"step is {step!r}; allowed: a whole number, 0 or more")
+    if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+        raise ValueError(f"train_seconds is {seconds!r}; allowed: a finite number, 0 or more")
     return description
 
 
 def _read(path: Path) -> Checkpoint:
+    check_regular(path)
     with safetensors.safe_open(path, framework="pt") as file:
         description, names = _description(file), file.keys()
         state = {name: file.get_tensor(name) for name in names}

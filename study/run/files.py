@@ -1,16 +1,23 @@
-"""JSON files that appear whole, locked folders, and damaged files kept out of the way."""
+"""JSON files that appear whole and are read within bounds, locks, and what is damaged."""
 
-import fcntl
+import errno
 import json
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from filelock import FileLock
+
+from diffusion.errors import one_line
 from diffusion.files import write_bytes
 
 LOCK = ".lock"
+MEGABYTE = 2**20
+MOST_DEPTH = 32  # Of lists and objects in each other; none of ours has a quarter of it.
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -18,17 +25,103 @@ def write_json(path: Path, values: Any) -> None:
     write_bytes(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
+def read_json(path: Path, most_bytes: int = MEGABYTE) -> Any:
+    """Read a JSON file of ours, which may have been replaced by anything.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is no regular file, too long or nested too deep, or no JSON.
+    """
+    return parse_json(read_regular(path, most_bytes), path)
+
+
+def parse_json(content: bytes, path: Path) -> Any:
+    """Return what the content of a JSON file means.
+
+    Raises:
+        ValueError: it is no JSON or nested too deep; the message names the file.
+    """
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(one_line(f"{path} is no JSON ({error})")) from error
+    if _is_deeper(values, MOST_DEPTH):
+        raise ValueError(one_line(f"{path} is nested too deep; allowed: {MOST_DEPTH} levels"))
+    return values
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """Return the content of a regular file; links are not followed, and no FIFO is waited for.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is something else, or longer.
+    """
+    with _open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, most_bytes) + 1)
+    if len(content) > most_bytes:
+        raise ValueError(one_line(f"{path} is too long; allowed: up to {most_bytes:,} bytes"))
+    return content
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is no regular file, such as a link or a FIFO; what is missing is none either.
+
+    Raises:
+        ValueError: it is something else.
+        OSError: it is missing.
+    """
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise _irregular(path)
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes from what they do in a folder under its lock; a kill frees it."""
-    with (folder / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """Keep other processes from what they do in a folder under its lock; a kill frees it.
+
+    Raises:
+        OSError: the lock cannot be had there, or its file is a link.
+    """
+    with FileLock(folder / LOCK, fallback_to_soft=False):
         yield
 
 
 def set_aside(path: Path) -> Path:
     """Rename a damaged file or folder, so that it can be looked at; return its new path."""
     names = (path.with_name(f".{path.name}.damaged{number or ''}") for number in count())
-    aside = next(candidate for candidate in names if not candidate.exists())
+    aside = next(candidate for candidate in names if not os.path.lexists(candidate))
     path.replace(aside)
     return aside
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP and path.is_symlink():
+            raise _irregular(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _irregular(path)
+    return os.fdopen(descriptor, "rb")
+
+
+def _irregular(path: Path) -> ValueError:
+    return ValueError(one_line(f"{path} is no regular file; allowed: a file, and no link to one"))
+
+
+def _is_deeper(values: Any, most: int) -> bool:
+    """Whether lists and objects lie in each other on more than so many levels."""
+    level = [values]
+    for _ in range(most + 1):
+        inner = [part for part in level if isinstance(part, list | dict)]
+        level = [
+            child
+            for part in inner
+            for child in (part.values() if isinstance(part, dict) else part)
+        ]
+        if not inner:
+            return False
+    return True

@@ -1,18 +1,37 @@
 """A run's folder: its name, its files' names, and its lock."""
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import lock_descriptor
+
+from study.run.files import check_regular
+
 SETTINGS_NAME = "run.json"
 JOURNAL_NAME = "study.journal"
 
 
+def claim_run_dir(out: Path, name: str | None, space: str) -> Path:
+    """Make the folder of a new run, which nobody else then has, and return it, absolute.
+
+    Raises:
+        ValueError: the name is taken or unusable, or nothing can be written there.
+    """
+    while True:
+        run_dir = new_run_dir(out, name, space)
+        run_dir.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            run_dir.mkdir()
+        except FileExistsError:  # another process was faster: the next number, or said above
+            continue
+        return run_dir
+
+
 def new_run_dir(out: Path, name: str | None, space: str) -> Path:
-    """Return the folder of a new run, absolute; it does not exist yet.
+    """Return the folder that a new run would have now, absolute; it does not exist yet.
 
     Raises:
         ValueError: the name is taken or unusable, or nothing can be written there.
@@ -20,13 +39,14 @@ def new_run_dir(out: Path, name: str | None, space: str) -> Path:
     out = out.expanduser().resolve()
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out is {out}, a file; allowed: a folder")
+    numbered = name is None
     if name is None:
         numbers = [int(m[1]) for p in _entries(out) if (m := re.fullmatch(rf"{space}-(\d+)", p))]
         name = f"{space}-{max(numbers, default=0) + 1:03d}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ValueError(f"--name is {name!r}; allowed: letters, digits, '.', '_' and '-'")
     run_dir = out / name
-    if run_dir.exists():
+    if not numbered and os.path.lexists(run_dir):
         raise ValueError(f"--name is {name!r}, but {run_dir} exists; use --resume {run_dir}")
     nearest = next(folder for folder in (out, *out.parents) if folder.exists())
     if not os.access(nearest, os.W_OK | os.X_OK):
@@ -39,19 +59,20 @@ def exclusive(run_dir: Path) -> Iterator[None]:
     """Keep other drivers off a run; the operating system lets go when this process ends.
 
     Raises:
-        ValueError: another process runs it, or it has trials that no journal knows.
+        ValueError: another process runs it, it has trials that no journal knows, or what is in
+            the journal's place is no regular file.
     """
     path = run_dir / JOURNAL_NAME
+    if os.path.lexists(path):
+        check_regular(path)
     if _entries(run_dir / "trials") and (not path.exists() or path.stat().st_size == 0):
         raise ValueError(
             f"run {run_dir} has trials, but {path} is missing or empty; allowed: the journal "
             "that was written with them"
         )
     with path.open("ab") as journal:
-        try:
-            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f"run {run_dir} is in use by another process") from error
+        if not lock_descriptor(journal.fileno(), blocking=False):
+            raise ValueError(f"run {run_dir} is in use by another process")
         yield
 
 

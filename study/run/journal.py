@@ -8,6 +8,14 @@ import json
 import os
 from pathlib import Path
 
+from diffusion.errors import one_line
+from study.run.files import check_regular
+
+# What Optuna raises where it reads entries that it did not write.
+UNREADABLE = (
+    *(ValueError, LookupError, TypeError, AttributeError, AssertionError),
+    *(ArithmeticError, RecursionError),
+)
 BEGINNING = b'{"op_code"'  # of every line
 
 
@@ -15,13 +23,12 @@ def mend_journal(path: Path) -> None:
     """Cut off a last line that a crash left unfinished; a journal that is not ours stays as it is.
 
     Raises:
-        ValueError: the file is no journal, or its last whole line is damaged.
+        ValueError: it is no journal or no regular file, or its last whole line is damaged.
         OSError: it cannot be read and written.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return
-    if not path.is_file():
-        raise ValueError(f"journal {path} is no file; allowed: the journal of a study")
+    check_regular(path)
     with path.open("rb+") as journal:
         content = journal.read()
         if not BEGINNING.startswith(content[: len(BEGINNING)]):
@@ -40,12 +47,12 @@ def mend_journal(path: Path) -> None:
 def journal_fault(path: Path | None, error: Exception) -> str:
     """Say that a journal cannot be read, in which line where that can be told, and why."""
     if path is None:
-        return f"study in memory cannot begin ({type(error).__name__}: {error})"
+        return one_line(f"study in memory cannot begin ({type(error).__name__}: {error})")
     with path.open("rb") as journal:
         lines = enumerate(journal, start=1)
         damaged = next((number for number, line in lines if not _is_entry(line)), None)
     where = "" if damaged is None else f" in line {damaged}"
-    return f"journal {path} cannot be read{where} ({type(error).__name__}: {error})"
+    return one_line(f"journal {path} cannot be read{where} ({type(error).__name__}: {error})")
 
 
 def _is_entry(line: bytes) -> bool:

@@ -11,7 +11,8 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from study.results.objectives import OBJECTIVES
-from study.run.journal import journal_fault, mend_journal
+from study.run.journal import UNREADABLE, journal_fault, mend_journal
+from study.run.journal_lock import JournalLock
 
 STUDY_NAME = "study"
 
@@ -39,7 +40,7 @@ def open_study(path: Path | None, objectives: tuple[str, ...]) -> tuple[BaseStor
             ],
             load_if_exists=True,
         )
-    except (ValueError, LookupError, TypeError, AttributeError, AssertionError) as error:
+    except UNREADABLE as error:
         raise ValueError(journal_fault(path, error)) from error
     return storage, study
 
@@ -66,4 +67,8 @@ def settle(study: optuna.Study, name: str, value: Any, default: Any = None) -> A
 
 
 def _storage(path: Path | None) -> BaseStorage:
-    return InMemoryStorage() if path is None else JournalStorage(JournalFileBackend(str(path)))
+    return (
+        InMemoryStorage()
+        if path is None
+        else JournalStorage(JournalFileBackend(str(path), JournalLock(path)))
+    )

@@ -1,23 +1,37 @@
 """The settings of a run: resolved once, written to run.json, read again on resume."""
 
 import dataclasses
-import json
 import platform
+import reprlib
+import typing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+from diffusion.config import checked
+from diffusion.errors import one_line
 from diffusion.recipe import DataConfig
 from diffusion.score.choose_extractor import ExtractorChoice
 from search_spaces import load_space
 from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
 from study.results.limits import check_limits
 from study.results.objectives import check_objectives
-from study.run.files import write_json
+from study.run.files import read_json, write_json
 from study.run.folder import SETTINGS_NAME
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
+# What older formats lack, by their version; no other one is read.
+ADDED: dict[int, dict[str, Any]] = {FORMAT_VERSION: {}, 4: {"address": None}}
+LEAST_SHARE, MOST_CPUS = 0.01, 4096  # of a core or a GPU, and of cores
+DEVICES = ("cpu", "cuda")
+TOO_MUCH = 2**63
+# The least and the most of a number; of others 0 and what 64 bits hold.
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("trials", "fid_num_images", "concurrent_trials"), (1, TOO_MUCH - 1)),
+    **dict.fromkeys(("cpus_per_trial", "gpus_per_trial"), (LEAST_SHARE, MOST_CPUS)),
+    "threads": (1, MOST_CPUS),
+}
 VERSIONS = ("paretodiff", "torch", "ray", "optuna", "bitsandbytes", "numpy")
 
 
@@ -35,10 +49,11 @@ class RunSettings:
         reuse: whether a training feeds every trial that can use it; without, each trains anew.
         early_stopping: whether trainings that fall behind are stopped on their way.
         trials: finished trials asked for.
-        time_budget_seconds: after it no trial starts; None for no limit.
+        time_budget_seconds: of all its sessions; after it no trial starts. None for no limit.
         train_images_total: once so many images were trained on, no trial starts.
         retries: how often a trial that raises or whose process dies is started again.
         sweep_front: whether a grid of compressions over the front's backbones is tried too.
+        address: of the Ray cluster it runs on; None for this machine alone.
     """
 
     space: str
@@ -68,6 +83,7 @@ class RunSettings:
     concurrent_trials: int
     threads: int
     device: str
+    address: str | None = None
 
     def load_space(self) -> SearchSpace:
         """Return the run's search space."""
@@ -98,19 +114,7 @@ class RunSettings:
             ValueError: the folder is not a run of ours, or of another format.
         """
         path = run_dir / SETTINGS_NAME
-        try:
-            values = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"{run_dir} is no run of a study: {path} cannot be read ({error})"
-            ) from error
-        if not isinstance(values, dict) or "format" not in values:
-            raise ValueError(f"{run_dir} is no run of a study: {path} has no format of ours")
-        if values["format"] != FORMAT_VERSION:
-            raise ValueError(
-                f"{path} has format {values['format']!r}; allowed: {FORMAT_VERSION}. What another "
-                f"version wrote is read by that one: {_written_by(values)}"
-            )
+        values = _read(path)
         names = {field.name for field in dataclasses.fields(cls)}
         if missing := sorted(names - set(values)):
             raise ValueError(f"{path} lacks {', '.join(missing)}")
@@ -119,13 +123,12 @@ class RunSettings:
             DataConfig.from_dict(given["data"])
             given["objectives"] = check_objectives(tuple(given["objectives"]))
             given["limits"] = check_limits(given["limits"].items())
-            given["rows"] = tuple(given["rows"])
-            settings = cls(**given)
+            settings = cls(**_checked_fields(given))
             settings.load_space()
             settings.extractor_choice()
             return settings
         except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is not as we write it: {error}") from error
+            raise ValueError(one_line(f"{path} is not as we write it: {error}")) from error
 
 
 def save_settings(run_dir: Path, settings: RunSettings) -> None:
@@ -133,8 +136,48 @@ def save_settings(run_dir: Path, settings: RunSettings) -> None:
     write_json(run_dir / SETTINGS_NAME, settings.to_json())
 
 
+def _read(path: Path) -> dict[str, Any]:
+    """Return the values of a run.json, with what its format lacks."""
+    try:
+        values = read_json(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            one_line(f"{path.parent} is no run of a study: {path} cannot be read ({error})")
+        ) from error
+    if not isinstance(values, dict) or "format" not in values:
+        raise ValueError(f"{path.parent} is no run of a study: {path} has no format of ours")
+    found = values["format"]
+    if type(found) is not int or found not in ADDED:
+        allowed = " or ".join(map(str, sorted(ADDED)))
+        raise ValueError(
+            f"{path} has format {reprlib.repr(found)}; allowed: {allowed}. What another version "
+            f"wrote is read by that one: {_written_by(values)}"
+        )
+    return {**ADDED[found], **values}
+
+
+def _checked_fields(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the fields as their types have them, and within what they allow.
+
+    Raises:
+        ValueError: a value is of another type or out of its range; the message names the field.
+    """
+    hints = typing.get_type_hints(RunSettings)
+    fields = {name: checked(name, value, hints[name]) for name, value in values.items()}
+    for name, value in fields.items():
+        least, most = RANGES.get(name, (0, TOO_MUCH - 1))
+        no_gpu = name == "gpus_per_trial" and value == 0
+        if type(value) in (int, float) and not (least <= value <= most or no_gpu):
+            raise ValueError(f"{name} is {value}; allowed: {least:g} to {most:g}")
+    if fields["device"] not in DEVICES:
+        raise ValueError(f"device is {fields['device']!r}; allowed: {' or '.join(DEVICES)}")
+    if fields["store"] is not None and not Path(fields["store"]).is_absolute():
+        raise ValueError(f"store is {fields['store']!r}; allowed: an absolute path")
+    return fields
+
+
 def _written_by(values: dict[str, Any]) -> str:
     """Name the version of this project that wrote a run's settings."""
     versions = values.get("versions")
     known = versions.get("paretodiff") if isinstance(versions, dict) else None
-    return f"paretodiff {known}" if known else "it names none"
+    return f"paretodiff {known}"[:40] if isinstance(known, str) else "it names none"

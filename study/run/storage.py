@@ -18,7 +18,8 @@ from study.results.limits import excesses, over_limits
 from study.results.objectives import Scores, objective_values
 from study.results.records import TrialRecord
 from study.run.opening import STUDY_NAME, open_study, settle
-from study.run.trial_records import RUNG_PREFIX, TrialRecords
+from study.run.trial_attributes import RUNG_PREFIX
+from study.run.trial_records import TrialRecords
 
 FEASIBLE = "recipe"  # The constraint: 0 when the recipe can be built, 1 when not.
 SWEEP = "sweep"  # An attribute of the trials that a sweep put in line.
@@ -47,7 +48,8 @@ class StudyStorage:
         self.objectives = objectives
         self._storage, self._study = open_study(path, objectives)
         self._study_id = self._storage.get_study_id_from_name(STUDY_NAME)
-        self._records = TrialRecords()
+        where = "the study in memory" if path is None else f"journal {path}"
+        self._records = TrialRecords(objectives, where)
         settle(self._study, "objectives", list(objectives))
         self.limits: dict[str, float] = settle(self._study, "limits", limits, {})
 

@@ -1,12 +1,13 @@
 """Whether a folder may be used as a store of backbones, told before anything is written to it."""
 
-import json
+import os
 import re
+import reprlib
 from pathlib import Path
 from typing import Any
 
-from study.run.backbones import FORMAT_VERSION, RECORD
-from study.run.files import write_json
+from study.run.backbones import FORMAT_VERSION, MOST_RECORD_BYTES, RECORD
+from study.run.files import read_json, write_json
 
 MARKER = "store.json"
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -16,10 +17,12 @@ def check_store(root: Path) -> None:
     """Refuse a folder that holds anything but backbones of this version; nothing is written.
 
     Raises:
-        ValueError: it is a file, holds backbones of another version, or other things.
+        ValueError: it is a file or a link, holds backbones of another version, or other things.
     """
-    if not root.exists():
+    if not os.path.lexists(root):
         return
+    if root.is_symlink():
+        raise ValueError(f"store {root} is a link; allowed: a folder")
     if not root.is_dir():
         raise ValueError(f"store {root} is a file; allowed: a folder")
     # What a crash or damage left aside is hidden.
@@ -49,12 +52,12 @@ def open_store(root: Path) -> None:
 def _check_format(path: Path) -> None:
     """Refuse another version's file; what is missing or damaged says nothing of its version."""
     try:
-        values: Any = json.loads(path.read_text())
+        values: Any = read_json(path, MOST_RECORD_BYTES)
     except (FileNotFoundError, ValueError):
         return
     found = values.get("format") if isinstance(values, dict) else None
     if found is not None and found != FORMAT_VERSION:
         raise ValueError(
-            f"store file {path} has format {found!r}; allowed: {FORMAT_VERSION}. Leave the store "
-            "to the version that wrote it, and give --store another folder"
+            f"store file {path} has format {reprlib.repr(found)}; allowed: {FORMAT_VERSION}. "
+            "Leave the store to the version that wrote it, and give --store another folder"
         )

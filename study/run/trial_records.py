@@ -2,10 +2,9 @@
 
 from optuna.trial import FrozenTrial, TrialState
 
-from diffusion.recipe import Recipe
 from study.results.records import State, TrialRecord
+from study.run.trial_attributes import read_attributes
 
-RUNG_PREFIX = "rung "  # of a trial's attributes, before the training images
 _STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.COMPLETE: "complete",
@@ -15,40 +14,35 @@ _STATES: dict[TrialState, State] = {
 }
 
 
-def as_record(trial: FrozenTrial) -> TrialRecord:
-    """Return a trial of the journal as a record."""
-    attrs = trial.user_attrs
-    recipe = attrs.get("recipe")
-    feasible = all(excess <= 0 for excess in trial.constraints.values())
-    refused = trial.state == TrialState.PRUNED and not feasible
-    return TrialRecord(
-        number=trial.number,
-        state="infeasible" if refused else _STATES[trial.state],
-        recipe=None if recipe is None else Recipe.from_dict(recipe),
-        scores=attrs.get("scores"),
-        reason=attrs.get("reason"),
-        wall_seconds=attrs.get("wall_seconds"),
-        feasible=feasible,
-        rungs={
-            int(name.removeprefix(RUNG_PREFIX)): scores
-            for name, scores in attrs.items()
-            if name.startswith(RUNG_PREFIX)
-        },
-        knobs=dict(trial.params),
-        images_before_failure=attrs.get("trained_images"),
-    )
+def as_record(trial: FrozenTrial, objectives: tuple[str, ...], where: str) -> TrialRecord:
+    """Return a trial of the journal as a record.
+
+    Raises:
+        ValueError: a value is not as we write it; the message names the journal and the trial.
+    """
+    known = read_attributes(trial, objectives, where)
+    refused = trial.state == TrialState.PRUNED and not known["feasible"]
+    state = "infeasible" if refused else _STATES[trial.state]
+    return TrialRecord(number=trial.number, state=state, **known)
 
 
 class TrialRecords:
     """Records of trials; one that ended is read once."""
 
-    def __init__(self) -> None:
+    def __init__(self, objectives: tuple[str, ...], where: str) -> None:
+        """Begin with none.
+
+        Args:
+            objectives: scores that a complete trial has.
+            where: the journal they are of, as it is called where it is not as we write it.
+        """
+        self._objectives, self._where = objectives, where
         self._ended: dict[int, TrialRecord] = {}
 
     def of(self, trial: FrozenTrial) -> TrialRecord:
         """Return a trial as a record."""
         if trial.number not in self._ended:
-            record = as_record(trial)
+            record = as_record(trial, self._objectives, self._where)
             if not trial.state.is_finished():
                 return record
             self._ended[trial.number] = record

@@ -4,20 +4,21 @@ RUN/verified.json holds all that is known of each trial, whatever plans it came 
 written anew after each piece, so that nothing is lost when a verification is cut off.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from study.results.objectives import Scores, objective_values
-from study.run.files import write_json
+from study.run.files import MEGABYTE, read_json, write_json
 from study.run.run import Run
+from study.run.trial_attributes import check_scores
 from study.verification.confidence import NOISY
 from study.verification.point import Point, of_one_plan, read_point
 
 FORMAT_VERSION = 2
 FILE_NAME = "verified.json"
+MOST_BYTES = 64 * MEGABYTE
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Verification:
         """
         verification = cls(run)
         try:
-            points = _read_points(json.loads(verification.path.read_text()))
+            points = _read_points(read_json(verification.path, MOST_BYTES))
             for number, values in points.items():
                 verification.points[int(number)] = read_point(values, verification.checked)
         except FileNotFoundError:
@@ -82,6 +83,7 @@ class Verification:
             ValueError: one that another draw of images changes is no finite number.
         """
         aims = (*self.run.objectives, *self.run.limits)
+        check_scores(scores)
         objective_values(scores, ("fid", *(name for name in aims if name in NOISY)))
         return scores
 

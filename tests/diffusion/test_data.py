@@ -13,6 +13,7 @@ from diffusion.data import (
     DATA_DIR_VARIABLE,
     TORCHVISION_NAMES,
     load_dataset,
+    resolve_name,
     to_signed_range,
     to_uint8,
 )
@@ -317,3 +318,16 @@ def test_mnist_is_read_from_its_raw_files_whatever_lies_beside_them(tmp_path):
     dataset = load_dataset("mnist", tmp_path)
     assert dataset.config() == expected.config()
     assert images_of(dataset) == images_of(expected)
+
+
+@pytest.mark.parametrize("name", ["mnist5k", "cifar10", "folder:", "nope", ""])
+def test_a_name_without_a_path_is_whole(name):
+    assert resolve_name(name) == name
+
+
+@pytest.mark.parametrize("given", ["photos", "./photos", "other/../photos", "~/photos"])
+def test_a_folder_s_name_has_its_whole_path(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve_name(f"folder:{given}") == f"folder:{tmp_path / 'photos'}"
+    assert resolve_name(f"folder:{tmp_path / 'photos'}") == f"folder:{tmp_path / 'photos'}"

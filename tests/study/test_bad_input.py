@@ -50,10 +50,14 @@ CASES = [
     (["--time-budget", "-3"], "--time-budget"),
     (["--time-budget", "soon"], "'soon'; allowed: above 0, like 90, 10m, 1.5h or 2d"),
     (["--seed", "-1"], "--seed"),
-    (["--cpus-per-trial", "0"], "'0'; allowed: a number above 0"),
+    (["--cpus-per-trial", "0"], "'0'; allowed: a number from 0.01 to 4096"),
+    (["--cpus-per-trial", "1e-320"], "'1e-320'; allowed: a number from 0.01 to 4096"),
+    (["--cpus-per-trial", "nan"], "'nan'; allowed: a number from 0.01 to 4096"),
+    (["--gpus-per-trial", "1e-320"], "'1e-320'; allowed: a number from 0.01 to 4096"),
+    (["--concurrent-trials", "5000"], "'5000'; allowed: a whole number from 1 to 4,096"),
     (["--cpus-per-trial", "4096"], "--cpus-per-trial is 4096; allowed: up to the"),
     (["--gpus-per-trial", "1000"], "--gpus-per-trial is 1000; allowed: up to the"),
-    (["--gpus-per-trial", "nan"], "'nan'; allowed: a number, 0 or more"),
+    (["--gpus-per-trial", "nan"], "'nan'; allowed: a number from 0 to 4096"),
     (["--name", "../up"], "--name is '../up'; allowed: letters"),
     (["--train-images", "0"], "'0'; allowed: a whole number, 1 or more"),
     (["--formulation", "published"], "space 'quick' has no named rows; --formulation and --row"),
@@ -77,9 +81,10 @@ CASES = [
             ("--seed", "", "a whole number, 0 or more, below 2^63"),
         )
     ),
-    (["--cpus-per-trial", "9" * 400], "allowed: a number, 0 or more"),
+    (["--cpus-per-trial", "9" * 400], "allowed: a number from 0.01 to 4096"),
     (["--trials", str(2**63)], f"'{2**63}'; allowed: a whole number, 1 or more, below 2^63"),
     (["--time-budget", "200000000000000d"], "and below 2^63"),
+    (["--address", "nowhere", "--trials", "0"], "'0'; allowed: a whole number, 1 or more"),
     (["--frobnicate"], "unrecognized arguments: --frobnicate"),
 ]
 
@@ -260,8 +265,7 @@ def test_a_folder_in_place_of_a_journal_is_refused(
     (journal / "inside").mkdir(parents=True)
     before = contents(run)
     line = refused(resume(run) if command == "search" else lambda: tables([str(run)]))
-    assert "Is a directory" in line
-    assert str(journal) in line
+    assert f"{journal} is no regular file; allowed: a file" in line
     assert contents(run) == before
 
 
@@ -285,6 +289,50 @@ def test_a_journal_that_may_not_be_written_is_refused(
     assert contents(run) == before
 
 
+@pytest.mark.usefixtures("without_ray")
+@pytest.mark.parametrize("command", ["search", "verify", "tables"])
+@pytest.mark.parametrize("target", ["/dev/zero", "../journal"])
+def test_a_journal_behind_a_link_is_refused(
+    command: str, target: str, run: Path, refused: Refused
+) -> None:
+    journal = run / JOURNAL_NAME
+    journal.rename(run.parent / "journal")
+    journal.symlink_to(target)
+    before = contents(run.parent)
+    commands: dict[str, Callable[[], int]] = {
+        "search": resume(run),
+        "verify": lambda: verify([str(run)]),
+        "tables": lambda: tables([str(run)]),
+    }
+    assert f"{journal} is no regular file; allowed: " in refused(commands[command])
+    assert contents(run.parent) == before
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_resume_whose_time_is_used_up_says_so_and_leaves_the_settings(
+    run: Path, settings: RunSettings, refused: Refused
+) -> None:
+    save_settings(run, dataclasses.replace(settings, time_budget_seconds=60.0))
+    journal = run / JOURNAL_NAME
+    text = journal.read_text().replace('"wall_seconds":null', '"wall_seconds":61')
+    journal.write_text(text)
+    before = (run / "run.json").read_bytes()
+    assert refused(resume(run)) == (
+        "error: its time budget of 1 min is used up; give --time-budget to go on"
+    )
+    assert (run / "run.json").read_bytes() == before
+
+
+@pytest.mark.usefixtures("without_ray")
+def test_a_link_in_place_of_the_backbones_is_refused(
+    run: Path, tmp_path: Path, refused: Refused
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (run / "backbones").symlink_to(tmp_path / "elsewhere")
+    assert f"store {run / 'backbones'} is a link; allowed: a folder" in refused(resume(run))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 @pytest.mark.parametrize("command", ["resume", "verify", "tables"])
 @pytest.mark.parametrize(
     ("values", "message"),
@@ -294,10 +342,11 @@ def test_a_journal_that_may_not_be_written_is_refused(
         (["format"], "run.json has no format of ours"),
         (
             {"format": 3, "versions": {"paretodiff": "0.0.7"}},
-            f"has format 3; allowed: {FORMAT_VERSION}. What another version wrote is read by that "
-            "one: paretodiff 0.0.7",
+            f"has format 3; allowed: 4 or {FORMAT_VERSION}. What another version wrote is read by "
+            "that one: paretodiff 0.0.7",
         ),
         ({"format": 99, "versions": "many"}, "has format 99; allowed"),
+        ({"format": [4]}, "has format [4]; allowed: 4 or 5"),
     ],
 )
 def test_a_run_of_others_is_told_and_stays_as_it_is(
@@ -354,6 +403,31 @@ def test_generate_refuses_a_corrupt_package(
 
 
 @pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["-n", "100001"], "'100001'; allowed: a whole number from 1 to 100,000"),
+        (["--steps", "10000000000"], "'10000000000'; allowed: a whole number from 1 to 10,000"),
+        (["--guidance", "1e308"], "'1e308'; allowed: a number from 0 to 100"),
+    ],
+)
+def test_generate_refuses_what_would_never_end(
+    option: list[str], message: str, tmp_path: Path, refused: Refused
+) -> None:
+    out = ["--out", str(tmp_path / "grid.png")]
+    assert message in refused(lambda: generate([str(tmp_path), *out, *option]))
+
+
+@pytest.mark.parametrize(
+    ("option", "most"), [("--images", "1,000,000"), ("--seeds", "1,000"), ("--replicates", "100")]
+)
+def test_verify_refuses_what_would_never_end(
+    option: str, most: str, run: Path, refused: Refused
+) -> None:
+    line = refused(lambda: verify([str(run), option, "10000001"]))
+    assert f"'10000001'; allowed: a whole number from 1 to {most}" in line
+
+
+@pytest.mark.parametrize(
     ("out", "message"),
     [("grid.jpg", "ends in .png or .npz"), ("no/such/grid.png", "is no folder")],
 )
@@ -366,6 +440,7 @@ def test_generate_refuses_an_unusable_out(
 
 def test_dry_run_prints_the_resolved_study_and_writes_nothing(tmp_path: Path) -> None:
     arguments = ["--dry-run", "--out", str(tmp_path), "--trials", "5", "--seed", "9"]
+    arguments += ["--time-budget", "30m", "--address", "local"]
     out = subprocess.run(
         [sys.executable, "-m", "study.search", *arguments],
         capture_output=True,
@@ -379,5 +454,6 @@ def test_dry_run_prints_the_resolved_study_and_writes_nothing(tmp_path: Path) ->
     assert resolved["data"]["name"] == "mnist5k"
     assert resolved["objectives"] == ["fid", "size_bytes"]
     assert resolved["cpus_per_trial"] == 1
+    assert (resolved["time_budget_seconds"], resolved["address"]) == (1_800, None)
     assert resolved["run_dir"] == str(tmp_path / "quick-001")
     assert list(tmp_path.iterdir()) == []

@@ -82,7 +82,7 @@ def test_same_seed_gives_the_same_file_and_another_seed_another(
     ("change", "message"),
     [
         (["--dataset", "nope"], "dataset is 'nope'; allowed: mnist5k"),
-        (["--epochs", "0"], "'0'; allowed: a whole number, 1 or more"),
+        (["--epochs", "0"], "'0'; allowed: a whole number from 1 to 10,000"),
         (["--seed", "-1"], "--seed"),
         (["--out", "no/such/file"], "--out is 'no/such/file'; allowed: a file's name in an"),
         (["--out", "."], "--out is '.'; allowed: a file's name in an existing folder"),

@@ -181,3 +181,13 @@ def test_without_reuse_a_trial_has_a_store_of_its_own(
 
     reports(tmp_path, evaluate, reuse=reuse)
     assert stores == [tmp_path / store]
+
+
+def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    log, outside = tmp_path / "trials" / "7" / "log.txt", tmp_path / "outside"
+    log.parent.mkdir(parents=True)
+    outside.write_text("mine")
+    log.symlink_to(outside)
+    reports(tmp_path, raising(ValueError("fid is nan")))
+    assert outside.read_text() == "mine"
+    assert "fid is nan" in log.read_text()

@@ -10,6 +10,7 @@ from optuna.samplers import RandomSampler
 
 from diffusion.recipe import DataConfig
 from search_spaces import knobs, load_space
+from study.evaluation import replay_table
 from study.evaluation.replay_table import make_table, read_table, write_table
 from study.record import main
 from study.run.files import write_json
@@ -87,6 +88,33 @@ def test_the_usual_place_is_in_the_run(run: Path, capsys: pytest.CaptureFixture[
     assert main([str(run)]) == 0
     assert "1 trials of 4 trainings" in capsys.readouterr().out
     assert json.loads(gzip.decompress((run / "table.json.gz").read_bytes()))["format"] == 1
+
+
+def test_a_link_in_the_usual_place_is_replaced_and_not_followed(run: Path) -> None:
+    outside = run.parent / "outside"
+    outside.write_text("mine")
+    (run / "table.json.gz").symlink_to(outside)
+    assert main([str(run)]) == 0
+    assert outside.read_text() == "mine"
+    assert read_table(run / "table.json.gz") == make_table(run)
+
+
+def test_a_table_is_unpacked_up_to_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_table, "MOST_BYTES", 1_000)
+    (tmp_path / "t.json.gz").write_bytes(gzip.compress(b" " * 1_001))
+    with pytest.raises(ValueError, match="it is too long; allowed: up to 1,000 bytes unpacked"):
+        read_table(tmp_path / "t.json.gz")
+
+
+@pytest.mark.parametrize("name", ["python", "versions"])
+def test_conditions_that_are_missing_are_named(run: Path, name: str) -> None:
+    values = json.loads((run / "run.json").read_text())
+    del values[name]
+    write_json(run / "run.json", values)
+    with pytest.raises(ValueError, match=rf"run\.json lacks {name}"):
+        make_table(run)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from diffusion import train as train_module
 from diffusion.data import ImageDataset, load_dataset
 from diffusion.recipe import EmaConfig, Recipe
 from diffusion.train import Snapshot, train
-from study.run import backbones
+from study.run import backbones, snapshots
 from study.run.backbones import BackboneStore
 from study.run.checkpoints import CheckpointFile
 from study.run.files import LOCK
@@ -29,8 +29,8 @@ import json, sys, torch
 from pathlib import Path
 from diffusion.data import load_dataset
 from diffusion.recipe import Recipe
-from study import checkpoints
-from study.backbones import BackboneStore
+from study.run import checkpoints
+from study.run.backbones import BackboneStore
 torch.set_num_threads(int(sys.argv[3]))
 checkpoints.CheckpointFile.due = lambda self: True
 recipe = Recipe.from_dict(json.loads(Path(sys.argv[1]).read_text()))
@@ -188,30 +188,19 @@ def test_a_file_without_its_hash_is_a_damaged_snapshot(
 def test_a_full_disk_is_told_as_such_and_leaves_nothing_behind(
     tmp_path: Path, digit_recipe: Recipe, dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_bytes = Path.write_bytes
+    write_bytes = snapshots.write_bytes
 
-    def full(self: Path, content: bytes) -> int:
-        if self.name == "ema_short.safetensors":
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "ema_short.safetensors":
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write_bytes(self, content)
+        write_bytes(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(snapshots, "write_bytes", full)
     with pytest.raises(OSError, match="No space left") as raised:
         obtain(BackboneStore(tmp_path), digit_recipe, dataset)
     assert raised.value.errno == errno.ENOSPC
-    assert list((tmp_path / digit_recipe.backbone_key).iterdir()) == []
-
-
-class Overtaken(dict[str, Any]):
-    """The tracks of a snapshot, while whose writing another process does something."""
-
-    def __init__(self, tracks: dict[str, Any], meanwhile: Callable[[], None]) -> None:
-        super().__init__(tracks)
-        self._meanwhile = meanwhile
-
-    def items(self) -> Any:
-        self._meanwhile()
-        return super().items()
+    (lock,) = (tmp_path / digit_recipe.backbone_key).iterdir()
+    assert lock.name == LOCK
 
 
 @pytest.mark.parametrize("others_images", [64, 128])
@@ -226,22 +215,20 @@ def test_what_another_process_writes_meanwhile_stays(
     theirs = digit_recipe.with_changes({"training.train_images": others_images})
     marker = tmp_path / digit_recipe.backbone_key / str(others_images) / "marker"
 
-    def yielding(made: Snapshot) -> Callable[..., Any]:
+    def yielding(made: Snapshot, meanwhile: Callable[[], None]) -> Callable[..., Any]:
         def train(*arguments: Any) -> Iterator[Snapshot]:
-            on_progress = arguments[4]
-            on_progress(0)
+            meanwhile()
             yield made
 
         return train
 
     def other_process() -> None:
         made = replace(snapshot, train_images=others_images)
-        monkeypatch.setattr(backbones, "train", yielding(made))
+        monkeypatch.setattr(backbones, "train", yielding(made, lambda: None))
         obtain(BackboneStore(tmp_path), theirs, dataset)
         marker.touch()
 
-    ours = replace(snapshot, tracks=Overtaken(snapshot.tracks, other_process))
-    monkeypatch.setattr(backbones, "train", yielding(ours))
+    monkeypatch.setattr(backbones, "train", yielding(snapshot, other_process))
     obtain(BackboneStore(tmp_path), digit_recipe, dataset)
     for recipe in (digit_recipe, theirs):
         assert BackboneStore(tmp_path).find(recipe) is not None

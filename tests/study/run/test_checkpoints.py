@@ -1,5 +1,6 @@
 """The checkpoint's file: what is kept comes back, what is damaged never does."""
 
+import os
 from pathlib import Path
 from threading import Thread
 
@@ -8,7 +9,7 @@ import torch
 
 from diffusion.train import Checkpoint
 from study.run import checkpoints
-from study.run.checkpoints import CheckpointFile
+from study.run.checkpoints import CheckpointFile, kept_step
 from study.run.files import LOCK, locked
 
 
@@ -102,10 +103,24 @@ def test_one_is_due_when_its_time_has_come(
         lambda content: content[:-1],
         lambda content: content[:-1] + bytes([content[-1] ^ 1]),
         lambda content: content.replace(b'\\"step\\": 7', b'\\"step\\": x'),
+        lambda content: content.replace(b'\\"step\\": 7', b'\\"step\\":-5'),
+        lambda content: content.replace(b'\\"step\\": 7,', b'\\"step\\":7.5'),
+        lambda content: content.replace(b'\\"train_seconds\\": 1.5', b'\\"train_seconds\\":-1.5'),
         lambda content: content.replace(b'\\"format\\": 1', b'\\"format\\": 9'),
         lambda content: b"not one of ours at all",
     ],
-    ids=["empty", "torn", "short", "one bit", "no number", "other format", "text"],
+    ids=[
+        "empty",
+        "torn",
+        "short",
+        "one bit",
+        "no number",
+        "below 0",
+        "no whole",
+        "time",
+        "other format",
+        "text",
+    ],
 )
 def test_a_damaged_file_is_set_aside_and_said(
     damage: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -136,10 +151,10 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
     keeper = CheckpointFile(tmp_path / "file")
     keeper.save(checkpoint(3))
 
-    def full(self: Path, content: bytes) -> int:
+    def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(checkpoints, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
         keeper.save(checkpoint(9))
     monkeypatch.undo()
@@ -147,3 +162,19 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
     assert found is not None
     assert found.step == 3
     assert {file.name for file in tmp_path.iterdir()} == {"file", LOCK}
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link"])
+def test_what_is_no_regular_file_is_set_aside_and_not_waited_for(
+    kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    if kind == "fifo":
+        os.mkfifo(path)
+    else:
+        CheckpointFile(tmp_path / "outside").save(checkpoint(9))
+        path.symlink_to(tmp_path / "outside")
+    assert kept_step(path) == 0
+    assert CheckpointFile(path).load() is None
+    assert not os.path.lexists(path)
+    assert os.path.lexists(tmp_path / ".file.damaged")

@@ -1,13 +1,14 @@
-"""A run's settings come back as they were written; its folder is new and numbered."""
+"""A run's settings come back as they were written, and what is not as we write it is named."""
 
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from diffusion.errors import LONGEST_LINE
 from diffusion.score.choose_extractor import ExtractorChoice
-from study.run.folder import exclusive, new_run_dir
 from study.run.settings import RunSettings, save_settings
 
 
@@ -55,22 +56,73 @@ def test_a_missing_field_is_named(tmp_path: Path, settings: RunSettings, field: 
         RunSettings.load(tmp_path)
 
 
-def test_a_run_belongs_to_one_driver_at_a_time(tmp_path: Path) -> None:
-    with exclusive(tmp_path), pytest.raises(ValueError, match="is in use by another process"):  # noqa: SIM117
-        with exclusive(tmp_path):
-            pass
-    with exclusive(tmp_path):
-        assert (tmp_path / "study.journal").read_bytes() == b""
+def test_a_run_of_the_format_before_has_no_address(tmp_path: Path, settings: RunSettings) -> None:
+    save_settings(tmp_path, settings)
+    values = json.loads((tmp_path / "run.json").read_text())
+    del values["address"]
+    (tmp_path / "run.json").write_text(json.dumps({**values, "format": 4}))
+    assert RunSettings.load(tmp_path) == settings
+    assert settings.address is None
 
 
-def test_runs_are_numbered_after_the_largest(tmp_path: Path) -> None:
-    assert new_run_dir(tmp_path, None, "quick") == tmp_path / "quick-001"
-    for name in ("quick-001", "quick-007", "quick-x", "other-050"):
-        (tmp_path / name).mkdir()
-    assert new_run_dir(tmp_path, None, "quick") == tmp_path / "quick-008"
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("seed", "3", "seed is '3'; allowed: a whole number"),
+        ("seed", True, "seed is True; allowed: a whole number"),
+        ("seed", -1, "seed is -1; allowed: 0 to "),
+        ("trials", 0, "trials is 0; allowed: 1 to "),
+        ("trials", 10**30, "trials is 1000"),
+        ("trials", 5.0, "trials is 5.0; allowed: a whole number"),
+        ("time_budget_seconds", "1h", "time_budget_seconds is '1h'; allowed: a finite number"),
+        ("time_budget_seconds", float("nan"), "time_budget_seconds is nan; allowed: a finite"),
+        ("cpus_per_trial", 1e-320, "cpus_per_trial is 1e-320; allowed: 0.01 to 4096"),
+        ("cpus_per_trial", 10**400, "allowed: a finite number"),
+        ("reuse", 1, "reuse is 1; allowed: true or false"),
+        ("dataset", None, "dataset is None; allowed: a text"),
+        ("rows", [1], "rows is (1,); allowed: a list, each a text"),
+        ("limits", {"size_bytes": "500k"}, "limit of size_bytes is '500k'"),
+        ("limits", [["size_bytes", 1]], "is not as we write it"),
+        ("data", {"name": "mnist5k"}, "is not as we write it"),
+        ("device", "tpu", "device is 'tpu'; allowed: cpu or cuda"),
+        ("store", "backbones", "store is 'backbones'; allowed: an absolute path"),
+        ("store", "../other", "store is '../other'; allowed: an absolute path"),
+        ("address", 6379, "address is 6379; allowed: a text or "),
+        ("objectives", [["fid"]], "is not as we write it"),
+    ],
+)
+def test_a_value_of_another_type_or_range_is_named(
+    field: str, value: Any, message: str, tmp_path: Path, settings: RunSettings
+) -> None:
+    save_settings(tmp_path, settings)
+    values = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**values, field: value}))
+    with pytest.raises(ValueError, match=r"run\.json is not as we write it: ") as error:
+        RunSettings.load(tmp_path)
+    assert message in str(error.value)
+    assert len(str(error.value)) <= LONGEST_LINE
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/abs", "-x", "a b", "ü"])
-def test_names_that_are_no_plain_folder_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="allowed: letters"):
-        new_run_dir(tmp_path, name, "quick")
+def test_whole_numbers_may_be_written_without_a_point(
+    tmp_path: Path, settings: RunSettings
+) -> None:
+    save_settings(tmp_path, settings)
+    values = json.loads((tmp_path / "run.json").read_text())
+    changes = {"time_budget_seconds": 1800, "cpus_per_trial": 1, "limits": {"macs": 5}}
+    (tmp_path / "run.json").write_text(json.dumps({**values, **changes}))
+    loaded = RunSettings.load(tmp_path)
+    assert (loaded.time_budget_seconds, loaded.cpus_per_trial, loaded.limits["macs"]) == (
+        *(1_800.0, 1.0),
+        5.0,
+    )
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "elsewhere.json"])
+def test_settings_are_not_read_through_a_link(
+    target: str, tmp_path: Path, settings: RunSettings
+) -> None:
+    save_settings(tmp_path, settings)
+    (tmp_path / "run.json").rename(tmp_path / "elsewhere.json")
+    (tmp_path / "run.json").symlink_to(target)
+    with pytest.raises(ValueError, match=r"run\.json is no regular file"):
+        RunSettings.load(tmp_path)

@@ -87,3 +87,12 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"store {file} is a file; allowed: a folder"):
         open_store(file)
     assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "missing"])
+def test_a_link_is_refused(tmp_path: Path, target: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "store").symlink_to(tmp_path / target)
+    with pytest.raises(ValueError, match=f"store {tmp_path / 'store'} is a link; allowed: a fo"):
+        open_store(tmp_path / "store")
+    assert list((tmp_path / "elsewhere").iterdir()) == []

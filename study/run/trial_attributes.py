@@ -1,0 +1,110 @@
+"""What the journal keeps of a trial beside Optuna's own, checked as it is read.
+
+The journal is a file that anything may have happened to: what is not as we write it is said with
+the journal's name and the trial's number, before anybody reckons with it.
+"""
+
+import math
+import reprlib
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from diffusion.config import checked
+from diffusion.errors import one_line
+from diffusion.recipe import Recipe
+from study.results.objectives import OBJECTIVES, Scores, objective_values
+from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS
+
+RUNG_PREFIX = "rung "  # of a trial's attributes, before the training images
+COUNTED = "trained_images"  # by the budget
+NUMBERS = {
+    *(*OBJECTIVES, *SCORE_COLUMNS, *LATER_SCORE_COLUMNS),
+    *("generate_seconds", "score_seconds", COUNTED, "threads", "peak_memory_bytes"),
+}
+SCALARS = (bool, int, float, str, type(None))
+# What recipes and Optuna raise at values of other types than they know.
+WRONG = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
+def read_attributes(trial: FrozenTrial, objectives: tuple[str, ...], where: str) -> dict[str, Any]:
+    """Return what is known of a trial, by the fields of its record.
+
+    Args:
+        trial: as Optuna has it.
+        objectives: scores that a complete trial has.
+        where: the journal it is of.
+
+    Raises:
+        ValueError: a value is not as we write it.
+    """
+    attrs = trial.user_attrs
+    try:
+        known = {
+            "recipe": _recipe(attrs.get("recipe")),
+            "scores": None if attrs.get("scores") is None else check_scores(attrs["scores"]),
+            "reason": checked("reason", attrs.get("reason"), str | None),
+            "wall_seconds": _seconds(attrs.get("wall_seconds")),
+            "feasible": all(excess <= 0 for excess in trial.constraints.values()),
+            "end_time": _time(trial),
+            "rungs": _rungs(attrs),
+            "knobs": dict(trial.params),
+            "images_before_failure": checked("trained_images", attrs.get(COUNTED), int | None),
+        }
+        if trial.state == TrialState.COMPLETE:
+            objective_values(known["scores"] or {}, objectives)
+    except WRONG as error:
+        raise ValueError(
+            one_line(f"{where} is not as we write it: trial {trial.number}: {error}")
+        ) from error
+    return known
+
+
+def check_scores(values: Any) -> Scores:
+    """Return scores as they were read.
+
+    Raises:
+        ValueError: they are no object of numbers and texts, or what is known as a number is none.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"scores are {reprlib.repr(values)}; allowed: an object")
+    for name, value in values.items():
+        parts = value.values() if isinstance(value, dict) else (value,)  # as of the sampling
+        if not all(isinstance(part, SCALARS) for part in parts):
+            raise ValueError(f"{name} is {reprlib.repr(value)}; allowed: a number or a text")
+        if name in NUMBERS and not (value is None or _is_number(value)):
+            raise ValueError(f"{name} is {reprlib.repr(value)}; allowed: a number below 2^63")
+    if not math.isfinite(values.get(COUNTED) or 0):
+        raise ValueError(f"{COUNTED} is {values[COUNTED]}; allowed: a finite number")
+    return values
+
+
+def _recipe(values: Any) -> Recipe | None:
+    return None if values is None else Recipe.from_dict(values)
+
+
+def _rungs(attrs: Mapping[str, Any]) -> dict[int, Scores]:
+    rungs = {}
+    for name, scores in attrs.items():
+        if name.startswith(RUNG_PREFIX):
+            images = name.removeprefix(RUNG_PREFIX)
+            if not images.isdecimal():
+                raise ValueError(f"rung is {images!r}; allowed: a number of images")
+            rungs[int(images)] = check_scores(scores)
+    return rungs
+
+
+def _seconds(value: Any) -> float | None:
+    seconds: float | None = checked("wall_seconds", value, float | None)
+    if seconds is not None and seconds < 0:
+        raise ValueError(f"wall_seconds is {seconds}; allowed: 0 or more")
+    return seconds
+
+
+def _time(trial: FrozenTrial) -> float | None:
+    return None if trial.datetime_complete is None else trial.datetime_complete.timestamp()
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)

@@ -1,0 +1,34 @@
+"""Where trials work: a run's settings name it, and a trial that shares nothing has its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from small_run import SETTINGS
+
+from study.evaluation.context import RunContext, TrialContext
+
+
+def test_a_run_s_context_is_as_its_settings_say(tmp_path: Path) -> None:
+    context = RunContext.of(tmp_path, replace(SETTINGS, data_dir="/data", threads=3))
+    assert (context.trials_dir, context.store_dir) == (tmp_path / "trials", tmp_path / "backbones")
+    assert (context.data_dir, context.threads, context.judges) == (Path("/data"), 3, True)
+    moved = RunContext.of(tmp_path, replace(SETTINGS, data_dir="/data"), Path("/elsewhere"))
+    assert moved.data_dir == Path("/elsewhere")
+
+
+def test_a_shared_store_is_where_the_settings_say(tmp_path: Path) -> None:
+    context = RunContext.of(tmp_path, replace(SETTINGS, store="/shared"))
+    assert context.store_dir == Path("/shared")
+
+
+def test_a_trial_that_trains_anew_has_a_store_of_its_own(tmp_path: Path) -> None:
+    for reuse, store in ((True, "backbones"), (False, "backbones/7")):
+        context = RunContext.of(tmp_path, replace(SETTINGS, reuse=reuse))
+        assert TrialContext(context, tmp_path / "trials" / "7").store_dir == tmp_path / store
+
+
+def test_conditions_name_what_the_scores_hold_for(tmp_path: Path) -> None:
+    conditions = RunContext.of(tmp_path, SETTINGS).conditions()
+    assert (conditions["device"], conditions["threads"]) == ("cpu", 1)
+    assert {"python", "torch", "numpy", "paretodiff"} <= conditions.keys()
+    assert conditions["peak_memory_bytes"] > 2**20

@@ -1,0 +1,44 @@
+"""Pictures of generated images appear whole, as a grid row by row."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from study.evaluation import pictures
+from study.evaluation.pictures import save_grid
+
+IMAGES = torch.arange(3, dtype=torch.uint8).mul(100).reshape(3, 1, 1, 1).expand(3, 1, 4, 4)
+
+
+def test_images_lie_row_by_row_on_grey(tmp_path: Path) -> None:
+    save_grid(IMAGES, 2, tmp_path / "grid.png", zoom=1)
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.size == (2 * 6 + 2, 2 * 6 + 2)
+        grey = picture.convert("L")
+        assert [grey.getpixel(place) for place in ((3, 3), (9, 3), (3, 9), (0, 0))] == [
+            *(0, 100, 200),
+            128,
+        ]
+
+
+def test_a_picture_replaces_a_link_and_is_written_aside(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("mine")
+    (tmp_path / "grid.png").symlink_to(tmp_path / "outside")
+    save_grid(IMAGES, 2, tmp_path / "grid.png")
+    assert (tmp_path / "outside").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "outside"}
+
+
+def test_a_full_disk_leaves_no_half_of_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pictures, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_grid(IMAGES, 2, tmp_path / "grid.png")
+    assert list(tmp_path.iterdir()) == []

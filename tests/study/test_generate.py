@@ -1,0 +1,60 @@
+"""Images from a model file: what is written appears whole, in place of what was there."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import nn
+
+from diffusion.compress.package import write_package
+from diffusion.recipe import Recipe
+from study import generate
+
+
+@pytest.fixture
+def package(tiny_recipe: Recipe, tiny_network: nn.Module, tmp_path: Path) -> Path:
+    """A model file of the tiny network, in a folder of its own."""
+    path = tmp_path / "model" / "model.pdm"
+    path.parent.mkdir()
+    write_package(path, tiny_recipe, tiny_network)
+    return path
+
+
+@pytest.mark.parametrize("name", ["digits.npz", "grid.png"])
+def test_an_archive_or_picture_replaces_a_link_as_a_whole(
+    name: str, package: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out" / name
+    out.parent.mkdir()
+    (tmp_path / "outside").write_text("mine")
+    out.symlink_to(tmp_path / "outside")
+    assert generate.main([str(package.parent), "-n", "6", "--out", str(out)]) == 0
+    assert (tmp_path / "outside").read_text() == "mine"
+    assert [path.name for path in out.parent.iterdir()] == [name]
+    if name == "digits.npz":
+        with np.load(out, allow_pickle=False) as archive:
+            assert archive["images"].shape == (6, 1, 8, 8)
+            assert archive["labels"].tolist() == [0, 1, 2, 0, 1, 2]
+    else:
+        with Image.open(out) as picture:
+            assert picture.format == "PNG"
+
+
+def test_a_full_disk_leaves_no_half_of_an_archive(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(generate, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        generate.main([str(package), "-n", "2", "--out", str(tmp_path / "digits.npz")])
+    assert not (tmp_path / "digits.npz").exists()
+
+
+def test_the_bounds_themselves_are_allowed() -> None:
+    options = ["--steps", "10000", "-n", "100000", "--guidance", "100"]
+    given = generate.build_parser().parse_args(["model.pdm", "--out", "g.png", *options])
+    assert (given.steps, given.num_images, given.guidance) == (10_000, 100_000, 100)
