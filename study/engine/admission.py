@@ -7,9 +7,9 @@ from diffusion.networks import build_network
 from diffusion.recipe import NetworkConfig, Recipe
 from study.engine.feasibility import stand_in
 
-# In one look for a proposal: each may build a network and pack it, which takes up to a tenth of
+# In one look for a proposal: each may build a network and pack it, which takes up to a quarter of
 # a second, in which the driver serves nobody else.
-MOST_MEASURED = 10
+MOST_MEASURED = 4
 Refusal = Callable[[Recipe], str | None]
 
 
