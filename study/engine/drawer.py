@@ -20,7 +20,7 @@ from study.engine.views import backbone_view, compression_view
 # a draw at random. A good part of the space is soon exhausted, and TPE would not leave it.
 CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
 # More draws at random where a trial has to train anew: one untried backbone of twelve is missed
-# once in 6,000 times.
+# once in 5,000 times.
 MORE_CANDIDATES = (0,) * 92
 # Before compressions are worth a closer look, however long a training takes.
 LEAST_BACKBONES = 4
