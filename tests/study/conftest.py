@@ -1,13 +1,14 @@
 """Fixtures of the study's tests: a recipe for digits, and a study with an injected evaluate."""
 
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import injected
 import pytest
 from ray import cloudpickle
+from small_run import SETTINGS
 
 from diffusion.data import load_dataset
 from diffusion.recipe import (
@@ -19,10 +20,6 @@ from diffusion.recipe import (
 )
 from study.cli.parser import USAGE_STATUS, run_command
 from study.run.settings import RunSettings
-
-sys.path.insert(0, str(Path(__file__).parent))
-import injected
-from small_run import SETTINGS
 
 # Workers cannot import test files: send the injected functions themselves.
 cloudpickle.register_pickle_by_value(injected)

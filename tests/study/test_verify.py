@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import injected
 import pytest
 
 from study import verify
@@ -19,9 +20,6 @@ from study.results.objectives import Scores
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.verification.file import Verification
-
-sys.path.insert(0, str(Path(__file__).parent))
-import injected
 
 pytestmark = pytest.mark.timeout(1800)  # several starts of Ray, on a busy machine too
 
