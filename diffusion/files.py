@@ -16,9 +16,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         OSError: the disk is full, or the folder is missing or cannot be written.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)  # a dead process's, or a link that leads elsewhere
     try:
-        aside.write_bytes(content)
-        _put_on_disk(aside)
+        with aside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         aside.replace(path)
         _put_on_disk(path.parent)
     finally:

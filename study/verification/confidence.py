@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
+from study.results.dominance import dominates
 from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
 from study.verification.repeats import CONFIDENCE, Measured, Repeats, draw_jointly
@@ -33,7 +34,7 @@ def within_reach(records: Sequence[TrialRecord], objectives: tuple[str, ...]) ->
     return [
         record
         for record, low in zip(complete, best, strict=True)
-        if not ((worst <= low).all(axis=1) & (worst < low).any(axis=1)).any()
+        if not dominates(worst, low).any()
     ]
 
 
@@ -74,8 +75,7 @@ def front_probabilities(measured: Sequence[Sequence[Measured]], draws: int = DRA
     shares = []
     for position in range(len(unique)):
         own = values[:, position : position + 1]
-        worse = np.all(values <= own, axis=2) & np.any(values < own, axis=2)
-        dominated = np.any(worse, axis=1)
+        dominated = dominates(values, own).any(axis=1)
         shares.append(1 - float(dominated.mean()))
     return [shares[unique.index(point)] for point in measured]
 

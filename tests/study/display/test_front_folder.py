@@ -1,7 +1,6 @@
 """The front is exactly the trials that no other one dominates, and its files agree."""
 
 import json
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from small_run import run_of
 from small_scores import fake_scores
 
@@ -20,7 +17,6 @@ from diffusion.recipe import Recipe
 from study.display import front_folder
 from study.display.front_folder import card, write_front
 from study.display.own_files import remove_own
-from study.results.dominance import non_dominated
 from study.results.front import front_rows
 from study.results.records import TrialRecord
 from study.results.rows import FrontRow
@@ -52,35 +48,6 @@ COLUMNS = [
     "backbone_key",
     "package_path",
 ]
-
-
-def naive_front(values: list[tuple[float, ...]]) -> list[int]:
-    def dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-        return all(x <= y for x, y in zip(a, b, strict=True)) and a != b
-
-    return [i for i, b in enumerate(values) if not any(dominates(a, b) for a in values)]
-
-
-@given(
-    st.integers(1, 3).flatmap(
-        lambda width: st.lists(st.tuples(*[st.integers(0, 6).map(float)] * width), max_size=30)
-    )
-)
-def test_front_agrees_with_the_definition(values: list[tuple[float, ...]]) -> None:
-    assert non_dominated(values) == naive_front(values)
-
-
-def test_front_keeps_duplicates_and_all_of_a_staircase() -> None:
-    assert non_dominated([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]) == [0, 1, 2]
-    stairs = [[float(i), float(9 - i)] for i in range(10)]
-    assert non_dominated(stairs) == list(range(10))
-    assert non_dominated([]) == []
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_front_refuses_values_that_are_not_finite(bad: float) -> None:
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        non_dominated([[1.0, 3.0], [bad, 0.5], [3.0, 1.0]])
 
 
 def test_over_a_limit_and_stopped_early_trials_are_no_points(

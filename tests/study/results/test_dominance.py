@@ -42,6 +42,19 @@ def test_all_pairs_at_once_are_as_one_by_one_and_give_the_front(
     assert non_dominated(points) == np.flatnonzero(~pairs.any(axis=0)).tolist()
 
 
+def test_front_keeps_duplicates_and_all_of_a_staircase() -> None:
+    assert non_dominated([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0], [2.0, 2.0]]) == [0, 1, 2]
+    stairs = [[float(i), float(9 - i)] for i in range(10)]
+    assert non_dominated(stairs) == list(range(10))
+    assert non_dominated([]) == []
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_front_refuses_values_that_are_not_finite(bad: float) -> None:
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        non_dominated([[1.0, 3.0], [bad, 0.5], [3.0, 1.0]])
+
+
 @given(POINTS)
 def test_every_point_has_one_place_and_never_one_before_what_dominates_it(
     points: list[tuple[float, float]],

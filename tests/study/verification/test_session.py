@@ -245,7 +245,7 @@ def test_a_full_disk_ends_it_and_leaves_the_file_as_it_was(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     out = io.StringIO()
     more = functools.partial(verify, Models(), Plan(1_000, 5))
     assert attempt(Console(file=out), "GO ON", more) is None
