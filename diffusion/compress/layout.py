@@ -16,7 +16,6 @@ from diffusion.recipe import Recipe
 # A package of 250 million float32 parameters has 1 GB, and reading it takes four times that.
 MAX_PARAMETERS = 250_000_000
 MAX_FILE_BYTES = 5 * MAX_PARAMETERS  # Four a parameter, the masks, and what does not deflate.
-MAX_WIDTHS = 16  # Each doubles the images' size, and 2^16 pixels a side are no images.
 PART_HEADER_BYTES = 128  # safetensors: a part's type, shape and offsets, without its name.
 
 
@@ -72,9 +71,6 @@ def most_weights_bytes(layouts: dict[str, Layout]) -> int:
 
 def _shapes_of(recipe: Recipe) -> nn.Module:
     """Build a recipe's network without memory for its weights."""
-    widths = recipe.network.widths
-    if len(widths) > MAX_WIDTHS:
-        raise ValueError(f"network.widths has {len(widths)} of them; allowed: {MAX_WIDTHS}")
     with torch.device("meta"):
         return build_network(recipe.network, recipe.data)
 

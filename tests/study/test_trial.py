@@ -248,7 +248,7 @@ def test_a_training_that_diverges_is_told_as_that_with_the_images_it_cost(
     digit_recipe: Recipe, tmp_path: Path
 ) -> None:
     wild = digit_recipe.with_changes(
-        {"training.learning_rate": 1e9, "training.train_images": 12_800}
+        {"training.learning_rate": 100.0, "training.train_images": 12_800}
     )
     trained: list[int] = []
     with pytest.raises(TrainingDiverged, match="training diverged at step"):

@@ -163,9 +163,9 @@ def test_layouts_that_are_not_the_networks_are_refused(package, case):
 
 
 LARGE = {
-    "wide": ({"widths": [8, 20_000]}, "parameters; allowed: at most 250000000"),
+    "wide": ({"widths": [8, 4_096]}, "parameters; allowed: at most 250000000"),
     "very wide": ({"widths": [8, 10**30]}, "cannot be read"),
-    "deep": ({"widths": [8] * 2_000}, "network.widths has 2000 of them; allowed: 16"),
+    "deep": ({"widths": [8] * 2_000}, "network.widths is"),
 }
 
 
@@ -176,7 +176,7 @@ def test_large_networks_are_refused_before_they_are_built(package, case, monkeyp
     contents = members(package)
     for name, value in fields.items():
         contents = with_header("recipe", "network", name, value=value)(contents)
-    contents = with_header("recipe", "data", "image_size", value=2**2_010)(contents)
+    contents = with_header("recipe", "data", "image_size", value=1_024)(contents)
     write_members(package, hashed(contents))
     assert message in refusal(package)
 
@@ -184,7 +184,7 @@ def test_large_networks_are_refused_before_they_are_built(package, case, monkeyp
 def test_many_classes_are_refused(package):
     change = with_header("recipe", "data", "num_classes", value=10**9)
     write_members(package, hashed(change(members(package))))
-    assert "parameters; allowed: at most" in refusal(package)
+    assert "data.num_classes is 1000000000; allowed: from 1 to 10000" in refusal(package)
 
 
 def test_what_could_not_be_read_is_not_written(tmp_path, tiny_recipe, tiny_network):
