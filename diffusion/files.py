@@ -1,9 +1,9 @@
 """Files that appear whole or not at all, and files that are read only when they are plain ones."""
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -28,7 +28,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
-def open_regular(path: Path | str) -> BinaryIO:
+def open_regular(path: Path | str) -> io.BufferedReader:
     """Open a regular file for reading; a FIFO or a device would block, or never end.
 
     Raises:

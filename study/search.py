@@ -29,7 +29,7 @@ from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session
 from study.cluster.tuner import run_trials
 from study.display.commands import command
-from study.display.console import say
+from study.display.console import print_soundness, say
 from study.display.live import LiveView
 from study.display.summary import introduce, sum_up
 from study.engine.budget import Budget
@@ -43,6 +43,7 @@ from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
 from study.results.rows import FrontRow
 from study.run.folder import JOURNAL_NAME, claim_run_dir, exclusive, new_run_dir
+from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage
@@ -112,7 +113,7 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     run = run.with_records(storage.records())
     introduce(run, console)
     ended = _search(run, storage, resources, work.evaluate, console)
-    run = run.with_records(storage.records())
+    run = sound_run(run.with_records(storage.records()))
     rows = write_run(run)  # before anything else, so that it is there whatever comes
     shown, ending = run, Ending.DONE
     asked = ended and not given.no_verify
@@ -121,6 +122,7 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
         verified = attempt(console, _verify_command(run), short)
         shown, rows, ending = verified or (run, rows, Ending.FAILED)
     sum_up(run, rows, time.time() - start, console)
+    print_soundness(console, shown)
     if not ended:
         skip = ["--no-verify"] if given.no_verify else []
         go_on = command("study.search", "--resume", run.folder, *skip)
@@ -128,7 +130,7 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
         return cli.INTERRUPTED_STATUS
     if not rows:
         say(console, why_no_front(shown.records))
-    return max(STATUSES[ending], 0 if rows else 1)
+    return max(STATUSES[ending], 1 if unsound(shown) or not rows else 0)
 
 
 def _open(run: Run, *, new: bool) -> StudyStorage:

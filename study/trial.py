@@ -3,6 +3,7 @@
 backbone -> EMA track -> prune -> fine-tune -> quantize and package -> reload -> generate -> score
 """
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from study.evaluation.scoring import draw_and_score, latest_rung, score_rung
 from study.results.objectives import Scores
 from study.run.backbones import Backbone, BackboneStore
 from study.run.files import read_json, write_json
+from study.run.packages import HASH
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
 TRAINING = "training.json"  # after how many images a trial's first attempt began to train
@@ -61,6 +63,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
     epochs = recipe.training.train_images / len(dataset.train_images)
     scores: Scores = {
         "size_bytes": size_bytes,
+        HASH: hashlib.sha256(package_path.read_bytes()).hexdigest(),
         "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network),
         **network_counts(model.network, recipe.data),
         **drawing.scores,

@@ -20,13 +20,14 @@ from study.cli import parser as cli
 from study.cluster.resources import resolve_resources
 from study.cluster.session import ray_session
 from study.display.commands import command
-from study.display.console import print_front, print_trainings, say
+from study.display.console import print_front, print_soundness, print_trainings, say
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
 from study.results.rows import FrontRow
 from study.results.words import format_seconds
 from study.run.folder import JOURNAL_NAME, exclusive
+from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.settings import RunSettings
 from study.run.storage import StudyStorage
@@ -96,7 +97,7 @@ def main(
             settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
         )
         storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
-        run = Run(run_dir, settings, tuple(storage.records()))
+        run = sound_run(Run(run_dir, settings, tuple(storage.records())))
         if not run.complete():
             raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
         verifier = Verifier(
@@ -162,11 +163,12 @@ def _verify(session: Session) -> int:
     run, rows, ending = done
     print_front(console, rows, run.objectives)
     print_trainings(console, rows)
+    print_soundness(console, run)
     if ending == Ending.DONE:
         say(console, f"verified in {format_seconds(time.time() - start)}")
     if not rows:
         say(console, why_no_front(run.records))
-    return max(STATUSES[ending], 0 if rows else 1)
+    return max(STATUSES[ending], 1 if unsound(run) or not rows else 0)
 
 
 def _work(session: Session) -> tuple[Run, Sequence[FrontRow], Ending]:

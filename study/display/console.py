@@ -10,6 +10,8 @@ from rich.text import Text
 from study.display.cells import TEXTS, front_cells, scale
 from study.results.rows import FrontRow
 from study.results.words import format_count
+from study.run.packages import unchecked, unsound
+from study.run.run import Run
 
 COLUMN_OF = {"fid": "FID", "size_bytes": "size", "label_agreement": "labels"}
 GAP = 2  # between columns
@@ -63,6 +65,14 @@ def print_trainings(console: Console, rows: Sequence[FrontRow]) -> None:
         "trainings": [str(row["trainings"]) for row in replicated],
     }
     console.print(_table(columns))
+
+
+def print_soundness(console: Console, run: Run) -> None:
+    """Say which models are kept off the front since they are not what was scored."""
+    for record in unsound(run):
+        say(console, f"trial {record.number} is left out of the front: {record.reason}")
+    if count := unchecked(run):
+        say(console, f"{count} models of the front are of a version that kept no hash of them")
 
 
 def say(console: Console, text: str) -> None:

@@ -11,6 +11,7 @@ from study.results.objectives import aims
 from study.results.pick import pick_model
 from study.results.rows import FrontRow
 from study.results.words import format_seconds
+from study.run.packages import unsound
 from study.run.run import Run
 
 
@@ -38,7 +39,8 @@ def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console)
         rows: of the front.
         seconds: that all of it took.
     """
-    failed = [record for record in run.records if record.state == "failed"]
+    unsound_ones = unsound(run)  # told of with the front
+    failed = [r for r in run.records if r.state == "failed" and r not in unsound_ones]
     finished = sum(record.finished for record in run.records)
     say(
         console,

@@ -49,6 +49,8 @@ VERIFIED_COLUMNS = (
     "fid_trainings_deviation",
     "fid_samples_deviation",
 )
+# In the order in which they came to be.
+LATEST_COLUMNS = (*LATER_SCORE_COLUMNS, *VERIFIED_COLUMNS, "package_sha256")
 
 
 def as_row(record: TrialRecord, package_path: str | None = None) -> FrontRow:
@@ -77,7 +79,7 @@ def as_row(record: TrialRecord, package_path: str | None = None) -> FrontRow:
         "backbone_key": recipe.backbone_key,
         "package_path": package_path,
         "widths": "-".join(map(str, recipe.network.widths)),
-        **{name: record.scores.get(name) for name in LATER_SCORE_COLUMNS + VERIFIED_COLUMNS},
+        **{name: record.scores.get(name) for name in LATEST_COLUMNS},
     }
 
 

@@ -1,6 +1,7 @@
 """JSON files that appear whole and are read within bounds, locks, and what is damaged."""
 
 import errno
+import io
 import json
 import os
 import stat
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import FileLock
 
@@ -57,7 +58,7 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
         FileNotFoundError: there is none.
         ValueError: it is something else, or longer.
     """
-    with _open_regular(path) as file:
+    with open_own(path) as file:
         size = os.fstat(file.fileno()).st_size
         content = file.read(min(size, most_bytes) + 1)
     if len(content) > most_bytes:
@@ -95,7 +96,13 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def open_own(path: Path) -> io.BufferedReader:
+    """Open a regular file of a run for reading; a link is refused, wherever it leads.
+
+    Raises:
+        ValueError: it is a link, or something else.
+        OSError: it is missing or cannot be read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:

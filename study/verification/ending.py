@@ -11,6 +11,7 @@ from study.display.console import say
 from study.display.front_folder import write_front
 from study.display.page import write_report
 from study.results.rows import FrontRow
+from study.run.packages import sound_run
 from study.run.run import Run
 from study.verification.file import Verification
 from study.verification.tasks import Failure
@@ -47,7 +48,7 @@ def attempt(console: Console, go_on: str, work: Callable[[], Result]) -> Result 
 def write_verified(verification: Verification) -> tuple[Run, list[FrontRow]]:
     """Write the front and the report anew; return the run as they show it, and its rows."""
     verification.save_points()
-    run = verified_run(verification)
+    run = sound_run(verified_run(verification))
     return run, write_run(run)
 
 

@@ -12,6 +12,7 @@ from study.display.progress import OnTask
 from study.evaluation.context import RunContext
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
+from study.run.packages import fault
 from study.verification.file import Verification
 from study.verification.point import Plan, Point
 from study.verification.tasks import Failure, Work, score_one, time_one, train_group
@@ -41,7 +42,8 @@ class Verifier:
     def score(self, records: Sequence[TrialRecord], on_task: OnTask) -> None:
         """Score the trials with all the seeds of the plan."""
         num_images = self.plan.num_images
-        tasks = [(r.number, s) for r in records for s in self._known(r).missing_seeds(self.plan)]
+        sound = [record for record in records if self._is_sound(record)]
+        tasks = [(r.number, s) for r in sound for s in self._known(r).missing_seeds(self.plan)]
         work = functools.partial(
             score_one, work=self.work, context=self.context, num_images=num_images
         )
@@ -60,7 +62,8 @@ class Verifier:
         One after the other, since trials that run at once slow each other down.
         """
         scored = [r for r in records if self._known(r).scores(self.plan.num_images)]
-        tasks = [r.number for r in scored if self._known(r).latency_ms is None]
+        lacking = [r for r in scored if self._known(r).latency_ms is None]
+        tasks = [record.number for record in lacking if self._is_sound(record)]
         work = functools.partial(time_one, work=self.work, context=self.context)
         for number, outcome in self._run(work, tasks, on_task, None, at_once=1):
             if isinstance(outcome, Failure):
@@ -105,6 +108,13 @@ class Verifier:
                 group = groups.setdefault((replicate, recipe.backbone_key), {})
                 group[record.number] = recipe
         return [(replicate, group) for (replicate, _), group in groups.items()]
+
+    def _is_sound(self, record: TrialRecord) -> bool:
+        """Whether a trial's model is still the file that was scored; if not, note it."""
+        reason = fault(self.verification.run.folder, record)
+        if reason is not None:
+            self._note("scoring", record.number, Failure(reason, lasting=False))
+        return reason is None
 
     def _known(self, record: TrialRecord) -> Point:
         return self.verification.known(record.number)

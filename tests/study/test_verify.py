@@ -17,6 +17,7 @@ import pytest
 from study import verify
 from study.evaluation.context import RunContext
 from study.results.objectives import Scores
+from study.run.packages import UNSOUND
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.verification.file import Verification
@@ -118,7 +119,7 @@ def test_a_run_whose_models_all_turn_out_worse_than_noise_says_so(
     assert f"no trial keeps to the limits (the last: {reason}), so there is no front" in printed
     assert "not verified" not in printed
     assert front(run) == []
-    assert (run / "report.html").read_text().count(html.escape(reason)) == 18
+    assert html.unescape((run / "report.html").read_text()).count(reason) == 18
     # Once more, when nothing is within reach.
     assert verify.main([str(run), "--images", "5000"], worse, injected.timed) == 1
     assert "no trial keeps to the limits" in capsys.readouterr().out
@@ -131,7 +132,7 @@ def test_a_file_that_cannot_be_read_leaves_the_front_with_its_reason(
     run = tmp_path / "run"
     shutil.copytree(searched[0], run)
     victim = front(run)[0]["trial"]
-    (run / "trials" / str(victim) / "model.pdm").write_text("damaged")
+    (run / "trials" / str(victim) / injected.FAULT).write_text(injected.NO_MODEL)
     assert verify.main([str(run), "--images", "3000"], injected.rescored, injected.timed) == 0
     reason = f"trial {victim} cannot be scored again: PackageError: no model"
     assert reason in capsys.readouterr().out
@@ -145,14 +146,13 @@ def test_what_is_no_fault_of_a_model_leaves_the_others_scored_and_can_be_mended(
     run, _ = searched
     before = [point["trial"] for point in front(run)]
     victim = before[-1]
-    package = run / "trials" / str(victim) / "model.pdm"
-    whole = package.read_text()
+    fault = run / "trials" / str(victim) / injected.FAULT
     asked = [str(run), "--images", "4000"]
-    package.write_text("unreachable")
+    fault.write_text("no data")
     try:
         assert verify.main(asked, injected.rescored, injected.timed) == 1
     finally:
-        package.write_text(whole)
+        fault.unlink()
     printed = capsys.readouterr().out
     assert f"scoring failed this time, of trials {victim}: OSError: no data" in printed
     assert f"go on with: python -m study.verify {' '.join(asked)}\n" in printed
@@ -161,6 +161,30 @@ def test_what_is_no_fault_of_a_model_leaves_the_others_scored_and_can_be_mended(
     assert all(len(points[n].scores(4_000)) == (0 if n == victim else 3) for n in before)
     assert verify.main(asked, injected.rescored, injected.timed) == 0
     assert victim in {point["trial"] for point in front(run)}
+
+
+@pytest.mark.slow
+def test_models_that_are_not_what_was_scored_are_on_no_front(
+    searched: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(searched[0], run)
+    before = [point["trial"] for point in front(run)]
+    first, last = (run / "trials" / str(before[place]) / "model.pdm" for place in (0, -1))
+    wholes = first.read_text(), last.read_text()
+    first.write_text(wholes[1])
+    last.write_text(wholes[0])
+    asked = [str(run), "--images", "1000"]
+    assert verify.main(asked, injected.rescored, injected.timed) == 1
+    printed = capsys.readouterr().out
+    for number in (before[0], before[-1]):
+        line = f"trial {number} is left out of the front: {UNSOUND}\n"
+        assert line in printed
+    assert not {before[0], before[-1]} & {point["trial"] for point in front(run)}
+    first.write_text(wholes[0])
+    last.write_text(wholes[1])
+    assert verify.main(asked, injected.rescored, injected.timed) == 0
+    assert [point["trial"] for point in front(run)] == before
 
 
 @pytest.mark.parametrize(
