@@ -16,18 +16,22 @@ LEAST_EXCESS = 1e-6  # of the variance of logarithms; less is none
 def moderate(residuals: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Moderate the variances of residuals [P, S].
 
+    Points whose values happen to be equal say nothing of the others, but are not exact either:
+    they get their share of what the others have in common.
+
     Args:
         own: the degrees of freedom of each point's own variance, [P].
 
     Returns:
-        What to multiply each point's residuals by, [P], and the degrees of freedom then, [P].
+        Each point's variance, [P], and its degrees of freedom then, [P].
     """
     variances = (residuals**2).sum(axis=1) / own
-    prior_degrees, prior = _fit_prior(variances, own)
+    varied = variances > 0
+    prior_degrees, prior = _fit_prior(variances[varied], own[varied])
     share = own / (own + prior_degrees)
     moderated = share * variances + (1 - share) * prior
-    degrees = np.minimum(own + prior_degrees, _pooled_degrees(residuals, own))
-    return np.sqrt(moderated / variances), degrees
+    degrees = np.minimum(own + prior_degrees, _pooled_degrees(residuals[varied], own[varied]))
+    return moderated, degrees
 
 
 def _fit_prior(variances: np.ndarray, own: np.ndarray) -> tuple[float, float]:
@@ -65,3 +69,29 @@ def _pooled_degrees(residuals: np.ndarray, own: np.ndarray) -> float:
     if trace_of_square * most <= n * squared_trace:
         return most
     return max(n * squared_trace / trace_of_square, least)
+
+
+def shrunk(cosines: np.ndarray, dimensions: int) -> np.ndarray:
+    """Shrink the correlations of points towards their mean, as far as chance explains them.
+
+    In few dimensions directions are alike by chance. The correlations become a weighted mean of
+    themselves and of their own mean, with the weight that has the least expected error (Ledoit
+    and Wolf 2003, "Improved estimation of the covariance matrix of stock returns", section 2.4).
+
+    Args:
+        cosines: between the points' residuals, [P, P].
+        dimensions: that the residuals span: seeds less one.
+    """
+    pairs = cosines[np.triu_indices_from(cosines, k=1)]
+    if len(pairs) < 2 or dimensions < 2:
+        return cosines
+    n = dimensions
+    # The variance of a correlation is about (1 - r^2)^2 / n; in its expectation over random
+    # directions, where that of r is 1 / n, (1 - r^2)^2 is on average the divisor.
+    divisor = 1 - 2 / n + 3 / (n * (n + 2))
+    chance = float(((1 - pairs**2) ** 2).mean()) / n / divisor
+    spread = float(pairs.var())
+    weight = min(chance / spread, 1.0) if spread > 0 else 1.0
+    towards = np.full_like(cosines, max(float(pairs.mean()), 0.0))
+    np.fill_diagonal(towards, 1.0)
+    return weight * towards + (1 - weight) * cosines

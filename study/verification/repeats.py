@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from scipy import stats
 
-from study.verification.moderation import moderate
+from study.verification.moderation import moderate, shrunk
 
 # An objective of a point: its value for each seed of the noise, or one value that is exact.
 Measured = Mapping[int, float] | float
@@ -31,16 +31,19 @@ class Repeats:
 
     Attributes:
         means: the mean of each point, [P].
-        errors: what each seed adds to the error of each mean, [P, S], 0 where a point lacks it:
-            the squares of a row add up to the squared standard error.
+        errors: what each seed adds to the error of each mean, [P, S + P], 0 where a point lacks
+            it: the squares of a row add up to the squared standard error. The last P columns are
+            of points whose values are equal, so that no seed shows how they move.
         degrees: the degrees of freedom of each standard error, [P]; 1 where the error is 0.
         growth: the logarithm of what each standard error was multiplied by, [P].
+        num_seeds: S.
     """
 
     means: np.ndarray
     errors: np.ndarray
     degrees: np.ndarray
     growth: np.ndarray
+    num_seeds: int
 
     @classmethod
     def of(cls, measured: Sequence[Measured], seeds: Sequence[int]) -> Self:
@@ -54,15 +57,22 @@ class Repeats:
         means = np.array([_mean(values) for values in measured])
         residuals = np.array([_residuals(values, seeds) for values in measured])
         own = np.array([len(v) - 1 if isinstance(v, Mapping) else 0 for v in measured])
-        varied = (residuals**2).sum(axis=1) > 0
-        errors, degrees, growth = np.zeros_like(residuals), np.ones(len(own)), np.zeros(len(own))
+        errors = np.concatenate([residuals, np.zeros((len(own), len(own)))], axis=1)
+        degrees, growth = np.ones(len(own)), np.zeros(len(own))
+        lengths = np.sqrt((residuals**2).sum(axis=1))
+        repeated, varied = own > 0, lengths > 0
         if varied.any():
-            scales = _scales(measured, means)[varied]
-            factors, degrees[varied] = moderate(residuals[varied] / scales[:, None], own[varied])
-            to_errors = factors / np.sqrt(own[varied] * (own[varied] + 1))
-            errors[varied] = residuals[varied] * to_errors[:, None]
-            growth[varied] = np.log(factors)
-        return cls(means, errors, degrees, growth)
+            scales, own = _scales(measured, means)[repeated], own[repeated]
+            variances, degrees[repeated] = moderate(residuals[repeated] / scales[:, None], own)
+            deviations = np.zeros_like(means)
+            deviations[repeated] = scales * np.sqrt(variances / (own + 1))
+            directions = errors[varied] / lengths[varied, None]
+            errors[varied] = directions * deviations[varied, None]
+            still = np.flatnonzero(repeated & ~varied)
+            errors[still, len(seeds) + still] = deviations[still]
+            moderated = scales * np.sqrt(variances * own)
+            growth[varied] = np.log(moderated[varied[repeated]] / lengths[varied])
+        return cls(means, errors, degrees, growth, len(seeds))
 
     def intervals(self) -> list[tuple[float, float, float]]:
         """Return the mean of each point and its 95 % interval (Student's t)."""
@@ -81,7 +91,8 @@ def draw_jointly(
     out as the variances are uncertain. What was measured under the same seeds moves together as
     far as its residuals are equal: in direction, and in length before these were moderated. Else
     two points whose residuals differ in length alone would differ by no chance at all. With
-    lengths a and b the correlation is that of equal variances, 2 r.s / (a^2 + b^2).
+    lengths a and b the correlation is that of equal variances, 2 r.s / (a^2 + b^2). Of so few
+    seeds many correlations are large by chance, so they are shrunk towards their mean.
 
     Returns:
         [draws, P, objectives].
@@ -93,7 +104,11 @@ def draw_jointly(
     varied = errors.any(axis=1)
     # r.s / (a b) / cosh(log a - log b), a kernel times a kernel, so again a covariance.
     unlike = np.cosh(growth[varied, None] - growth[varied])
-    eigenvalues, vectors = np.linalg.eigh(errors[varied] @ errors[varied].T / unlike)
+    lengths = np.sqrt((errors[varied] ** 2).sum(axis=1))
+    directions = errors[varied] / lengths[:, None]
+    likeness = shrunk(directions @ directions.T, objectives[0].num_seeds - 1)
+    covariance = likeness * np.outer(lengths, lengths) / unlike
+    eigenvalues, vectors = np.linalg.eigh(covariance)
     factor = vectors * np.sqrt(np.maximum(eigenvalues, 0))
     shifts = generator.standard_normal((draws, len(factor))) @ factor.T
     different, positions = np.unique(degrees[varied], return_inverse=True)
@@ -119,6 +134,8 @@ def _mean(values: Measured) -> float:
 def _residuals(values: Measured, seeds: Sequence[int]) -> list[float]:
     """Return the deviations from the mean, 0 for seeds that the point lacks."""
     if not isinstance(values, Mapping):
+        return [0.0] * len(seeds)
+    if len(set(values.values())) == 1:  # of which the mean is rounded
         return [0.0] * len(seeds)
     mean = statistics.fmean(values.values())
     return [values[seed] - mean if seed in values else 0.0 for seed in seeds]

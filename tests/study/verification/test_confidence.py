@@ -268,3 +268,18 @@ def test_probabilities_are_shares_that_follow_the_points_in_any_order(
     order = random.sample(range(len(points)), len(points))
     shuffled = front_probabilities([points[position] for position in order])
     assert shuffled == pytest.approx([chances[position] for position in order], abs=0.06)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.92])
+def test_of_two_equally_good_models_neither_is_seldom_called_surely_better(
+    correlation: float,
+) -> None:
+    generator, sure, runs = np.random.default_rng(3), 0, 120
+    means = np.array([25.0, 25.0, *np.linspace(28, 55, 8)])
+    for _ in range(runs):
+        common = math.sqrt(correlation) * generator.standard_normal(3)
+        own = math.sqrt(1 - correlation) * generator.standard_normal((10, 3))
+        measured = [[dict(enumerate(row.tolist()))] for row in means[:, None] + common + own]
+        chance = front_probabilities(measured, draws=1_000)[0]
+        sure += not 0.025 <= chance <= 0.975
+    assert sure / runs < 0.1, "0.05 is as often as it should be"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from study.verification.moderation import shrunk
 from study.verification.repeats import Repeats, draw_jointly
 
 SEEDS = [0, 1, 2]
@@ -54,7 +55,7 @@ def test_residuals_keep_their_direction() -> None:
     points = measured([25.0] * 3, [0.7, 1.3, 1.0])
     errors = Repeats.of(points, SEEDS).errors
     for row, shape in zip(errors, SHAPES, strict=False):
-        cosine = row @ shape / np.linalg.norm(row) / np.linalg.norm(shape)
+        cosine = row[:3] @ shape / np.linalg.norm(row) / np.linalg.norm(shape)
         assert cosine == pytest.approx(1)
 
 
@@ -69,15 +70,38 @@ def test_variances_that_differ_beyond_chance_are_drawn_together_in_part() -> Non
     assert (Repeats.of(points, SEEDS).degrees < 4).all()
 
 
-def test_points_that_do_not_vary_stay_exact_and_say_nothing_of_the_others() -> None:
+@pytest.mark.parametrize("value", [25.3, *(k / 1_000 for k in range(900, 1_000, 7))])
+def test_values_that_happen_to_be_equal_are_as_sure_as_the_others_and_change_nothing(
+    value: float,
+) -> None:
     points = measured([25.0] * 3, [0.7, 1.3, 1.0])
-    constant: list[Any] = [{0: 25.3, 1: 25.3, 2: 25.3}, 25.3]
-    found = Repeats.of([*points, *constant], SEEDS)
+    others: list[Any] = [dict.fromkeys(SEEDS, value), value]
+    found = Repeats.of([*points, *others], SEEDS)
     alone = Repeats.of(points, SEEDS)
-    np.testing.assert_array_equal(found.errors[:3], alone.errors)
+    np.testing.assert_array_equal(found.errors[:3, :3], alone.errors[:, :3])
     np.testing.assert_array_equal(found.degrees[:3], alone.degrees)
-    assert not found.errors[3:].any()
-    assert found.intervals()[3:] == [(25.3, 25.3, 25.3)] * 2
+    # These three deviations differ by chance alone, so that they are one.
+    common = math.sqrt(np.mean(np.square([0.7, 1.3, 1.0])) / 3 / 25.0 * value)
+    assert np.linalg.norm(found.errors[3]) == pytest.approx(common)
+    assert not found.errors[4].any(), "what was measured once is exact"
+    assert found.intervals()[4] == (value, value, value)
+
+
+def test_values_that_are_all_equal_are_exact() -> None:
+    found = Repeats.of([dict.fromkeys(SEEDS, 0.95), dict.fromkeys(SEEDS, 0.975)], SEEDS)
+    assert not found.errors.any()
+
+
+def test_correlations_are_shrunk_as_far_as_chance_explains_them() -> None:
+    generator = np.random.default_rng(0)
+    chance = generator.standard_normal((40, 2))
+    chance /= np.linalg.norm(chance, axis=1, keepdims=True)
+    found = shrunk(chance @ chance.T, 2)
+    np.testing.assert_allclose(np.diag(found), 1)
+    assert np.abs(found - np.eye(40)).max() < 0.25
+    same = np.ones((5, 5))
+    np.testing.assert_allclose(shrunk(same, 2), same)
+    assert shrunk(np.array([[1.0, 0.3], [0.3, 1.0]]), 2)[0, 1] == 0.3, "one pair is its own mean"
 
 
 @pytest.mark.parametrize(
