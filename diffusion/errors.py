@@ -1,6 +1,5 @@
 """The few error types of this package; each is a ValueError, so commands show one line."""
 
-import re
 from pathlib import Path
 
 LONGEST_LINE = 300
@@ -39,7 +38,10 @@ def one_line(text: object, longest: int = LONGEST_LINE) -> str:
         text: what is shown as `str` shows it.
         longest: most characters of the line.
     """
-    line = re.sub(r"\s*[\r\n]\s*", " ", str(text)).strip()
+    shown = str(text)
+    if len(shown) > 4 * longest:  # its middle is left out anyway, and may be a megabyte
+        shown = shown[: 2 * longest] + LEFT_OUT + shown[-2 * longest :]
+    line = " ".join(filter(None, map(str.strip, shown.splitlines())))
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
     if len(line) <= longest:
         return line

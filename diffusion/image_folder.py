@@ -47,11 +47,10 @@ def read_image_folder(root: Path) -> LabelledImages:
         DataUnavailable: there is no such folder, it holds no images or not those of one set, or
             something in it cannot be read.
     """
-    if not root.is_dir():
-        raise DataUnavailable(
-            about_path("dataset", f"folder:{root}", "is no folder of class folders")
-        )
     try:
+        if not root.is_dir():
+            reason = "is no folder of class folders"
+            raise DataUnavailable(about_path("dataset", f"folder:{root}", reason))
         classes = find_images(root)
     except OSError as error:
         reason = f"cannot be read: {error}"

@@ -24,8 +24,6 @@ from diffusion.recipe import SamplerName, Schedule
 from study.cli import parser as cli
 from study.evaluation.pictures import save_grid
 
-MOST_IMAGES = 100_000  # Their noise is drawn at once.
-
 
 def build_parser() -> cli.Parser:
     """Describe the command line."""
@@ -34,7 +32,7 @@ def build_parser() -> cli.Parser:
     add("model", type=Path, help="a front point's folder, or a model.pdm")
     add(
         *("-n", "--num-images"),
-        type=cli.count(MOST_IMAGES),
+        type=cli.count(cli.MOST_IMAGES),
         default=64,
         help="how many (default 64)",
     )

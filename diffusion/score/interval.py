@@ -18,8 +18,9 @@ def fid_interval(
     A normal interval around the distance, with the standard deviation of the influences' mean.
     Images that were asked for by label come in fixed proportions, so what the labels explain is
     no chance: the variances within the labels add up (stratified sampling). The interval says
-    how far another draw of as many images with the same labels may land. Measured with 250 to
-    5,000 digits, it is 0.9 to 1.25 times as wide as such draws spread, widest near the floor:
+    where the mean over many draws of as many images with the same labels lies; another draw may
+    land farther off, by the root of two. Measured with 250 to 5,000 digits, its deviation is 0.9
+    to 1.25 times that of such draws, largest near the floor:
     where images and reference come from one distribution, the distance is quadratic in what
     chance brings, and a linear estimate doubles its variance at most. It does not remove the
     bias that the number of images brings; `fid_infinity` does.

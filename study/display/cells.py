@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.results.rows import FrontRow, drawn_images, real_images
-from study.results.words import format_bytes
+from study.results.words import format_bytes, format_figure
 
 COLUMNS = (
     "point",
@@ -31,7 +31,6 @@ def front_cells(row: FrontRow) -> tuple[str, ...]:
     pruned = row["prune_method"]
     if pruned != "none":
         pruned = f"{pruned} {row['prune_ratio']:.0%} {row['prune_region']}"
-    agreement = row["label_agreement"]
     return (
         Path(row["package_path"]).parent.name,
         f"{row['architecture']} {row['widths']}",
@@ -41,9 +40,9 @@ def front_cells(row: FrontRow) -> tuple[str, ...]:
         row["quantization"],
         format_bytes(row["size_bytes"]),
         f"{row['fid']:.1f}",
-        f"{row['fid_low']:.1f}-{row['fid_high']:.1f}",
-        f"{row['fid_held_out']:.1f}",
-        "-" if agreement is None else f"{agreement:.0%}",
+        f"{format_figure(row['fid_low'], '.1f')}-{format_figure(row['fid_high'], '.1f')}",
+        format_figure(row["fid_held_out"], ".1f"),
+        format_figure(row["label_agreement"], ".0%"),
     )
 
 
@@ -54,9 +53,15 @@ def scale(rows: Sequence[FrontRow]) -> str:
         rows: of the front, at least one.
     """
     best = min(rows, key=lambda row: row["fid"])
-    share = 100 * best["fid"] / best["fid_noise"]
     return (
         f"FID of {drawn_images(best)} against the train split; {real_images(best)} have "
-        f"{best['fid_floor']:.2f}, uniform noise {best['fid_noise']:.0f}, the best point "
-        f"{share:.2f} % of that"
+        f"{format_figure(best['fid_floor'], '.2f')}, uniform noise "
+        f"{format_figure(best['fid_noise'], '.0f')}, the best point "
+        f"{format_figure(noise_share(best), '.2%').replace('%', ' %')} of that"
     )
+
+
+def noise_share(row: FrontRow) -> float | None:
+    """Return a model's FID as a share of that of uniform noise, where that is known."""
+    noise = row["fid_noise"]
+    return None if noise is None else row["fid"] / noise

@@ -4,20 +4,23 @@ from pathlib import Path
 
 import pandas as pd
 
+from diffusion.compress.layout import MAX_FILE_BYTES
 from diffusion.compress.package import PACKAGE_NAME
 from diffusion.files import write_bytes
+from study.display.cells import noise_share
 from study.display.own_files import MAX_PICTURE_BYTES, read_own, remove_own
 from study.display.plot import plot_front
 from study.display.render import render_markdown
 from study.results.front import front_rows
 from study.results.rows import FrontRow, drawn_images, real_images
+from study.results.words import format_figure
 from study.run.files import write_json
 from study.run.run import Run
 
 MAX_JSON_BYTES = 2**24
 # What is copied of a trial's folder, and how large it may be; the package is not optional.
 TRIAL_FILES = {
-    PACKAGE_NAME: 1_250_000_000,
+    PACKAGE_NAME: MAX_FILE_BYTES,
     "recipe.json": MAX_JSON_BYTES,
     "samples.png": MAX_PICTURE_BYTES,
     "scores.json": MAX_JSON_BYTES,
@@ -96,4 +99,13 @@ def card(row: FrontRow, run: str) -> str:
     if pruning != "none":
         pruning = f"{pruning} {row['prune_ratio']:.0%} of {row['prune_region']}"
     drawn, real = drawn_images(row), real_images(row)
-    return render_markdown("card.md.j2", row=row, run=run, pruning=pruning, drawn=drawn, real=real)
+    return render_markdown(
+        "card.md.j2",
+        row=row,
+        run=run,
+        pruning=pruning,
+        drawn=drawn,
+        real=real,
+        figure=format_figure,
+        share=noise_share(row),
+    )

@@ -159,13 +159,18 @@ def _writer(name: str) -> Callable[[float, int], str]:
     return lambda value, _: f"{value:g}"
 
 
+def _reach(row: FrontRow, end: str) -> float:
+    """Return how far an end of a FID's interval lies; 0 where a trial has no interval."""
+    return 0.0 if row[end] is None else abs(row[end] - row["fid"])
+
+
 def _draw_line(axes: Axes, front: Sequence[FrontRow]) -> None:
     """Draw the front's staircase, with the interval of each FID."""
     sizes = [row["size_bytes"] for row in front]
     fids = [row["fid"] for row in front]
     bars = [
-        [max(row["fid"] - row["fid_low"], 0) for row in front],
-        [max(row["fid_high"] - row["fid"], 0) for row in front],
+        [_reach(row, "fid_low") for row in front],
+        [_reach(row, "fid_high") for row in front],
     ]
     # Between two points a user gets the smaller model's quality: a staircase. With objectives of
     # more kinds, points lie above it.

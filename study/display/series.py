@@ -63,8 +63,15 @@ def _kept_series(rows: Sequence[FrontRow]) -> list[Series]:
             "color": COLOURS.get(quantization, OTHER_COLOUR),
             "alpha": 0.75,
         }
+        verified = [row for row in chosen if row["verified_seeds"]]
+        if verified:  # FIDs of another number of images do not compare with them: they are pale
+            chosen = [row for row in chosen if not row["verified_seeds"]]
+            series.append(Series(f"{architecture}, {quantization}", verified, style))
         if chosen:
-            series.append(Series(f"{architecture}, {quantization}", chosen, style))
+            # A label with a dash before it is in no legend.
+            label = f"{'_' if verified else ''}{architecture}, {quantization}"
+            pale = {"alpha": 0.25} if any(row["verified_seeds"] for row in rows) else {}
+            series.append(Series(label, chosen, {**style, **pale}))
     return series
 
 

@@ -14,5 +14,11 @@ def pick_model(rows: Sequence[FrontRow]) -> FrontRow:
     if not rows:
         raise ValueError("the front has 0 models; allowed: one or more")
     best = min(row["fid"] for row in rows)
-    near = [row for row in rows if min(row["fid"], row["fid_low"]) <= best]
+    near = [row for row in rows if min(row["fid"], _low(row)) <= best]
     return min(near, key=lambda row: (row["size_bytes"], row["fid"]))
+
+
+def _low(row: FrontRow) -> float:
+    """Return the low end of the interval; the FID itself where a trial has none."""
+    low = row["fid_low"]
+    return float(row["fid"] if low is None else low)

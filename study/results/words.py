@@ -3,6 +3,11 @@
 from diffusion.recipe import Recipe
 
 
+def format_figure(value: float | None, form: str) -> str:
+    """Write a score by a format like .2f; a dash where a trial has none."""
+    return "-" if value is None else format(value, form)
+
+
 def format_bytes(size: float) -> str:
     """Write a size with three significant digits: 950 B, 95.1 kB, 1.23 MB, 1.3 GB."""
     return _three_digits(size, (" B", " kB", " MB", " GB"))

@@ -208,7 +208,7 @@ def test_the_command_to_go_on_asks_for_the_same(arguments: list[str], tmp_path: 
     ("arguments", "message"),
     [
         (["--seeds", "2"], "--seeds is 2; allowed: 3 or more"),
-        (["--images", "0"], "--images: '0'; allowed: a whole number from 1 to 1,000,000"),
+        (["--images", "0"], "--images: '0'; allowed: a whole number from 1 to 100,000"),
         (["--replicates", "-1"], "allowed"),
         ([], "is no run of a study"),
     ],
