@@ -27,6 +27,10 @@ class PackageError(ValueError):
     """A model file that is not ours, damaged, or of another format version."""
 
 
+class PackageUnreachable(PackageError):
+    """A model file that is missing or that the system cannot read, for now."""
+
+
 class MetricUndefined(ValueError):
     """A score that has no value, because its inputs are too few or not finite."""
 

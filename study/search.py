@@ -7,6 +7,7 @@ python -m study.search --resume runs/quick-001          go on after Ctrl-C or a 
 python -m study.search --dry-run                        print the resolved study and stop
 """
 
+import contextlib
 import functools
 import json
 import logging
@@ -112,7 +113,14 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     storage = _open(run, new=given.resume is None)
     run = run.with_records(storage.records())
     introduce(run, console)
-    ended = _search(run, storage, resources, work.evaluate, console)
+    try:
+        ended = _search(run, storage, resources, work.evaluate, console)
+    except OSError as error:
+        with contextlib.suppress(OSError):  # such as a full disk, which is said below
+            write_run(sound_run(run.with_records(storage.records())))
+        raise OSError(
+            f"{error}; mend that, then go on with: {_resume_command(run, given)}"
+        ) from error
     run = sound_run(run.with_records(storage.records()))
     rows = write_run(run)  # before anything else, so that it is there whatever comes
     shown, ending = run, Ending.DONE
@@ -124,9 +132,7 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     sum_up(run, rows, time.time() - start, console)
     print_soundness(console, shown)
     if not ended:
-        skip = ["--no-verify"] if given.no_verify else []
-        go_on = command("study.search", "--resume", run.folder, *skip)
-        say(console, f"interrupted; go on with: {go_on}")
+        say(console, f"interrupted; go on with: {_resume_command(run, given)}")
         return cli.INTERRUPTED_STATUS
     if not rows:
         say(console, why_no_front(shown.records))
@@ -164,9 +170,6 @@ def _search(
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
         if dispatcher.halted:
             raise OSError(dispatcher.halted)
-    except OSError as error:
-        go_on = command("study.search", "--resume", run.folder)
-        raise OSError(f"{error}; mend that, then go on with: {go_on}") from error
     finally:
         shutil.rmtree(scratch_dir, ignore_errors=True)
     return dispatcher.ended
@@ -216,6 +219,11 @@ def _verify(
         ending = Session(verifier, console, _verify_command(run)).run()
     shown, rows = write_verified(verification)
     return shown, rows, ending
+
+
+def _resume_command(run: Run, given: Namespace) -> str:
+    skip = ["--no-verify"] if given.no_verify else []
+    return command("study.search", "--resume", run.folder, *skip)
 
 
 def _verify_command(run: Run) -> str:

@@ -35,7 +35,7 @@ from diffusion.compress.layout import (
     read_layouts,
 )
 from diffusion.compress.quantize import QuantizedTensor, pack_nibbles, quantize_weights
-from diffusion.errors import PackageError, about_path
+from diffusion.errors import PackageError, PackageUnreachable, about_path
 from diffusion.files import write_bytes
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
@@ -44,7 +44,7 @@ from diffusion.recipe import Recipe
 PACKAGE_NAME = "model.pdm"
 # What a damaged archive, JSON or safetensors file may raise, and a recipe that is none.
 DAMAGE = (
-    *(OSError, EOFError, LookupError, ValueError, RuntimeError, TypeError, AttributeError),
+    *(EOFError, LookupError, ValueError, RuntimeError, TypeError, AttributeError),
     *(ArithmeticError, zipfile.BadZipFile, zlib.error, struct.error, SafetensorError),
 )
 
@@ -81,7 +81,8 @@ def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionMod
     A package of an earlier version has no hashes; it is read, with a warning in the log.
 
     Raises:
-        PackageError: the file is missing, damaged, not ours, of another version or too large.
+        PackageError: the file is damaged, not ours, of another version or too large.
+        PackageUnreachable: it is missing, or the system cannot read it.
     """
     try:
         with open_members(path, MAX_FILE_BYTES) as read:
@@ -96,6 +97,9 @@ def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionMod
         state = {name: decode(name, layout, tensors) for name, layout in layouts.items()}
         network = build_network(recipe.network, recipe.data)
         network.load_state_dict(state)
+    except OSError as error:
+        reason = f"cannot be read: {error}"
+        raise PackageUnreachable(about_path("package", path, reason)) from error
     except DAMAGE as error:
         raise PackageError(about_path("package", path, f"cannot be read: {error}")) from error
     if not verified:

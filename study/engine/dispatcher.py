@@ -18,6 +18,8 @@ from study.results.objectives import Scores
 
 logger = logging.getLogger(__name__)
 
+MOST_LOOKS = 5  # In one call; its caller listens to Ctrl-C in between.
+
 
 class Dispatcher:
     """Hands out numbered recipes and tells the storage how they end.
@@ -56,6 +58,7 @@ class Dispatcher:
         """
         self.ended = self.looking = False
         self.halted: str | None = None
+        self._unwritable = False  # a line may be torn, and the next would be written onto it
         self._storage = proposer.storage
         self._trainings = trainings
         self._budget = budget
@@ -106,6 +109,8 @@ class Dispatcher:
 
     def judge(self, number: int, train_images: int, scores: Scores) -> bool:
         """Keep what a running trial's training scored on its way; return whether it may go on."""
+        if self._unwritable:
+            return False
         key = self._running.recipe(number).backbone_key
         with self._halting():
             self._storage.keep_rung(number, train_images, scores)
@@ -118,6 +123,9 @@ class Dispatcher:
 
     def end(self, number: int, scores: Scores | None, reason: str | None) -> None:
         """Record a trial's scores, or why it has none and would have none another time."""
+        if self._unwritable:
+            self.abandon(number)
+            return
         stop = self._running.stops.get(number)
         wall_seconds = self._take_off(number)
         with self._halting():
@@ -169,22 +177,24 @@ class Dispatcher:
             yield
         except OSError as error:
             self.halted = self.halted or str(error)
+            self._unwritable = True
 
     def _take_off(self, number: int) -> float:
         """Take a trial off the running ones; return how many seconds it ran."""
         return round(self._clock() - self._running.take_off(number).start, 3)
 
     def _choose(self) -> Proposal | None:
-        """Choose the next trial; for as long as none runs, nobody else has to be served."""
+        """Choose the next trial, in a few looks where none runs that has to be served."""
         if self._sweep_is_due():
             self._choice.start_sweep()
             self._sweeping = True
-        chosen, self.looking = None, False
+        chosen, self.looking, looks = None, False, 0
         while not self._is_spent():
+            looks += 1
             room = math.inf if self._sweeping else self._budget.trials - self._begun()
             chosen = self._choice.next(self._running.recipes(), room)
             self.looking = self._choice.looking
-            if chosen is not None or self._running or not self.looking:
+            if chosen is not None or self._running or not self.looking or looks == MOST_LOOKS:
                 break
         else:
             self.looking = False

@@ -24,7 +24,7 @@ MOST_STEPS = 2**63
 EVERY_SECONDS = 20.0
 METADATA_KEY = "checkpoint"
 # What a file that is torn, damaged or another's may raise.
-DAMAGE = (OSError, ValueError, LookupError, TypeError, RecursionError, SafetensorError)
+DAMAGE = (ValueError, LookupError, TypeError, RecursionError, SafetensorError)
 
 
 class CheckpointFile:
@@ -76,7 +76,7 @@ def kept_step(path: Path) -> int:
         with safetensors.safe_open(path, framework="pt") as file:
             step: int = _description(file)["step"]
             return step
-    except DAMAGE:
+    except (FileNotFoundError, *DAMAGE):  # what the system cannot read for now is no damage
         return 0
 
 

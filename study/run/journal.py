@@ -30,9 +30,10 @@ def mend_journal(path: Path) -> None:
         return
     check_regular(path)
     with path.open("rb+") as journal:
-        content = journal.read()
-        if not BEGINNING.startswith(content[: len(BEGINNING)]):
-            raise ValueError(f"{path} is no journal of a study: it begins with {content[:20]!r}")
+        beginning = journal.read(20)
+        if not BEGINNING.startswith(beginning[: len(BEGINNING)]):
+            raise ValueError(f"{path} is no journal of a study: it begins with {beginning!r}")
+        content = beginning + journal.read()
         whole = content.rfind(b"\n") + 1
         # A damaged one would be appended to, and only then not be read.
         last = content.rfind(b"\n", 0, max(whole - 1, 0)) + 1

@@ -39,7 +39,8 @@ def attempt(console: Console, go_on: str, work: Callable[[], Result]) -> Result 
     try:
         return work()
     except Exception as error:
-        logger.debug("verification failed", exc_info=True)
+        if not isinstance(error, ValueError | OSError):  # a fault of ours: where it lies is shown
+            logger.exception("%s", Ending.FAILED.value)
         failure = Failure.of(error)
         say(console, f"{Ending.FAILED.value}: {failure.reason}; go on with: {go_on}")
         return None

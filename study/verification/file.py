@@ -65,8 +65,10 @@ class Verification:
 
     def save_points(self) -> None:
         """Write what is known of each trial into its folder, from where the front copies it."""
-        for number, point in self.points.items():
-            write_json(self.run.folder / "trials" / str(number) / FILE_NAME, vars(point))
+        for record in self.run.complete():
+            folder = self.run.folder / "trials" / str(record.number)
+            if record.number in self.points and folder.is_dir() and not folder.is_symlink():
+                write_json(folder / FILE_NAME, vars(self.points[record.number]))
 
     def known(self, number: int) -> Point:
         """Return what is known of a trial."""

@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from diffusion.errors import InfeasibleRecipe, MetricUndefined, PackageError, TrainingDiverged
+from diffusion.errors import (
+    InfeasibleRecipe,
+    MetricUndefined,
+    PackageError,
+    PackageUnreachable,
+    TrainingDiverged,
+)
 from diffusion.recipe import Recipe
 from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
@@ -42,7 +48,8 @@ class Failure:
     def of(cls, error: Exception) -> Self:
         """Return an error as a failure."""
         message = " ".join(str(error).split())
-        return cls(f"{type(error).__name__}: {message}", isinstance(error, LASTING))
+        lasting = isinstance(error, LASTING) and not isinstance(error, PackageUnreachable)
+        return cls(f"{type(error).__name__}: {message}", lasting)
 
 
 def score_one(task: tuple[int, int], work: Work, context: RunContext, num_images: int) -> Scores:

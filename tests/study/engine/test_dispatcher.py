@@ -202,3 +202,22 @@ def test_a_failed_trial_keeps_how_many_images_it_said_it_was_trained_on(tmp_path
     source.end(fourth.number, {**SCORES, "trained_images": 39_000}, None)
     assert source.next() is None
     assert source.ended, "what failed trials were trained on is spent"
+
+
+def test_after_a_write_that_failed_nothing_more_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = dispatcher(tmp_path)
+    first, second = take(source, 2)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StudyStorage, "complete", full)
+        source.end(first.number, SCORES, None)
+    assert source.halted is not None
+    before = (tmp_path / "study.journal").read_bytes()
+    source.end(second.number, SCORES, None)
+    assert (tmp_path / "study.journal").read_bytes() == before, "a line may be torn there"
+    assert states(tmp_path)[second.number] == "running"
