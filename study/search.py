@@ -80,7 +80,7 @@ def main(
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
     run_dir, wanted = _settle(given)
-    with ray_session(wanted["address"]):
+    with ray_session(wanted["address"], insecure=given.insecure):
         # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         resources = resolve_resources(
@@ -113,26 +113,27 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     storage = _open(run, new=given.resume is None)
     run = run.with_records(storage.records())
     introduce(run, console)
+    skip = ["--no-verify"] if given.no_verify else []
+    go_on = command_on(run, given, "study.search", "--resume", run.folder, *skip)
     try:
         ended = _search(run, storage, resources, work.evaluate, console)
     except OSError as error:
         with contextlib.suppress(OSError):  # such as a full disk, which is said below
             write_run(sound_run(run.with_records(storage.records())))
-        raise OSError(
-            f"{error}; mend that, then go on with: {_resume_command(run, given)}"
-        ) from error
+        raise OSError(f"{error}; mend that, then go on with: {go_on}") from error
     run = sound_run(run.with_records(storage.records()))
     rows = write_run(run)  # before anything else, so that it is there whatever comes
     shown, ending = run, Ending.DONE
     asked = ended and not given.no_verify
     if asked or (run.folder / FILE_NAME).exists():
-        short = functools.partial(_verify, run, resources, work, console, asked=asked)
-        verified = attempt(console, _verify_command(run), short)
+        verify = command_on(run, given, "study.verify", run.folder)
+        short = functools.partial(_verify, run, resources, work, console, verify, asked=asked)
+        verified = attempt(console, verify, short)
         shown, rows, ending = verified or (run, rows, Ending.FAILED)
     sum_up(run, rows, time.time() - start, console)
     print_soundness(console, shown)
     if not ended:
-        say(console, f"interrupted; go on with: {_resume_command(run, given)}")
+        say(console, f"interrupted; go on with: {go_on}")
         return cli.INTERRUPTED_STATUS
     if not rows:
         say(console, why_no_front(shown.records))
@@ -208,7 +209,7 @@ def _dispatcher(run: Run, storage: StudyStorage, view: LiveView) -> Dispatcher:
 
 
 def _verify(
-    run: Run, resources: Resources, work: Work, console: Console, *, asked: bool
+    run: Run, resources: Resources, work: Work, console: Console, go_on: str, *, asked: bool
 ) -> tuple[Run, list[FrontRow], Ending]:
     """Score what is near the front again, as far as time allows, and write the front anew."""
     verification, ending = Verification.load(run), Ending.DONE
@@ -216,18 +217,15 @@ def _verify(
         context = RunContext.of(run.folder, run.settings)
         deadline = time.time() + SHORT_SECONDS
         verifier = Verifier(verification, SHORT_PLAN, context, resources, work, deadline)
-        ending = Session(verifier, console, _verify_command(run)).run()
+        ending = Session(verifier, console, go_on).run()
     shown, rows = write_verified(verification)
     return shown, rows, ending
 
 
-def _resume_command(run: Run, given: Namespace) -> str:
-    skip = ["--no-verify"] if given.no_verify else []
-    return command("study.search", "--resume", run.folder, *skip)
-
-
-def _verify_command(run: Run) -> str:
-    return command("study.verify", run.folder)
+def command_on(run: Run, given: Namespace, module: str, *arguments: object) -> str:
+    """Return a command for a run, which joins the run's cluster as this one may."""
+    insecure = ["--insecure"] if given.insecure and run.settings.address is not None else []
+    return command(module, *arguments, *insecure)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from rich.console import Console
 from diffusion.score.digits import DIGITS_SHA256
 from study import trial
 from study.cli import parser as cli
+from study.cli.resolve import choose_address
 from study.cluster.resources import resolve_resources
 from study.cluster.session import ray_session
 from study.display.commands import command
@@ -77,7 +78,12 @@ def build_parser() -> cli.Parser:
         help="at once (default: what fits)",
     )
     add("--data-dir", type=Path, help="folder of downloaded data sets (default: the run's)")
-    add("--address", help="join this Ray cluster, like auto (default: this machine alone)")
+    add(
+        "--address",
+        help="join this Ray cluster, like auto, or local for this machine alone (default: the "
+        "run's)",
+    )
+    add("--insecure", action="store_true", help=cli.INSECURE_HELP)
     return parser
 
 
@@ -92,7 +98,8 @@ def main(
     run_dir = given.run.resolve()
     settings = _settings(run_dir, given)
     deadline = None if given.time_budget is None else time.time() + given.time_budget
-    with ray_session(given.address), exclusive(run_dir):
+    address = choose_address(given.address, settings.address)
+    with ray_session(address, insecure=given.insecure), exclusive(run_dir):
         resources = resolve_resources(
             settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
         )
@@ -146,9 +153,11 @@ def go_on_command(run_dir: Path, given: Namespace) -> str:
         options += ["--seeds", given.seeds]
     if given.all:
         options.append("--all")
-    for name in ("replicates", "concurrent_trials"):
+    for name in ("replicates", "concurrent_trials", "address"):
         if (value := getattr(given, name)) is not None:
             options += [f"--{name.replace('_', '-')}", value]
+    if given.insecure:
+        options.append("--insecure")
     if given.data_dir is not None:
         options += ["--data-dir", given.data_dir.resolve()]
     return command("study.verify", run_dir, *options)

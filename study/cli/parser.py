@@ -15,6 +15,7 @@ USAGE_STATUS = 2
 INTERNAL_STATUS = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells count it.
 DEBUG = "--debug"
+INSECURE_HELP = "join a cluster that asks for no token, too"
 LONGEST_ERROR = 250  # of a line that ends with what to do
 MOST_GUIDANCE, MOST_STEPS, MOST_AT_ONCE = 100, 10_000, 4_096
 MOST_IMAGES = 100_000  # Their noise is drawn at once.

@@ -65,7 +65,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "concurrent_trials": given.concurrent_trials,
         "cpus_per_trial": given.cpus_per_trial,
         "gpus_per_trial": given.gpus_per_trial,
-        "address": _address(given.address),
+        "address": choose_address(given.address, None),
     }
 
 
@@ -87,7 +87,7 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
             f"the built-in extractor has SHA-256 {sha256[:16]}, but the run has "
             f"{resumed.extractor_sha256[:16]}; allowed: the features that the run began with"
         )
-    gpus, address = given.gpus_per_trial, given.address
+    gpus = given.gpus_per_trial
     return {
         **{name: getattr(resumed, name) for name in KEPT},
         "data_dir": None if data_dir is None else str(data_dir),
@@ -100,11 +100,14 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
         "sweep_front": resumed.sweep_front or given.sweep_front,
         "cpus_per_trial": given.cpus_per_trial or resumed.cpus_per_trial,
         "gpus_per_trial": resumed.gpus_per_trial if gpus is None else gpus,
-        "address": resumed.address if address is None else _address(address),
+        "address": choose_address(given.address, resumed.address),
     }
 
 
-def _address(given: str | None) -> str | None:
+def choose_address(given: str | None, known: str | None) -> str | None:
+    """Return the cluster's address that is asked for, or else a run's; None for no cluster."""
+    if given is None:
+        return known
     return None if given == THIS_MACHINE else given
 
 

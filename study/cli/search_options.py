@@ -86,6 +86,7 @@ def build_parser(description: str) -> cli.Parser:
         help="join this Ray cluster, like auto, or local for this machine alone (default: local, "
         "with --resume the run's)",
     )
+    add("--insecure", action="store_true", help=cli.INSECURE_HELP)
     add(
         "--store", type=Path, help="folder of trained backbones, shared by runs (default: its own)"
     )

@@ -12,15 +12,26 @@ from typing import Any
 import ray
 from ray._private import ray_constants
 
+from study.cluster.joining import check_cluster
+
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
-    """Join a cluster, or start Ray on this machine alone."""
+def ray_session(address: str | None, *, insecure: bool = False) -> Iterator[None]:
+    """Join a cluster, or start Ray on this machine alone.
+
+    Args:
+        address: of the cluster; None for this machine alone.
+        insecure: whether the cluster may be one that asks for no token.
+
+    Raises:
+        ValueError: there is no cluster at the address that lets us in, and not everybody.
+    """
     if address is not None:
+        checked = check_cluster(address, insecure=insecure)
         with _shutting_down():
-            ray.init(address=address, **QUIET)
+            ray.init(address=checked, **QUIET)
             yield
         return
     make_token()

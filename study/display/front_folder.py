@@ -1,5 +1,6 @@
 """The front's folder: tables, a picture, and a folder with a card for each model."""
 
+import hashlib
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from study.results.front import front_rows
 from study.results.rows import FrontRow, drawn_images, real_images
 from study.results.words import format_figure
 from study.run.files import write_json
+from study.run.packages import HASH, UNSOUND
 from study.run.run import Run
 
 MAX_JSON_BYTES = 2**24
@@ -68,6 +70,8 @@ def _write_point(run: Run, row: FrontRow, aside: Path) -> None:
         except ValueError as error:
             raise ValueError(f"trial {row['trial']} is on the front, but {error}") from error
         if content is not None:
+            if name == PACKAGE_NAME:
+                _check_scored(row, content)
             write_bytes(point / name, content)
         elif name == PACKAGE_NAME:
             missing = source / name if source.exists() else source
@@ -76,6 +80,12 @@ def _write_point(run: Run, row: FrontRow, aside: Path) -> None:
                 "folder that the trial left"
             )
     write_bytes(point / "README.md", card(row, run.folder.name).encode())
+
+
+def _check_scored(row: FrontRow, content: bytes) -> None:
+    """Refuse another file than the one that was scored, put there since that was checked."""
+    if row[HASH] not in (None, hashlib.sha256(content).hexdigest()):
+        raise ValueError(f"trial {row['trial']} is on the front, but {UNSOUND}")
 
 
 def _write_tables(run: Run, rows: list[FrontRow], aside: Path) -> None:

@@ -185,7 +185,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no Ray for a command that must end before its first trial."""
     resources = Resources(1.0, 0.0, 1)
     for module in ("search", "verify"):
-        monkeypatch.setattr(f"study.{module}.ray_session", lambda address: nullcontext())
+        monkeypatch.setattr(f"study.{module}.ray_session", lambda *_, **__: nullcontext())
         monkeypatch.setattr(f"study.{module}.resolve_resources", lambda *given: resources)
 
 

@@ -193,6 +193,8 @@ def test_models_that_are_not_what_was_scored_are_on_no_front(
         [],
         ["--all"],
         ["--images", "2000", "--seeds", "5", "--replicates", "2", "--data-dir", "/a b"],
+        ["--address", "local"],
+        ["--address", "10.0.0.1:6379", "--insecure"],
     ],
 )
 def test_the_command_to_go_on_asks_for_the_same(arguments: list[str], tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from study.cluster.session import ray_session
 
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 cluster.add_node(num_cpus=1)
-with ray_session(cluster.address):
+with ray_session(cluster.address, insecure=True):
     found = [resolve_resources(cpus, 0, None).concurrent_trials for cpus in (1, 0.5)]
     try:
         resolve_resources(2, 0, None)

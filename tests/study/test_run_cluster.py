@@ -1,0 +1,56 @@
+"""Which cluster the commands join for a run, and what they print about it."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from small_run import run_of
+
+from study.cli.search_options import build_parser
+from study.run.settings import RunSettings, save_settings
+from study.search import command_on
+from study.verify import main as verify
+
+
+@pytest.mark.parametrize(
+    ("known", "option", "address"),
+    [
+        (None, [], None),
+        ("auto", [], "auto"),
+        ("auto", ["--address", "local"], None),
+        (None, ["--address", "10.0.0.1:6379"], "10.0.0.1:6379"),
+    ],
+)
+def test_a_verification_joins_the_runs_cluster_unless_told(
+    known: str | None,
+    option: list[str],
+    address: str | None,
+    settings: RunSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    joined: list[tuple[str | None, bool]] = []
+
+    def session(address: str | None, *, insecure: bool) -> NoReturn:
+        joined.append((address, insecure))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("study.verify.ray_session", session)
+    save_settings(tmp_path, replace(settings, address=known))
+    for insecure in ([], ["--insecure"]):
+        with pytest.raises(KeyboardInterrupt):
+            verify([str(tmp_path), *option, *insecure])
+    assert joined == [(address, False), (address, True)]
+
+
+@pytest.mark.parametrize(
+    ("known", "option", "allowed"),
+    [("auto", ["--insecure"], " --insecure"), ("auto", [], ""), (None, ["--insecure"], "")],
+)
+def test_a_printed_command_may_join_the_runs_open_cluster_again(
+    known: str | None, option: list[str], allowed: str, tmp_path: Path
+) -> None:
+    given = build_parser("").parse_args(option)
+    printed = command_on(run_of(tmp_path, address=known), given, "study.verify", tmp_path)
+    assert printed == f"python -m study.verify {tmp_path}{allowed}"
