@@ -22,9 +22,15 @@ DATASET_NAMES = ("mnist5k", *TORCHVISION_NAMES, f"{FOLDER}PATH")
 MNIST5K_FILE = "data/mnist_5k.csv.gz"
 MNIST5K_TRAIN_PER_CLASS = 400
 HELD_OUT_ONE_IN = 10  # Of a folder's images.
+# Where torchvision's files lie, and how long one may be: the longest has a third of it.
+TORCHVISION_FOLDERS = {
+    **{"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw"},
+    "cifar10": "cifar-10-batches-py",
+}
+MAX_FILE_BYTES = 2**27
 # What torchvision raises on damaged files.
 READING_ERRORS = (
-    *(OSError, EOFError, ValueError, LookupError, RuntimeError, AssertionError),
+    *(OSError, EOFError, ValueError, LookupError, RuntimeError, AssertionError, TypeError),
     pickle.UnpicklingError,
 )
 
@@ -142,6 +148,7 @@ def _load_torchvision(name: str, data_dir: Path | None, download: bool) -> Image
         raise DataUnavailable(
             f"dataset {name!r} needs a folder: give --data-dir DIR or set ${DATA_DIR_VARIABLE}"
         )
+    _check_lengths(name, Path(root))
     base = getattr(torchvision.datasets, TORCHVISION_NAMES[name])
     # MNIST's reader prefers a `processed` folder of old versions to the raw files; it also finds
     # its folder by the name of its class.
@@ -153,7 +160,7 @@ def _load_torchvision(name: str, data_dir: Path | None, download: bool) -> Image
         hint = "the download failed" if download else "add --download to fetch it there"
         what, reason = f"dataset {name!r} cannot be read in", one_line(error, 120)
         raise DataUnavailable(about_path(what, f"{root}:", f"{reason} ({hint})")) from error
-    return ImageDataset(
+    dataset = ImageDataset(
         name=name,
         class_names=tuple(train.classes),
         train_images=train_images,
@@ -161,6 +168,39 @@ def _load_torchvision(name: str, data_dir: Path | None, download: bool) -> Image
         held_out_images=held_out_images,
         held_out_labels=torch.as_tensor(held_out.targets, dtype=torch.int64),
     )
+    if why := _why_not_whole(dataset):
+        raise DataUnavailable(about_path(f"dataset {name!r} in", root, why))
+    return dataset
+
+
+def _check_lengths(name: str, root: Path) -> None:
+    """Refuse files that are too long to be torchvision's, which would read them as a whole."""
+    folder = root.expanduser() / TORCHVISION_FOLDERS[name]
+    try:
+        lengths = {path: path.stat().st_size for path in folder.glob("*") if path.is_file()}
+    except (OSError, ValueError) as error:
+        raise DataUnavailable(about_path(f"dataset {name!r} in", root, error)) from error
+    for path, length in lengths.items():
+        if length > MAX_FILE_BYTES:
+            reason = f"has {length:,} bytes; allowed: up to {MAX_FILE_BYTES:,}"
+            raise DataUnavailable(about_path(f"dataset {name!r}: file", path, reason))
+
+
+def _why_not_whole(dataset: ImageDataset) -> str | None:
+    """Say what is wrong with images and labels that were read from files apart."""
+    count = len(dataset.class_names)
+    parts = {
+        "train": (dataset.train_images, dataset.train_labels),
+        "held-out": (dataset.held_out_images, dataset.held_out_labels),
+    }
+    for part, (images, labels) in parts.items():
+        if len(images) != len(labels):
+            return f"has {len(images)} {part} images, but {len(labels)} labels of them"
+        if (most := int(labels.max())) >= count:
+            return f"has label {most} among its {part} labels; allowed: 0 to {count - 1}"
+    if dataset.train_images.shape[1:] != dataset.held_out_images.shape[1:]:
+        return "has held-out images of another size than its train images"
+    return None
 
 
 def _as_channels_first(images: Tensor | np.ndarray) -> Tensor:

@@ -1,8 +1,8 @@
 """Image files of one size as a tensor: all headers are read before any image is decoded.
 
 What would be lost without a word is refused by name: alpha channels, a rotation that is only
-noted, further pages and greys of more than 8 bits. So are colours that only a palette brings into
-a set of grey images.
+noted, further pages, and greys and colours of more than 8 bits. So are colours that only a palette
+brings into a set of grey images.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeVar
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 from torch import Tensor
 
 from diffusion.errors import DataUnavailable, about_path, one_line
@@ -28,6 +28,7 @@ GREY_MODES, PALETTE_MODE = ("1", "L"), "P"
 MAX_SIDE = 1024  # Pixels.
 MAX_FILE_BYTES = 2**26  # Four times the largest image without compression.
 MAX_BYTES = 2**33  # Of the whole decoded set.
+BRIGHTEST = 255
 TURNED = range(2, 9)  # EXIF orientations; Pillow obeys those of TIFF itself.
 # What Pillow raises on damaged files.
 READING_ERRORS = (
@@ -121,16 +122,33 @@ def _open(path: str) -> BinaryIO:
     return file
 
 
-def _check_header(picture: Image.Image) -> None:
+def _check_header(picture: ImageFile.ImageFile) -> None:
     if max(picture.size) > MAX_SIDE:
         width, height = picture.size
         raise ValueError(f"it is {width}x{height} pixels; allowed: at most {MAX_SIDE} a side")
     if picture.mode.startswith(("I", "F")):
         raise ValueError(f"its pixels have mode {picture.mode}; allowed: 8 bits")
+    if _has_deep_colours(picture):
+        raise ValueError("its colours have more than 8 bits; allowed: 8 bits")
     if picture.has_transparency_data:
         raise ValueError("it has an alpha channel or a transparent colour; allowed: neither")
     if getattr(picture, "is_animated", False):
         raise ValueError("it has further pages or frames; allowed: one")
+
+
+def _has_deep_colours(picture: ImageFile.ImageFile) -> bool:
+    """Whether Pillow, which has no mode for them, would drop bits of an image's colours.
+
+    It knows how the file stores them until they are decoded, such as "RGB;16B" of a PNG. What is
+    stored in fewer bits than 8 has such names, too: "BGR;16" is a BMP's.
+    """
+    for codec, _, _, stored in picture.tile:
+        kind, *others = stored if isinstance(stored, tuple) else (stored,)
+        if picture.format in ("PNG", "TIFF") and ";16" in str(kind):
+            return True
+        if codec in ("ppm", "ppm_plain") and others[0] > BRIGHTEST:
+            return True
+    return False
 
 
 def _is_grey(path: str) -> bool:

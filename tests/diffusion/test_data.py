@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from written_data import loaded_or_refused, write_folder, write_image, write_mnist
+from written_data import loaded_or_refused, write_folder, write_idx, write_image, write_mnist
 
 from diffusion.data import (
     DATA_DIR_VARIABLE,
+    MAX_FILE_BYTES,
+    TORCHVISION_FOLDERS,
     TORCHVISION_NAMES,
     load_dataset,
     resolve_name,
@@ -277,6 +279,45 @@ def test_truncated_mnist_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataUnavailable, match="dataset 'mnist' cannot be read in"):
         load_dataset("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["MNIST", "FashionMNIST"])
+@pytest.mark.parametrize(
+    ("file", "shape", "value", "message"),
+    [
+        ("train-labels-idx1-ubyte", (29,), 1, "has 30 train images, but 29 labels of them"),
+        ("train-labels-idx1-ubyte", (31,), 1, "has 30 train images, but 31 labels of them"),
+        ("t10k-images-idx3-ubyte", (19, 28, 28), 1, "has 19 held-out images, but 20 labels"),
+        ("train-labels-idx1-ubyte", (30,), 10, "has label 10 among its train labels; allowed: 0"),
+        ("t10k-labels-idx1-ubyte", (20,), 255, "has label 255 among its held-out labels"),
+        ("t10k-images-idx3-ubyte", (20, 32, 32), 1, "has held-out images of another size than"),
+    ],
+)
+def test_mnist_files_that_do_not_go_together_are_refused(
+    tmp_path, folder, file, shape, value, message
+):
+    write_idx(write_mnist(tmp_path, folder) / file, np.full(shape, value, dtype=np.uint8))
+    name = {"MNIST": "mnist", "FashionMNIST": "fashion-mnist"}[folder]
+    with pytest.raises(DataUnavailable) as error:
+        load_dataset(name, tmp_path)
+    assert f"dataset '{name}' in {tmp_path} {message}" in str(error.value)
+
+
+def test_mnist_files_of_another_type_are_refused(tmp_path):
+    signed = bytes([0, 0, 9, 1, 0, 0, 0, 30, *[1] * 30])
+    (write_mnist(tmp_path) / "train-labels-idx1-ubyte").write_bytes(signed)
+    with pytest.raises(DataUnavailable, match=r"cannot be read in .* torch\.uint8 instead of"):
+        load_dataset("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("name", TORCHVISION_NAMES)
+def test_files_too_long_for_torchvisions_are_refused_before_they_are_read(tmp_path, name):
+    path = tmp_path / TORCHVISION_FOLDERS[name] / "file"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    os.truncate(path, MAX_FILE_BYTES + 1)  # a hole: it takes no disk
+    with pytest.raises(DataUnavailable, match="has 134,217,729 bytes; allowed: up to 134,217,728"):
+        load_dataset(name, tmp_path)
 
 
 class MakesAFolder:

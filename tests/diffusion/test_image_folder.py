@@ -2,13 +2,12 @@
 
 import os
 import tracemalloc
-import zlib
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from written_data import write_folder, write_image
+from written_data import write_deep_tiff, write_folder, write_image, write_png
 
 from diffusion import image_files, image_folder
 from diffusion.data import load_dataset, resolve_name
@@ -93,6 +92,32 @@ def test_what_would_be_lost_is_refused_by_name(tmp_path, name):
     line = refusal(tmp_path)
     assert f"class0/{name} " in line
     assert message in line
+
+
+def write_deep(path, most):
+    """Write 8x8 colours in 16 bits each, as a format of the path's suffix has them."""
+    if path.suffix == ".png":
+        write_png(path, 8, bytes(8 * (1 + 8 * 6)), bits=16, colour_type=2)
+    elif path.suffix == ".ppm":
+        path.write_bytes(f"P6 8 8 {most}\n".encode() + bytes(8 * 8 * 6))
+    else:
+        write_deep_tiff(path, 8)
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.ppm", "deep.tif"])
+@pytest.mark.parametrize("most", [256, 65_535])
+def test_colours_of_more_than_8_bits_are_refused_by_name(tmp_path, name, most):
+    write_folder(tmp_path, channels=3)
+    write_deep(tmp_path / "class0" / name, most)
+    line = refusal(tmp_path)
+    assert f"class0/{name} cannot be read: its colours have more than 8 bits" in line
+
+
+@pytest.mark.parametrize("most", [7, 254, 255])
+def test_colours_of_8_bits_or_fewer_are_read(tmp_path, most):
+    write_folder(tmp_path, channels=3)
+    (tmp_path / "class0" / "z.ppm").write_bytes(f"P6 8 8 {most}\n".encode() + bytes(8 * 8 * 3))
+    assert len(all_images(tmp_path)) == 61
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
@@ -230,28 +255,12 @@ def test_too_many_files_are_refused(tmp_path, monkeypatch):
     assert "has more files and folders than allowed: 62" in refusal(tmp_path)
 
 
-def write_blank_png(path, side):
-    """Write a PNG of a few kilobytes that takes side x side bytes when it is decoded."""
-
-    def chunk(kind, content):
-        check = zlib.crc32(kind + content).to_bytes(4, "big")
-        return len(content).to_bytes(4, "big") + kind + content + check
-
-    header = side.to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(bytes(1_000)))
-        + chunk(b"IEND", b"")
-    )
-
-
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("side", [1_025, 13_000, 20_000, 100_000])
 def test_large_images_are_refused_before_any_is_decoded(tmp_path, side, monkeypatch):
     (tmp_path / "class0").mkdir()
     for number in range(3):
-        write_blank_png(tmp_path / "class0" / f"{number}.png", side)
+        write_png(tmp_path / "class0" / f"{number}.png", side, bytes(1_000))
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     line = refusal(tmp_path)
     assert "class0/0.png" in line
