@@ -64,6 +64,14 @@ class Backbone:
         return network
 
 
+class _Damaged(Exception):
+    """A file or folder of the store that is not what was written, and how to say so."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path, self.message = path, message
+
+
 class BackboneStore:
     """A folder of backbones; several processes may read and write it."""
 
@@ -75,17 +83,11 @@ class BackboneStore:
 
         A snapshot whose file is not what the record says was written is set aside, and said.
         """
-        folder = self._folder(recipe)
-        snapshot = self._read_record(recipe)["snapshots"].get(folder.name)
-        if snapshot is None or not os.path.lexists(folder):
-            # None: cut off between the snapshot and its line of the record.
-            return None
-        name = file_name(recipe.ema.track)
-        if is_whole(folder, name, snapshot):
-            return Backbone(recipe, folder, float(snapshot["train_seconds"]))
-        aside = set_aside(folder)
-        logger.warning("backbone %s is damaged (%s): set aside, trained anew", aside, name)
-        return None
+        try:
+            return self._find(recipe)
+        except _Damaged:
+            with locked(self._key_folder(recipe)):  # a writer may just have been replacing it
+                return self._find_or_set_aside(recipe)
 
     def obtain(
         self, recipe: Recipe, dataset: ImageDataset, device: torch.device, on_progress: Progress
@@ -113,8 +115,27 @@ class BackboneStore:
             raise DataUnavailable(f"backbone {self._folder(recipe)} is damaged once more")
         return found
 
+    def _find(self, recipe: Recipe) -> Backbone | None:
+        folder = self._folder(recipe)
+        snapshot = self._read_record(recipe)["snapshots"].get(folder.name)
+        if snapshot is None or not os.path.lexists(folder):
+            # None: cut off between the snapshot and its line of the record.
+            return None
+        name = file_name(recipe.ema.track)
+        if not is_whole(folder, name, snapshot):
+            raise _Damaged(folder, f"backbone %s is damaged ({name}): set aside, trained anew")
+        return Backbone(recipe, folder, float(snapshot["train_seconds"]))
+
+    def _find_or_set_aside(self, recipe: Recipe) -> Backbone | None:
+        """Find a backbone under its key's lock, so that nobody else replaces what is damaged."""
+        try:
+            return self._find(recipe)
+        except _Damaged as damaged:
+            logger.warning(damaged.message, set_aside(damaged.path))
+            return None
+
     def _read_record(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what is known of a training; a damaged record is set aside, and said."""
+        """Return what is known of a training."""
         path = self._key_folder(recipe) / RECORD
         try:
             record: dict[str, Any] = read_json(path, MOST_RECORD_BYTES)
@@ -123,9 +144,8 @@ class BackboneStore:
         except FileNotFoundError:
             return _new_record(recipe)
         except (ValueError, LookupError, TypeError) as error:
-            aside = set_aside(path)
-            logger.warning("record %s cannot be read (%s): set aside", aside, error)
-            return _new_record(recipe)
+            message = f"record %s cannot be read ({str(error).replace('%', '%%')}): set aside"
+            raise _Damaged(path, message) from error
         return record
 
     def _folder(self, recipe: Recipe) -> Path:
@@ -149,7 +169,7 @@ class BackboneStore:
         ]
         with locked(key_folder):
             clear(key_folder)
-            if all(self.find(r) for r in recipes):
+            if all(self._find_or_set_aside(r) for r in recipes):
                 return
             hashes = write_snapshot(key_folder / str(images), snapshot.tracks)
             record = self._read_record(recipe)
