@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from diffusion.files import whole_path
+
 CACHE_VARIABLE = "PARETODIFF_CACHE"
 
 
@@ -13,6 +15,6 @@ def cache_dir() -> Path:
     that is empty counts as unset, as in the XDG Base Directory Specification.
     """
     if ours := os.environ.get(CACHE_VARIABLE):
-        return Path(ours).expanduser().resolve()
+        return whole_path(ours)
     shared = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(shared).expanduser().resolve() / "paretodiff"
+    return whole_path(shared) / "paretodiff"

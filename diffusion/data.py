@@ -175,7 +175,7 @@ def _load_torchvision(name: str, data_dir: Path | None, download: bool) -> Image
 
 def _check_lengths(name: str, root: Path) -> None:
     """Refuse files that are too long to be torchvision's, which would read them as a whole."""
-    folder = root.expanduser() / TORCHVISION_FOLDERS[name]
+    folder = Path(os.path.expanduser(root)) / TORCHVISION_FOLDERS[name]
     try:
         lengths = {path: path.stat().st_size for path in folder.glob("*") if path.is_file()}
     except (OSError, ValueError) as error:

@@ -5,6 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+from diffusion.errors import about_path
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file aside and rename it, so that no reader sees half of it.
@@ -28,6 +30,29 @@ def write_bytes(path: Path, content: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
+def whole_path(path: Path | str) -> Path:
+    """Return a path absolute, without links and with the home folder that it begins with.
+
+    Raises:
+        ValueError: its links lead round in a circle, or there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(about_path("path", path, f"leads nowhere: {error}")) from error
+
+
+def check_out(path: Path) -> None:
+    """Refuse a FIFO or a device, whose place a written file would take.
+
+    Raises:
+        ValueError: it is one, or a link to one.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        reason = "is no regular file; allowed: a file's name, new or not"
+        raise ValueError(about_path("--out", path, reason))
+
+
 def open_regular(path: Path | str) -> io.BufferedReader:
     """Open a regular file for reading; a FIFO or a device would block, or never end.
 
@@ -40,6 +65,20 @@ def open_regular(path: Path | str) -> io.BufferedReader:
         os.close(descriptor)
         raise ValueError("it is no regular file")
     return os.fdopen(descriptor, "rb")
+
+
+def read_bounded(path: Path | str, most_bytes: int) -> bytes:
+    """Return the content of a regular file, which may be a link's target.
+
+    Raises:
+        ValueError: it is something else, or longer.
+        OSError: it is missing or cannot be read.
+    """
+    with open_regular(path) as file:
+        length = os.fstat(file.fileno()).st_size
+        if length > most_bytes:
+            raise ValueError(f"it has {length:,} bytes; allowed: up to {most_bytes:,}")
+        return file.read(most_bytes)
 
 
 def _put_on_disk(path: Path) -> None:

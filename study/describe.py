@@ -16,7 +16,7 @@ from search_spaces import load_space
 from search_spaces.space import SpaceOptions
 from study.cli import parser as cli
 from study.evaluation.cost import untrained_cost
-from study.run.files import read_json
+from study.run.files import read_json, write_text
 
 # What named rows are made for; --set data.image_size=32 and the like change it.
 DEFAULT_DATA = DataConfig("mnist", image_size=28, channels=1, num_classes=10, fingerprint="")
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     recipe = recipe.with_changes(dict(_parse_change(text) for text in given.set))
     cost = untrained_cost(recipe)
     if given.recipe_out is not None:
-        given.recipe_out.write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+        write_text(given.recipe_out, json.dumps(recipe.to_dict(), indent=2) + "\n")
     print(json.dumps(cost, indent=2))
     return 0
 

@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.config import choices
-from diffusion.files import write_bytes
+from diffusion.files import check_out, write_bytes
 from diffusion.model import DiffusionModel
 from diffusion.recipe import SamplerName, Schedule
 from study.cli import parser as cli
@@ -63,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         raise ValueError(f"--out is {str(out)!r}; allowed: a name that ends in .png or .npz")
     if not out.parent.is_dir():
         raise ValueError(f"--out is {str(out)!r}, but {out.parent} is no folder")
+    check_out(out)
     model = _load_model(given)
     count, num_classes = given.num_images, model.recipe.data.num_classes
     if given.label is not None and given.label >= num_classes:

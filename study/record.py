@@ -6,6 +6,7 @@ python -m study.record runs/quick-grid-001 --out table.json.gz --score-rungs
 
 from pathlib import Path
 
+from diffusion.files import check_out
 from study.cli import parser as cli
 from study.evaluation.replay_table import make_table, write_table
 
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = given.out or given.run / "table.json.gz"
     if not out.name.endswith((".json", ".json.gz")):
         raise ValueError(f"--out is {str(out)!r}; allowed: a name that ends in .json or .json.gz")
+    check_out(out)
     table = make_table(given.run, score_rungs=given.score_rungs)
     write_table(table, out)
     print(f"{len(table['trials'])} trials of {len(table['backbones'])} trainings: {out}")

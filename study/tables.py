@@ -8,6 +8,7 @@ from pathlib import Path
 
 from study.cli import parser as cli
 from study.display.published import as_csv, as_markdown, conditions, table_rows
+from study.run.files import write_text
 from study.run.run import Run
 
 
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.out is None:
         print(text, end="")
     else:
-        given.out.write_text(text)
+        write_text(given.out, text)
     return 0
 
 

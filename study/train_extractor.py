@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from diffusion.data import DATASET_NAMES, load_dataset
+from diffusion.files import check_out
 from diffusion.score.classifier import save_classifier
 from diffusion.score.train_classifier import default_epochs, train_classifier
 from study.cli import parser as cli
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     out: Path = given.out
     if out.is_dir() or not out.parent.is_dir():
         raise ValueError(f"--out is {str(out)!r}; allowed: a file's name in an existing folder")
+    check_out(out)
     dataset = load_dataset(given.dataset, given.data_dir, download=given.download)
     epochs = given.epochs or default_epochs(dataset)
     start = time.perf_counter()

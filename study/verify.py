@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from diffusion.files import whole_path
 from diffusion.score.digits import DIGITS_SHA256
 from study import trial
 from study.cli import parser as cli
@@ -95,7 +96,7 @@ def main(
 ) -> int:
     """Run the command; what it does to trials may be another in tests."""
     given = build_parser().parse_args(arguments)
-    run_dir = given.run.resolve()
+    run_dir = whole_path(given.run)
     settings = _settings(run_dir, given)
     deadline = None if given.time_budget is None else time.time() + given.time_budget
     address = choose_address(given.address, settings.address)
@@ -159,7 +160,7 @@ def go_on_command(run_dir: Path, given: Namespace) -> str:
     if given.insecure:
         options.append("--insecure")
     if given.data_dir is not None:
-        options += ["--data-dir", given.data_dir.resolve()]
+        options += ["--data-dir", whole_path(given.data_dir)]
     return command("study.verify", run_dir, *options)
 
 

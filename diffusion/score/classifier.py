@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from diffusion.config import Config
 from diffusion.data import to_signed_range
-from diffusion.files import write_bytes
+from diffusion.files import read_bounded, write_bytes
 from diffusion.recipe import DataConfig
 
 FORMAT_VERSION = 1
 METADATA_KEY = "classifier"  # One entry, because the order of several would change the hash.
 SMALLEST_IMAGE_SIZE = 16
+MAX_FILE_BYTES = 2**26  # Of a classifier's file; with ten classes it has a fortieth of it.
 NARROWEST, WIDEST = 16, 128  # Channels of the first and the last blocks.
 # What a file that is missing, damaged or another kind may raise; RuntimeError for deep nesting.
 DAMAGE = (OSError, LookupError, TypeError, ValueError, RuntimeError, SafetensorError)
@@ -152,7 +153,7 @@ def load_classifier(path: Path) -> tuple[ImageClassifier, ClassifierConfig, str]
         ValueError: the file is missing, damaged, not a classifier's or of another version.
     """
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, MAX_FILE_BYTES)
         state = safetensors.torch.load(content)
         layout, weights = _split(content)
         description = json.loads(layout.pop("__metadata__", {}).get(METADATA_KEY, "null"))

@@ -23,13 +23,14 @@ from torch import Tensor, nn
 
 from diffusion.cache import cache_dir
 from diffusion.errors import MetricUndefined
-from diffusion.files import write_bytes
+from diffusion.files import read_bounded, write_bytes
 
 logger = logging.getLogger(__name__)
 
 PUBLISHED_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 BATCH_SIZE = 50  # Of 299x299 pixels, whatever the size of the images.
 DOWNLOAD_TIMEOUT_SECONDS = 60.0  # Without any byte.
+MAX_FILE_BYTES = 2**29  # Of the weights; the published ones have 95 million.
 LONGEST_REASON = 200  # Characters; torch lists every weight that does not fit.
 # What torch.load raises on a file that is cut off, of another kind, or more than tensors.
 UNREADABLE = (
@@ -117,8 +118,8 @@ def _download(url: str, path: Path, sha256: str) -> None:
 def _read_state(path: Path, sha256: str) -> dict[str, Tensor]:
     """Read checked weights, as tensors alone: no code in the file ever runs."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
+        content = read_bounded(path, MAX_FILE_BYTES)
+    except (OSError, ValueError) as error:
         raise ValueError(f"weights {path} cannot be read: {_reason(error)}") from error
     _check_hash(path, hashlib.sha256(content).hexdigest(), sha256)
     try:

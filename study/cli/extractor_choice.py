@@ -1,8 +1,8 @@
 """Which features score, as the command line asks for them and as a run's settings keep them."""
 
 import argparse
-from pathlib import Path
 
+from diffusion.files import whole_path
 from diffusion.score.choose_extractor import INCEPTION, ExtractorChoice
 
 
@@ -14,14 +14,14 @@ def extractor_choice(given: argparse.Namespace) -> ExtractorChoice | None:
     """
     weights, sha256 = given.inception_weights, given.inception_sha256
     if given.extractor == INCEPTION:
-        weights = None if weights is None else weights.expanduser().resolve()
+        weights = None if weights is None else whole_path(weights)
         return ExtractorChoice(INCEPTION, weights, None if sha256 is None else sha256.lower())
     for option, value in (("--inception-weights", weights), ("--inception-sha256", sha256)):
         if value is not None:
             raise ValueError(f"{option} is {str(value)!r}; allowed: with --extractor {INCEPTION}")
     if given.extractor is None:
         return None
-    return ExtractorChoice(str(Path(given.extractor).expanduser().resolve()))
+    return ExtractorChoice(str(whole_path(given.extractor)))
 
 
 def extractor_settings(extractor: ExtractorChoice | None) -> dict[str, str | None]:

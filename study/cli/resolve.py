@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion.data import DATA_DIR_VARIABLE, load_dataset, resolve_name
+from diffusion.files import whole_path
 from diffusion.score.choose_extractor import build_extractor
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
@@ -113,7 +114,7 @@ def choose_address(given: str | None, known: str | None) -> str | None:
 
 def _data_dir(given: argparse.Namespace) -> Path | None:
     root = given.data_dir or os.environ.get(DATA_DIR_VARIABLE)
-    return Path(root).expanduser().resolve() if root else None
+    return whole_path(root) if root else None
 
 
 def _store(given: argparse.Namespace, resumed: RunSettings | None = None) -> str | None:
@@ -132,7 +133,7 @@ def _store(given: argparse.Namespace, resumed: RunSettings | None = None) -> str
     store = given.store or (Path(known) if known else None)
     if store is None:
         return None
-    store = store.expanduser().resolve()
+    store = whole_path(store)
     check_store(store)
     return str(store)
 

@@ -117,6 +117,8 @@ def conditions(run: Run) -> str:
         return f"Space {settings.space}: no row is complete yet."
     recipes = [r.recipe for r in complete if r.recipe is not None]
     scores: Scores = complete[0].scores or {}
+    noise = scores.get("fid_noise")  # Every trial of ours has it; a journal may be damaged.
+    said = f"{noise:.0f}" if isinstance(noise, int | float) else "unknown"
     lengths = sorted({recipe.training.train_images for recipe in recipes})
     samplings = sorted({f"{r.sampling.sampler} in {r.sampling.steps} steps" for r in recipes})
     measured = (
@@ -124,7 +126,7 @@ def conditions(run: Run) -> str:
         f"{' or '.join(f'{length:,}' for length in lengths)} training images, sampler "
         f"{', '.join(samplings)}; FID of {settings.fid_num_images:,} images on the features of "
         f"{scores.get('extractor')} ({str(scores.get('extractor_sha256'))[:8]}), uniform noise "
-        f"{scores['fid_noise']:.0f}; {settings.threads} torch threads a trial, "
+        f"{said}; {settings.threads} torch threads a trial, "
         f"{settings.concurrent_trials} at once on {settings.device}."
     )
     return f"{measured} {settings.load_space().published_note}".rstrip()

@@ -26,6 +26,19 @@ def write_json(path: Path, values: Any) -> None:
     write_bytes(path, (json.dumps(values, indent=2) + "\n").encode())
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text where a person asked for it, which may be a pipe that another program reads.
+
+    Raises:
+        OSError: it cannot be written, or it is a FIFO that nobody reads.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
+    descriptor = os.open(path, flags, 0o666)
+    os.set_blocking(descriptor, True)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
 def read_json(path: Path, most_bytes: int = MEGABYTE) -> Any:
     """Read a JSON file of ours, which may have been replaced by anything.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
+from diffusion.files import whole_path
 from study.run.files import check_regular
 
 SETTINGS_NAME = "run.json"
@@ -36,7 +37,7 @@ def new_run_dir(out: Path, name: str | None, space: str) -> Path:
     Raises:
         ValueError: the name is taken or unusable, or nothing can be written there.
     """
-    out = out.expanduser().resolve()
+    out = whole_path(out)
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out is {out}, a file; allowed: a folder")
     numbered = name is None

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from diffusion.files import open_regular, write_bytes
+from diffusion.files import check_out, open_regular, read_bounded, whole_path, write_bytes
 
 
 def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_return(
@@ -80,3 +80,37 @@ def test_a_fifo_is_refused_without_waiting_for_its_writer(tmp_path):
 def test_a_missing_file_is_an_operating_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         open_regular(tmp_path / "missing")
+
+
+def test_a_file_is_read_up_to_its_bound_and_no_further(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_bounded(path, 5) == b"12345"
+    with pytest.raises(ValueError, match="it has 5 bytes; allowed: up to 4"):
+        read_bounded(path, 4)
+
+
+def test_a_whole_path_is_absolute_and_without_links(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "link").symlink_to("target")
+    for given in ("link/x", "./link/../target/x", "~/target/x", tmp_path / "link" / "x"):
+        assert whole_path(given) == tmp_path / "target" / "x"
+
+
+@pytest.mark.parametrize("path", ["loop", "loop/x", "~nobody-of-this-name"])
+def test_a_path_that_leads_nowhere_is_refused(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ValueError, match=f"path {path} leads nowhere: "):
+        whole_path(path)
+
+
+def test_a_file_is_written_where_a_file_or_nothing_is(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("missing")
+    for name in ("file", "link", "new"):
+        check_out(tmp_path / name)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ValueError, match="fifo is no regular file; allowed: a file's name"):
+        check_out(tmp_path / "fifo")

@@ -20,12 +20,15 @@ from hypothesis import strategies as st
 from diffusion.recipe import Recipe
 from study.cli import parser as cli
 from study.cluster.resources import Resources
+from study.describe import main as describe
 from study.generate import main as generate
+from study.record import main as record
 from study.run.folder import JOURNAL_NAME
 from study.run.settings import FORMAT_VERSION, RunSettings, save_settings
 from study.run.storage import StudyStorage
 from study.search import main as search
 from study.tables import main as tables
+from study.train_extractor import main as train_extractor
 from study.verify import main as verify
 
 Refused = Callable[[Callable[[], int]], str]
@@ -100,6 +103,78 @@ def test_search_refuses_in_one_line_and_writes_nothing(
     line = refused(lambda: search([*arguments, *out]))
     assert message in line
     assert list(tmp_path.iterdir()) == []
+
+
+NOWHERE = [
+    ["--data-dir"],
+    ["--extractor"],
+    ["--extractor", "inception", "--inception-weights"],
+    ["--store"],
+    ["--out"],
+]
+
+
+@pytest.mark.parametrize("path", ["loop", "~nobody-of-this-name/x"])
+@pytest.mark.parametrize("options", NOWHERE)
+def test_paths_that_lead_nowhere_are_refused(
+    options: list[str],
+    path: str,
+    tmp_path: Path,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    assert f"path {path} leads nowhere: " in refused(lambda: search([*options, path]))
+    assert refused(lambda: verify([path])).startswith(f"error: path {path} leads nowhere: ")
+
+
+@pytest.mark.parametrize("command", ["extractor", "weights", "describe"])
+def test_no_command_waits_for_a_fifo(
+    command: str, tmp_path: Path, digit_recipe: Recipe, refused: Refused
+) -> None:
+    fifo, recipe = str(tmp_path / "fifo"), tmp_path / "recipe.json"
+    os.mkfifo(fifo)
+    recipe.write_text(json.dumps(digit_recipe.to_dict()))
+    weights = ["--extractor", "inception", "--inception-weights"]
+    commands: dict[str, Callable[[], int]] = {
+        "extractor": lambda: search(["--dry-run", "--extractor", fifo]),
+        "weights": lambda: search(["--dry-run", *weights, fifo]),
+        "describe": lambda: describe([str(recipe), "--recipe-out", fifo]),
+    }
+    assert fifo in refused(commands[command])
+
+
+@pytest.mark.parametrize("command", ["extractor", "weights"])
+def test_no_command_reads_a_file_that_is_far_too_large(
+    command: str, tmp_path: Path, refused: Refused
+) -> None:
+    large = tmp_path / "large"
+    large.touch()
+    os.truncate(large, 2**40)  # a hole: it takes no disk
+    weights = ["--extractor", "inception", "--inception-weights"]
+    options = {"extractor": ["--extractor"], "weights": weights}[command]
+    line = refused(lambda: search(["--dry-run", *options, str(large)]))
+    assert f"{large} cannot be read: it has 1,099,511,627,776 bytes; allowed: up to " in line
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+@pytest.mark.parametrize("command", ["generate", "record", "train_extractor"])
+def test_no_file_takes_the_place_of_a_fifo_or_a_device(
+    command: str, kind: str, run: Path, tmp_path: Path, refused: Refused
+) -> None:
+    out = tmp_path / {"generate": "out.npz"}.get(command, "out.json")
+    if kind == "fifo":
+        os.mkfifo(out)
+    else:
+        out.symlink_to("/dev/full")
+    commands: dict[str, Callable[[], int]] = {
+        "generate": lambda: generate([str(tmp_path), "--out", str(out)]),
+        "record": lambda: record([str(run), "--out", str(out)]),
+        "train_extractor": lambda: train_extractor(["--dataset", "mnist5k", "--out", str(out)]),
+    }
+    assert f"--out {out} is no regular file; allowed: a file" in refused(commands[command])
+    assert not out.is_file()
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ def pickled(path):
 
 OTHER_FILES = {
     "missing": (lambda path: None, "No such file"),
-    "folder": (lambda path: path.mkdir(), "Is a directory"),
+    "folder": (lambda path: path.mkdir(), "it is no regular file"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
     "text": (lambda path: path.write_text("not a classifier\n" * 9), "cannot be read"),
     "pickle": (pickled, "cannot be read"),

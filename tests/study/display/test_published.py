@@ -249,6 +249,14 @@ def test_the_conditions_say_what_the_values_hold_for(
         assert part in text, part
 
 
+def test_a_damaged_trial_without_the_fid_of_noise_has_conditions_none_the_less(
+    ncsn_settings: RunSettings, records: list[TrialRecord]
+) -> None:
+    lacking = {name: v for name, v in (records[0].scores or {}).items() if name != "fid_noise"}
+    text = conditions(in_run(ncsn_settings, [replace(records[0], scores=lacking)]))
+    assert "uniform noise unknown; " in text
+
+
 @pytest.mark.parametrize(
     ("space", "row", "said", "unsaid"),
     [

@@ -20,6 +20,7 @@ from study.run.files import (
     read_regular,
     set_aside,
     write_json,
+    write_text,
 )
 
 # Holds a folder's lock until it is killed.
@@ -137,6 +138,25 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=LOCK), locked(tmp_path):
         pass
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_text_takes_the_place_of_what_was_in_its_file(tmp_path: Path) -> None:
+    for text in ("a longer text\n", "text\n"):
+        write_text(tmp_path / "file", text)
+        assert (tmp_path / "file").read_text() == text
+
+
+def test_a_text_for_a_fifo_is_read_by_its_reader_or_refused(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(OSError, match="No such device or address"):
+        write_text(fifo, "text")
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(fifo, "text")
+        assert os.read(reader, 99) == b"text"
+    finally:
+        os.close(reader)
 
 
 def test_what_is_set_aside_never_replaces_what_was_set_aside(tmp_path: Path) -> None:
