@@ -151,7 +151,9 @@ def test_trials_that_fail_alike_halt_the_study_and_a_resume_begins_them_again(
     out = search("hopeless", *arguments, "--concurrent-trials", "1")
     assert out.returncode == 2
     halt = "error: 3 trials in a row failed alike: RuntimeError: nothing works; mend that, then"
-    assert f"{halt} go on with --resume {run}" in out.stderr
+    go_on = f"go on with: python -m study.search --resume {run} --no-verify\n"
+    assert f"{halt} {go_on}" in out.stderr
+    assert (run / "report.html").exists()
     assert [r.state for r in records(run) if r.state != "waiting"] == ["running"] * 3
     assert search("tabulated", "--resume", str(run)).returncode == 0
     states = Counter(record.state for record in records(run))
