@@ -27,7 +27,7 @@ from study.evaluation.pictures import save_grid
 from study.evaluation.scoring import draw_and_score, latest_rung, score_rung
 from study.results.objectives import Scores
 from study.run.backbones import Backbone, BackboneStore
-from study.run.files import read_json, write_json
+from study.run.files import make_own, read_json, write_json
 from study.run.packages import HASH
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
@@ -47,7 +47,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
     dataset = run.references().dataset
     if dataset.config() != recipe.data:
         raise DataUnavailable(f"dataset {run.dataset!r} differs from the one of the recipe")
-    context.trial_dir.mkdir(parents=True, exist_ok=True)
+    make_own(context.trial_dir)
     write_json(context.trial_dir / "recipe.json", recipe.to_dict())
 
     backbone, trained_images = _obtain_backbone(recipe, context, dataset, device)

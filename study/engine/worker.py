@@ -23,6 +23,7 @@ from diffusion.files import write_bytes
 from diffusion.recipe import Recipe
 from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
+from study.run.files import make_own
 
 REPORT_EVERY_SECONDS = 1.0
 OUR_LOGGERS = ("study", "diffusion")
@@ -142,6 +143,6 @@ def _rung_report(report: Report) -> Callable[[int, Scores], None]:
 
 
 def _write_log(trial_dir: Path) -> None:
-    with suppress(OSError):  # must not hide the reason
-        trial_dir.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError, ValueError):  # must not hide the reason
+        make_own(trial_dir)
         write_bytes(trial_dir / "log.txt", traceback.format_exc().encode(errors="replace"))

@@ -101,6 +101,18 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def make_own(folder: Path) -> None:
+    """Make a trial's folder where there is none; a link in its place would lead elsewhere.
+
+    Raises:
+        ValueError: it, or the folder that holds it, is a link.
+    """
+    for path in (folder.parent, folder):
+        if path.is_symlink():
+            raise ValueError(one_line(f"{path} is a link; allowed: a folder of the run's own"))
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def set_aside(path: Path) -> Path:
     """Rename a damaged file or folder, so that it can be looked at; return its new path."""
     names = (path.with_name(f".{path.name}.damaged{number or ''}") for number in count())

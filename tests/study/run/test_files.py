@@ -16,6 +16,7 @@ from study.run.files import (
     MOST_DEPTH,
     check_regular,
     locked,
+    make_own,
     read_json,
     read_regular,
     set_aside,
@@ -164,3 +165,13 @@ def test_what_is_set_aside_never_replaces_what_was_set_aside(tmp_path: Path) -> 
     (tmp_path / "file").write_text("damaged")
     assert set_aside(tmp_path / "file") == tmp_path / ".file.damaged1"
     assert (tmp_path / ".file.damaged1").read_text() == "damaged"
+
+
+@pytest.mark.parametrize("linked", ["trials", "trials/3"])
+def test_no_trial_is_written_through_a_link(tmp_path: Path, linked: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / linked).parent.mkdir(exist_ok=True)
+    (tmp_path / linked).symlink_to(tmp_path / "outside")
+    with pytest.raises(ValueError, match="is a link; allowed: a folder of the run's own"):
+        make_own(tmp_path / "trials" / "3")
+    assert list((tmp_path / "outside").iterdir()) == []
