@@ -4,7 +4,10 @@ import pytest
 
 from study.cli.search_options import build_parser
 
-FLAGS = {"download", "sweep_front", "no_early_stopping", "no_reuse", "no_verify", "dry_run"}
+FLAGS = {
+    *("download", "sweep_front", "no_early_stopping", "no_reuse", "no_verify"),
+    *("dry_run", "insecure"),
+}
 
 
 def test_what_is_not_given_is_none_or_off() -> None:

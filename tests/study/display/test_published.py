@@ -354,6 +354,7 @@ def test_a_run_that_has_just_begun_has_no_records(
         assert (tmp_path / "study.journal").read_bytes() == b""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # starts Ray, on a busy machine too
 def test_a_search_over_rows_ends_in_their_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
