@@ -16,7 +16,25 @@ UNREADABLE = (
     *(ValueError, LookupError, TypeError, AttributeError, AssertionError),
     *(ArithmeticError, RecursionError),
 )
+MOST_BYTES = 2**31  # some 100,000 trials
 BEGINNING = b'{"op_code"'  # of every line
+
+
+def check_journal(path: Path) -> None:
+    """Refuse what is no journal by its kind, size and first bytes, before it is read whole.
+
+    Raises:
+        ValueError: it is none.
+        OSError: it is missing or cannot be read.
+    """
+    check_regular(path)
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"journal {path} has {size:,} bytes; allowed: up to {MOST_BYTES:,}")
+    with path.open("rb") as journal:
+        beginning = journal.read(20)
+    if not BEGINNING.startswith(beginning[: len(BEGINNING)]):
+        raise ValueError(f"{path} is no journal of a study: it begins with {beginning!r}")
 
 
 def mend_journal(path: Path) -> None:
@@ -28,12 +46,9 @@ def mend_journal(path: Path) -> None:
     """
     if not os.path.lexists(path):
         return
-    check_regular(path)
+    check_journal(path)
     with path.open("rb+") as journal:
-        beginning = journal.read(20)
-        if not BEGINNING.startswith(beginning[: len(BEGINNING)]):
-            raise ValueError(f"{path} is no journal of a study: it begins with {beginning!r}")
-        content = beginning + journal.read()
+        content = journal.read()
         whole = content.rfind(b"\n") + 1
         # A damaged one would be appended to, and only then not be read.
         last = content.rfind(b"\n", 0, max(whole - 1, 0)) + 1

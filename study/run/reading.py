@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from study.results.records import TrialRecord
-from study.run.files import check_regular
+from study.run.journal import check_journal
 from study.run.storage import StudyStorage
 
 
@@ -22,7 +22,7 @@ def read_records(path: Path, objectives: tuple[str, ...]) -> list[TrialRecord]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         try:
-            check_regular(path)
+            check_journal(path)
             shutil.copyfile(path, copy)
         except OSError as error:
             raise ValueError(f"journal {path} cannot be read: {error}") from error

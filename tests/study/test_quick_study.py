@@ -61,9 +61,12 @@ def test_it_covers_what_it_promises(
     assert {r.network.groups for r in trained} == {1, 2, 4}
     recipes = [record.recipe for record in complete if record.recipe is not None]
     assert len(recipes) >= 16
-    # Half of the trainings go on at least; at 32,000 images two of the six lie within a percent,
-    # and the processor's last digits decide between them.
+    # At 32,000 images two trainings lie within a percent: the processor's last digits decide
+    # which of them goes on, so that a training that came so far counts as one that does.
+    judged = [record for record in finished if max(record.rungs, default=0) >= 32_000]
+    far = [record.recipe for record in judged if record.recipe is not None]
     assert len({r.backbone_key for r in recipes}) >= 3
+    assert len({r.backbone_key for r in [*recipes, *far]}) >= 4
     assert {r.compression.prune_method for r in recipes} == set(choices(PruneMethod))
     assert {r.compression.prune_region for r in recipes} == set(choices(PruneRegion))
     assert {r.compression.quantization for r in recipes} == set(choices(Quantization))

@@ -1,12 +1,15 @@
 """The journal as a file: a torn end is cut off, and what is damaged is named in one line."""
 
 import os
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from diffusion.errors import LONGEST_LINE
-from study.run.journal import journal_fault, mend_journal
+from study.run.journal import MOST_BYTES, journal_fault, mend_journal
+from study.run.reading import read_records
 
 LINE = b'{"op_code":0}\n'
 
@@ -44,3 +47,19 @@ def test_a_fault_names_the_line_and_is_short(line: bytes, tmp_path: Path) -> Non
     assert fault.startswith(f"journal {path} cannot be read in line 2 (ValueError: x")
     assert len(fault) <= LONGEST_LINE
     assert "in memory cannot begin (KeyError: 'a')" in journal_fault(None, KeyError("a"))
+
+
+@pytest.mark.parametrize("read", [mend_journal, lambda path: read_records(path, ("fid",))])
+def test_what_is_too_large_or_begins_otherwise_is_not_read_whole(
+    read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "study.journal"
+    for size, why in ((MOST_BYTES + 1, "allowed: up to"), (MOST_BYTES, "is no journal")):
+        with path.open("wb") as sparse:
+            sparse.truncate(size)
+        tracemalloc.start()
+        with pytest.raises(ValueError, match=why):
+            read(path)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 10_000_000
