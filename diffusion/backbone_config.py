@@ -3,7 +3,7 @@
 A field that is for some choices `only` has no effect on others, but counts in the keys.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from diffusion.config import Config
@@ -28,13 +28,21 @@ LARGEST_LOG_SIGMA = 20.0  # Of float32 noise levels, from e^45 on the square is 
 
 @dataclass(frozen=True)
 class DataConfig(Config):
-    """What a model is trained on; `fingerprint` hashes the training images and labels."""
+    """What a model is trained on; `fingerprint` hashes the training images and labels.
+
+    Attributes:
+        pixel_mean, pixel_std: of the training images in [-1, 1], by which `edm` standardises
+            them. They follow from the images, so that they do not count where data is compared;
+            those of recipes without them are what Karras et al. 2022 assume of all data.
+    """
 
     name: str
     image_size: int
     channels: int
     num_classes: int
     fingerprint: str
+    pixel_mean: float = field(default=0.0, compare=False)
+    pixel_std: float = field(default=0.5, compare=False)
 
     def _check(self) -> None:
         pixels = f"from 1 to {MOST_PIXELS} pixels"
@@ -42,6 +50,8 @@ class DataConfig(Config):
         self._require(self.channels in (1, 3), "channels", "1 (grey) or 3 (colour)")
         classes = f"from 1 to {MOST_CLASSES}"
         self._require(1 <= self.num_classes <= MOST_CLASSES, "num_classes", classes)
+        self._require(-1 <= self.pixel_mean <= 1, "pixel_mean", "from -1 to 1")
+        self._require(0 < self.pixel_std <= 1, "pixel_std", "above 0, at most 1")
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,9 @@ class NetworkConfig(Config):
         patch_size: `mini_ddpm` only; 2 unshuffles 2x2 pixels into channels first.
         embedding_scale: `ncsn` only; standard deviation of the random Fourier frequencies.
         conditional: whether the network takes class labels.
+        conditioning_width: `ncsn` and `mini_ddpm` only; channels of the vector that noise level
+            and label are embedded in. 0 is the published width: the last of `widths` in ncsn,
+            four times that in mini_ddpm.
     """
 
     architecture: Architecture
@@ -64,6 +77,7 @@ class NetworkConfig(Config):
     patch_size: int = 1
     embedding_scale: float = 30.0
     conditional: bool = True
+    conditioning_width: int = 0
 
     def _check(self) -> None:
         self._require(
@@ -83,6 +97,11 @@ class NetworkConfig(Config):
             "embedding_scale",
             f"above 0, at most {LARGEST_EMBEDDING_SCALE:g}",
         )
+        self._require(
+            0 <= self.conditioning_width <= WIDEST,
+            "conditioning_width",
+            f"from 0 to {WIDEST}",
+        )
         self._check_architecture()
 
     def _check_architecture(self) -> None:
@@ -91,6 +110,7 @@ class NetworkConfig(Config):
             self._require(len(self.widths) == 4, "widths", "four channel counts for ncsn")
         if self.architecture == "ddpm":
             self._require(len(self.widths) == 1, "widths", "the base width alone for ddpm")
+            self._require(self.conditioning_width == 0, "conditioning_width", "0 for ddpm")
         else:
             allowed = f"all for {self.architecture}"
             self._require(self.grouped_layers == "all", "grouped_layers", allowed)
@@ -103,6 +123,7 @@ class TrainingConfig(Config):
     """How the backbone is trained. `train_images` counts images seen; it is not in the key.
 
     Attributes:
+        adam_beta2: decay of the optimizer's average of squared gradients.
         warmup_images: the learning rate rises linearly over these, then stays constant.
         log_sigma_mean, log_sigma_std: `edm` only; of the log-normal noise levels trained on.
             Karras et al. 2022 use -1.2 and 1.2 for photographs; digits are learned faster from
@@ -120,6 +141,7 @@ class TrainingConfig(Config):
     formulation: Formulation = "edm"
     optimizer: Optimizer = "adam"
     learning_rate: float = 2e-3
+    adam_beta2: float = 0.999
     warmup_images: int = 1_600
     batch_size: int = 16
     precision: Precision = "float32"
@@ -140,6 +162,7 @@ class TrainingConfig(Config):
         self._require(1 <= self.batch_size <= LARGEST_BATCH, "batch_size", batches)
         rates = f"above 0, at most {HIGHEST_LEARNING_RATE:g}"
         self._require(0 < self.learning_rate <= HIGHEST_LEARNING_RATE, "learning_rate", rates)
+        self._require(0 <= self.adam_beta2 < 1, "adam_beta2", "from 0 to below 1")
         self._require(
             abs(self.log_sigma_mean) <= LARGEST_LOG_SIGMA,
             "log_sigma_mean",

@@ -6,7 +6,7 @@ A field that is for some choices `only` has no effect on others, but counts in t
 from dataclasses import dataclass
 from typing import Literal
 
-from diffusion.backbone_config import HIGHEST_LEARNING_RATE
+from diffusion.backbone_config import HIGHEST_LEARNING_RATE, LARGEST_BATCH
 from diffusion.config import Config
 from diffusion.errors import InvalidRecipe
 
@@ -15,7 +15,7 @@ PruneMethod = Literal["none", "random", "l1"]
 PruneRegion = Literal["all", "middle", "extremes"]
 PruneScope = Literal["layer", "global"]
 PruneProfile = Literal["flat", "central"]
-Quantization = Literal["none", "linear8", "linear4", "weights8"]
+Quantization = Literal["none", "linear8", "linear4", "weights8", "uniform"]
 SamplerName = Literal[
     "dpm_solver_pp_2m",
     "heun",
@@ -31,6 +31,8 @@ Schedule = Literal["karras", "uniform", "quadratic"]
 MOST_STEPS = 10_000  # Ten times the levels of the published processes.
 LARGEST_GUIDANCE = 100.0  # Published values end at about 10.
 LARGEST_SNR = 10.0  # 0.16 is published; from 1 on a step adds more noise than it takes.
+LARGEST_STEP = 16.0  # Standard deviations: from about 8 on every weight is rounded to 0.
+ANY_SIGMA = 1_000.0  # Above all noise levels that samplers walk through.
 LEAST_TOLERANCE = 1e-8  # Networks are float32, exact to 6e-8: below it a solver chases rounding.
 
 
@@ -53,7 +55,12 @@ class CompressionConfig(Config):
             the centre, where it is `prune_ratio`.
         filter_ratio: share of each convolution's filters, by smallest L1 norm, that become zero
             before other pruning.
-        finetune_images: seen in further training, after pruning; what was pruned stays zero.
+        quantization_step: `uniform` only; the distance of neighbouring values, in standard
+            deviations of each tensor, on the geometric mean over all weights.
+        finetune_images: seen in the cool-down, further training after pruning whose learning
+            rate falls to 0; what was pruned stays zero, what will be rounded is rounded in it.
+        finetune_teacher: whether the cool-down learns from the uncompressed backbone's outputs
+            instead of the images.
     """
 
     prune_method: PruneMethod = "none"
@@ -66,6 +73,9 @@ class CompressionConfig(Config):
     filter_ratio: float = 0.0
     finetune_images: int = 0
     finetune_learning_rate: float = 1e-4
+    finetune_batch_size: int = 32
+    finetune_teacher: bool = False
+    quantization_step: float = 0.0
 
     def _check(self) -> None:
         self._require(0 <= self.prune_ratio < 1, "prune_ratio", "from 0 to below 1")
@@ -76,6 +86,17 @@ class CompressionConfig(Config):
             "finetune_learning_rate",
             f"above 0, at most {HIGHEST_LEARNING_RATE:g}",
         )
+        self._require(
+            1 <= self.finetune_batch_size <= LARGEST_BATCH,
+            "finetune_batch_size",
+            f"from 1 to {LARGEST_BATCH}",
+        )
+        if self.quantization == "uniform":
+            steps = f"above 0, at most {LARGEST_STEP:g} with uniform"
+            self._require(0 < self.quantization_step <= LARGEST_STEP, "quantization_step", steps)
+        else:
+            steps = f"0 with quantization {self.quantization!r}"
+            self._require(self.quantization_step == 0, "quantization_step", steps)
         if (self.prune_method == "none") != (self.prune_ratio == 0):
             raise InvalidRecipe(
                 f"compression.prune_ratio is {self.prune_ratio} with prune_method "
@@ -101,6 +122,8 @@ class SamplingConfig(Config):
             quadratically in the formulation's own time.
         guidance: 1 is the plain conditional model, 0 the unconditional one, more extrapolates;
             both halves are evaluated in one network call.
+        guidance_sigma_min, guidance_sigma_max: the noise levels between which guidance acts;
+            outside of them the plain conditional model is used (Kynkaanniemi et al. 2024).
         eta: `ddim` only; 0 is deterministic, 1 draws as much noise as ancestral sampling.
         corrector_snr: `predictor_corrector` only; signal-to-noise ratio of its Langevin steps.
         tolerance: `probability_flow_ode` only; relative and absolute.
@@ -110,6 +133,8 @@ class SamplingConfig(Config):
     steps: int = 12
     schedule: Schedule = "karras"
     guidance: float = 2.0
+    guidance_sigma_min: float = 0.0
+    guidance_sigma_max: float = ANY_SIGMA
     eta: float = 0.0
     corrector_snr: float = 0.16
     tolerance: float = 1e-5
@@ -119,6 +144,10 @@ class SamplingConfig(Config):
         self._require(2 <= self.steps <= MOST_STEPS, "steps", f"at least 2, at most {MOST_STEPS}")
         guidances = f"0 or more, at most {LARGEST_GUIDANCE:g}"
         self._require(0 <= self.guidance <= LARGEST_GUIDANCE, "guidance", guidances)
+        least, most = self.guidance_sigma_min, self.guidance_sigma_max
+        self._require(0 <= least <= ANY_SIGMA, "guidance_sigma_min", f"from 0 to {ANY_SIGMA:g}")
+        highest = f"from guidance_sigma_min to {ANY_SIGMA:g}"
+        self._require(least <= most <= ANY_SIGMA, "guidance_sigma_max", highest)
         self._require(0 <= self.eta <= 1, "eta", "from 0 to 1")
         ratios = f"above 0, at most {LARGEST_SNR:g}"
         self._require(0 < self.corrector_snr <= LARGEST_SNR, "corrector_snr", ratios)

@@ -17,6 +17,7 @@ from diffusion.recipe import (
 )
 from search_spaces.space import Value
 
+CODEBOOKS: tuple[Quantization, ...] = ("none", "linear8", "linear4", "weights8")
 TRACKS: tuple[Track, ...] = ("none", "short", "mid", "long")
 # Method, ratio and region.
 SWEPT_PRUNINGS: tuple[tuple[PruneMethod, float | None, PruneRegion | None], ...] = (
@@ -49,9 +50,7 @@ def ema(trial: optuna.Trial) -> EmaConfig:
 
 def compression(trial: optuna.Trial) -> CompressionConfig:
     """Draw pruning and quantization; ratio and region exist only where something is pruned."""
-    quantization: Any = trial.suggest_categorical(
-        "compression.quantization", choices(Quantization)
-    )
+    quantization: Any = trial.suggest_categorical("compression.quantization", CODEBOOKS)
     method: Any = trial.suggest_categorical("compression.prune_method", choices(PruneMethod))
     ratio: float = 0.0
     region: Any = "all"
@@ -101,5 +100,5 @@ def sweep() -> tuple[dict[str, Value], ...]:
     return tuple(
         variant_row({}, track, quantization, *pruning)
         for pruning in SWEPT_PRUNINGS
-        for track, quantization in product(TRACKS, choices(Quantization))
+        for track, quantization in product(TRACKS, CODEBOOKS)
     )

@@ -65,7 +65,7 @@ def _covering() -> tuple[dict[str, Value], ...]:
     # The small trainings first: they are done soonest.
     options = [(name, widths) for name in reversed(ARCHITECTURES) for widths in WIDTHS[name]]
     tracks: Iterator[Track] = cycle(("short", "mid", "long", "none"))
-    quantizations: Iterator[Quantization] = cycle(choices(Quantization))
+    quantizations: Iterator[Quantization] = cycle(knobs.CODEBOOKS)
     groups, rates = cycle(GROUPS), cycle(LEARNING_RATES)
     methods: Iterator[PruneMethod] = cycle(("l1", "random"))
     regions: Iterator[PruneRegion] = cycle(choices(PruneRegion))

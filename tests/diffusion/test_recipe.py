@@ -44,9 +44,11 @@ RECIPE = Recipe(
     sampling=SamplingConfig(guidance=1.0),
 )
 DDPM_RECIPE = replace(RECIPE, network=NetworkConfig(architecture="ddpm", widths=(8,)))
+UNIFORM = CompressionConfig(quantization="uniform", quantization_step=1.0)
+UNIFORM_RECIPE = replace(RECIPE, compression=UNIFORM)
 
-# Another valid value for each field, beside those of RECIPE or, for what the DDPM alone has,
-# DDPM_RECIPE.
+# Another valid value for each field, beside those of RECIPE or, for what the DDPM or uniform
+# rounding alone has, DDPM_RECIPE or UNIFORM_RECIPE.
 BACKBONE_CHANGES = {
     "data": {
         "name": "mnist",
@@ -54,6 +56,8 @@ BACKBONE_CHANGES = {
         "channels": 3,
         "num_classes": 9,
         "fingerprint": "fedcba9876543210",
+        "pixel_mean": -0.7,
+        "pixel_std": 0.6,
     },
     "network": {
         "architecture": "ncsn",
@@ -63,11 +67,13 @@ BACKBONE_CHANGES = {
         "patch_size": 2,
         "embedding_scale": 1.0,
         "conditional": False,
+        "conditioning_width": 32,
     },
     "training": {
         "formulation": "score_matching",
         "optimizer": "adamw",
         "learning_rate": 1e-3,
+        "adam_beta2": 0.99,
         "warmup_images": 0,
         "batch_size": 17,
         "precision": "bf16",
@@ -95,6 +101,9 @@ OTHER_CHANGES = {
         "filter_ratio": 0.1,
         "finetune_images": 1_000,
         "finetune_learning_rate": 1e-5,
+        "finetune_batch_size": 64,
+        "finetune_teacher": True,
+        "quantization_step": 0.5,
         "quantization": "weights8",
     },
     "sampling": {
@@ -102,6 +111,8 @@ OTHER_CHANGES = {
         "steps": 17,
         "schedule": "uniform",
         "guidance": 2.0,
+        "guidance_sigma_min": 0.3,
+        "guidance_sigma_max": 5.0,
         "eta": 1.0,
         "corrector_snr": 0.2,
         "tolerance": 1e-3,
@@ -116,7 +127,8 @@ def rows(changes):
 
 def recipe_with(part, name):
     """Return the recipe whose field the tables change."""
-    return DDPM_RECIPE if (part, name) == ("network", "grouped_layers") else RECIPE
+    others = {"grouped_layers": DDPM_RECIPE, "quantization_step": UNIFORM_RECIPE}
+    return others.get(name, RECIPE)
 
 
 def change(recipe, part, name, value):
@@ -168,6 +180,7 @@ def trainings():
         optimizer=st.sampled_from(choices(Optimizer)),
         learning_rate=positive_floats(100),
         warmup_images=st.integers(0, 10**9),
+        adam_beta2=st.floats(0, 1, exclude_max=True),
         batch_size=st.integers(1, 65_536),
         precision=st.sampled_from(choices(Precision)),
         log_sigma_mean=st.floats(-20, 20),
@@ -182,25 +195,32 @@ def trainings():
     )
 
 
-def compressions():
+@st.composite
+def compressions(draw):
     shared = {
         "prune_seed": seeds(),
         "filter_ratio": st.floats(0, 1, exclude_max=True),
         "finetune_images": st.integers(0, 10**12),
         "finetune_learning_rate": positive_floats(100),
-        "quantization": st.sampled_from(choices(Quantization)),
+        "finetune_batch_size": st.integers(1, 65_536),
+        "finetune_teacher": st.booleans(),
     }
+    codebooks = [name for name in choices(Quantization) if name != "uniform"]
+    by_codebook = {"quantization": st.sampled_from(codebooks)}
+    by_step = {"quantization": st.just("uniform"), "quantization_step": positive_floats(16)}
+    shared |= draw(st.sampled_from([by_codebook, by_step]))
     pruned = {
         "prune_method": st.sampled_from(["random", "l1"]),
         "prune_ratio": st.floats(0, 1, exclude_min=True, exclude_max=True),
         "prune_region": st.sampled_from(choices(PruneRegion)),
     }
     profiles = st.sampled_from(choices(PruneProfile))
-    return st.one_of(
+    built = st.one_of(
         st.builds(CompressionConfig, **shared),
         st.builds(CompressionConfig, prune_profile=profiles, **pruned, **shared),
         st.builds(CompressionConfig, prune_scope=st.just("global"), **pruned, **shared),
     )
+    return draw(built)
 
 
 def samplings(guidances):
@@ -210,6 +230,8 @@ def samplings(guidances):
         steps=st.integers(2, 10_000),
         schedule=st.sampled_from(choices(Schedule)),
         guidance=guidances,
+        guidance_sigma_min=st.floats(0, 10),
+        guidance_sigma_max=st.floats(10, 1_000),
         eta=st.floats(0, 1),
         corrector_snr=positive_floats(10),
         tolerance=st.floats(1e-8, 1, exclude_max=True),
@@ -226,6 +248,8 @@ def recipes(draw):
         channels=st.sampled_from([1, 3]),
         num_classes=st.integers(1, 10_000),
         fingerprint=st.text(),
+        pixel_mean=st.floats(-1, 1),
+        pixel_std=positive_floats(1),
     )
     network, training = draw(networks()), draw(trainings())
     guidances = st.floats(0, 100) if network.conditional else st.just(1.0)
@@ -358,9 +382,9 @@ def test_backbone_key_changes_with_what_training_depends_on(part, name, value):
 
 @pytest.mark.parametrize(("part", "name", "value"), rows(OTHER_CHANGES))
 def test_backbone_key_ignores_the_rest_but_the_key_does_not(part, name, value):
-    changed = change(RECIPE, part, name, value)
-    assert changed.backbone_key == RECIPE.backbone_key
-    assert changed.key != RECIPE.key
+    changed = change(recipe_with(part, name), part, name, value)
+    assert changed.backbone_key == recipe_with(part, name).backbone_key
+    assert changed.key != recipe_with(part, name).key
 
 
 def test_all_changes_give_different_keys():

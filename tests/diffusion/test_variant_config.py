@@ -34,6 +34,11 @@ PARTS = {
         ("compression", "finetune_images", 1e4, "a whole number"),
         ("compression", "finetune_learning_rate", 0.0, "above 0, at most 100"),
         ("compression", "finetune_learning_rate", float("nan"), "a finite number"),
+        ("compression", "finetune_batch_size", 0, "from 1 to 65536"),
+        ("compression", "finetune_teacher", 1, "true or false"),
+        ("compression", "quantization_step", 0.5, "0 with quantization 'none'"),
+        ("compression", "quantization_step", -1.0, "0 with quantization 'none'"),
+        ("compression", "quantization_step", float("nan"), "a finite number"),
         ("compression", "prune_seed", -1, "from 0 to 2^63 - 1"),
         ("compression", "quantization", "int8", "none, linear8, linear4, weights8"),
         ("sampling", "sampler", "rk45", "dpm_solver_pp_2m, heun, ddim, probability_flow_ode, "),
@@ -42,6 +47,10 @@ PARTS = {
         ("sampling", "steps", 16.5, "a whole number"),
         ("sampling", "guidance", -0.5, "0 or more"),
         ("sampling", "guidance", float("nan"), "a finite number"),
+        ("sampling", "guidance_sigma_min", -1.0, "from 0 to 1000"),
+        ("sampling", "guidance_sigma_min", float("nan"), "a finite number"),
+        ("sampling", "guidance_sigma_max", 1_001.0, "from guidance_sigma_min to 1000"),
+        ("sampling", "guidance_sigma_max", -0.1, "from guidance_sigma_min to 1000"),
         ("sampling", "schedule", "linear", "karras, uniform, quadratic"),
         ("sampling", "eta", -0.1, "from 0 to 1"),
         ("sampling", "eta", 1.1, "from 0 to 1"),
@@ -99,3 +108,9 @@ def test_fields_have_bounds(part, name, last, beyond, allowed):
 def test_pruning_fields_must_agree(fields, message):
     with pytest.raises(InvalidRecipe, match=f"compression.{message}"):
         CompressionConfig(**fields)
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, 16.1])
+def test_uniform_values_have_a_distance(step):
+    with pytest.raises(InvalidRecipe, match=r"quantization_step is .*; allowed: above 0, at most"):
+        CompressionConfig(quantization="uniform", quantization_step=step)

@@ -73,9 +73,7 @@ def staged(recipe: Recipe, context: TrialContext) -> Scores:
 
     Trials from the number on that the file RUN.hold holds do not begin while it is there.
     """
-    hold = context.run.trials_dir.parent.with_suffix(".hold")
-    while hold.exists() and int(context.trial_dir.name) >= int(hold.read_text()):
-        time.sleep(0.03)
+    wait_while_held(context)
     kept = context.store_dir / recipe.backbone_key
     kept.parent.mkdir(parents=True, exist_ok=True)
     seen = begin = int(kept.read_text()) if kept.exists() else 0
@@ -90,6 +88,20 @@ def staged(recipe: Recipe, context: TrialContext) -> Scores:
         kept.with_suffix(f".{os.getpid()}").write_text(str(seen))
         kept.with_suffix(f".{os.getpid()}").replace(kept)
     return {**tabulated(recipe, context), "trained_images": seen - begin}
+
+
+def held(recipe: Recipe, context: TrialContext) -> Scores:
+    """Evaluate for real; a trial that is held, as in `staged`, does not end but after that."""
+    scores = evaluate(recipe, context)
+    wait_while_held(context)
+    return scores
+
+
+def wait_while_held(context: TrialContext) -> None:
+    """Wait while the file RUN.hold is there and holds this trial's number or one below."""
+    hold = context.run.trials_dir.parent.with_suffix(".hold")
+    while hold.exists() and int(context.trial_dir.name) >= int(hold.read_text()):
+        time.sleep(0.03)
 
 
 def dragging(recipe: Recipe, context: TrialContext) -> Scores:
@@ -181,7 +193,7 @@ def timed(trial_dir: Path, context: RunContext) -> float:
 CHOICES = {
     f.__name__: f
     for f in (
-        *(evaluate, tabulated, slow, staged, dragging, failing, shaky, full, unreachable),
+        *(evaluate, held, tabulated, slow, staged, dragging, failing, shaky, full, unreachable),
         *(hopeless, noisy),
     )
 }

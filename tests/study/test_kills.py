@@ -184,10 +184,11 @@ def test_real_trainings_killed_six_times_give_the_same_models(tmp_path: Path) ->
     arguments = ["--trials", "4", "--concurrent-trials", "1", "--train-images", "17000"]
     undisturbed = Ordeal(tmp_path / "study-run-a", "evaluate", arguments, 0.0, 0)
     undisturbed.suffer([])
-    killed = Ordeal(tmp_path / "study-run-b", "evaluate", arguments, 35.0, 2)
+    killed = Ordeal(tmp_path / "study-run-b", "held", arguments, 35.0, 2, held_from=3)
     killed.suffer(
         [kill_everything, kill_driver, kill_worker, kill_everything, terminate, kill_ray]
     )
+    assert len(killed.killed) == 6, "the study was over before it was killed"
     assert killed.finished() == undisturbed.finished()
     check_whole(killed.run, 4)
     images = [[r.trained_images for r in records(ordeal.run)] for ordeal in (killed, undisturbed)]

@@ -21,14 +21,14 @@ from torch import nn
 from diffusion.compress.package import gzip_state_dict_bytes, read_package, write_package
 from diffusion.compress.prune import prune
 from diffusion.compress.quantize import QuantizedTensor, quantize_weights
-from diffusion.config import choices
 from diffusion.data import DATASET_NAMES
 from diffusion.errors import PackageError
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
-from diffusion.recipe import CompressionConfig, NetworkConfig, Quantization
+from diffusion.recipe import CompressionConfig, NetworkConfig
+from search_spaces.knobs import CODEBOOKS
 
-ALL = pytest.mark.parametrize("quantization", choices(Quantization))
+ALL = pytest.mark.parametrize("quantization", CODEBOOKS)
 
 
 def compressed(recipe, **fields):
@@ -141,7 +141,7 @@ def test_size_falls_with_pruning(tmp_path, tiny_recipe, tiny_network, quantizati
 @pytest.mark.parametrize("measure", ["package", "gzip"])
 def test_size_falls_with_quantization(tmp_path, tiny_recipe, tiny_network, measure):
     sizes = {}
-    for quantization in choices(Quantization):
+    for quantization in CODEBOOKS:
         recipe = compressed(tiny_recipe, quantization=quantization)
         if measure == "package":
             sizes[quantization] = write_package(tmp_path / "m.pdm", recipe, tiny_network)

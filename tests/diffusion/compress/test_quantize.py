@@ -14,9 +14,9 @@ from diffusion.compress.quantize import (
     quantize_weights,
     unpack_nibbles,
 )
-from diffusion.config import choices
 from diffusion.networks import build_network
-from diffusion.recipe import DataConfig, NetworkConfig, Quantization
+from diffusion.recipe import DataConfig, NetworkConfig
+from search_spaces.knobs import CODEBOOKS
 
 DIGITS = DataConfig("digits", 28, 1, 10, "")
 NETWORKS = {
@@ -176,7 +176,7 @@ def test_weights8_covers_all_but_biases_norms_and_buffers(architecture):
     assert any("label" in name for name in covered)
 
 
-@pytest.mark.parametrize("quantization", choices(Quantization))
+@pytest.mark.parametrize("quantization", CODEBOOKS)
 def test_network_stays_as_it_is(quantization):
     network = build_network(NETWORKS["mini_ddpm"], DIGITS)
     before = {name: value.clone() for name, value in network.state_dict().items()}
