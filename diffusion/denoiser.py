@@ -61,6 +61,10 @@ class Denoiser(nn.Module, ABC):
     def sigma_at(self, times: Tensor) -> Tensor:
         """Map the formulation's own time, in [first_time, 1], to noise levels; float64."""
 
+    def from_signed_range(self, images: Tensor) -> Tensor:
+        """Map images from [-1, 1] to the range that the denoiser works in."""
+        return images
+
     def to_signed_range(self, images: Tensor) -> Tensor:
         """Map images from the range that the denoiser works in to [-1, 1]."""
         return images

@@ -72,13 +72,16 @@ class ScoreMatchingDenoiser(Denoiser):
         first = self.training_first_time
         sigma = self.sigma_at(first + (1 - first) * draws).float()
         white = white_like(images, generator)
-        noisy = (images + 1) / 2 + white * per_image(sigma)
+        noisy = self.from_signed_range(images) + white * per_image(sigma)
         raw = self._call_network(noisy, exploding_time(sigma), labels)
         # (score * std + z)^2; the published sum over pixels is this mean times a constant.
         return (raw + white).square().mean()
 
     def sigma_at(self, times: Tensor) -> Tensor:
         return exploding_sigma(times)
+
+    def from_signed_range(self, images: Tensor) -> Tensor:
+        return (images + 1) / 2
 
     def to_signed_range(self, images: Tensor) -> Tensor:
         return 2 * images - 1

@@ -68,12 +68,17 @@ def relative_steps(network: nn.Module, quantization_step: float) -> dict[str, fl
     return steps
 
 
+def round_values(values: Tensor, step: float) -> Tensor:
+    """Return the nearest multiples of a step."""
+    return values.div(step).round_().mul_(step)
+
+
 @torch.no_grad()
 def round_weights(network: nn.Module, steps: Steps) -> None:
     """Round weights to the nearest multiples of their steps, in place."""
     for name, step in steps.items():
         weight = network.get_parameter(name)
-        weight.copy_(weight.div(step).round_().mul_(step))
+        weight.copy_(round_values(weight, step))
 
 
 def to_symbols(values: Tensor, step: float) -> UniformTensor:

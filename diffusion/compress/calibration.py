@@ -1,0 +1,91 @@
+"""Calibration: noisy images on which a compressed denoiser is compared with its original."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from diffusion.data import to_signed_range
+from diffusion.denoiser import per_image
+from diffusion.process import build_denoiser
+from diffusion.randomness import white_like
+from diffusion.recipe import Recipe
+
+NUM_IMAGES = 128
+# Between them an image is formed: below, nothing is left to do; above, its mean is the answer.
+LEAST_SIGMA, MOST_SIGMA = 0.05, 20.0
+HIDDEN_LABELS = 4  # One in so many: samplers that guide ask for both, and rounding harms both.
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Noisy images with noise levels and labels, the same for the same recipe and data.
+
+    Attributes:
+        noisy: [N, C, H, W] float32, in the range that the denoiser works in.
+        sigma: [N] float32, evenly spaced in its logarithm, in random order.
+        labels: [N] int64, some of them hidden.
+        weight: [N, 1, 1, 1], by which a squared error counts at a noise level (Karras et al.
+            2022, table 1).
+    """
+
+    recipe: Recipe
+    noisy: Tensor
+    sigma: Tensor
+    labels: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        network: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        device: torch.device,
+        num_images: int = NUM_IMAGES,
+        seed: int = 0,
+    ) -> Self:
+        """Draw images and noise.
+
+        Args:
+            recipe: of the network.
+            network: only the range and noise levels of its denoiser count.
+            images: [N, C, H, W] uint8 training images.
+            labels: [N] int64.
+            device: where the network will run.
+            num_images: how many to draw, with repetition.
+            seed: of the draws, on the CPU whatever the device.
+        """
+        denoiser = build_denoiser(network, recipe)
+        generator = torch.Generator().manual_seed(seed)
+        chosen = torch.randint(len(images), (num_images,), generator=generator)
+        ends = max(LEAST_SIGMA, denoiser.sigma_min), min(MOST_SIGMA, denoiser.sigma_max)
+        levels = torch.logspace(math.log10(ends[0]), math.log10(ends[1]), num_images)
+        sigma = levels[torch.randperm(num_images, generator=generator)]
+        hide = torch.randint(HIDDEN_LABELS, (num_images,), generator=generator) == 0
+        clean = denoiser.from_signed_range(to_signed_range(images[chosen].to(device)))
+        sigma = sigma.to(device)
+        std = recipe.data.pixel_std
+        return cls(
+            recipe,
+            clean + white_like(clean, generator) * per_image(sigma),
+            sigma,
+            labels[chosen].masked_fill(hide, recipe.data.num_classes).to(device),
+            per_image((sigma**2 + std**2) / (sigma * std) ** 2),
+        )
+
+    @torch.no_grad()
+    def denoise(self, network: nn.Module, num_images: int | None = None) -> Tensor:
+        """Return what a network of the recipe makes of the images, or of the first of them."""
+        denoiser = build_denoiser(network, self.recipe).eval()
+        part = slice(num_images)
+        denoised: Tensor = denoiser(self.noisy[part], self.sigma[part], self.labels[part])
+        return denoised
+
+    def drift(self, network: nn.Module, original: Tensor) -> float:
+        """Return the weighted mean squared change from the original network's output."""
+        change = self.denoise(network) - original
+        return float((self.weight * change.square()).mean())

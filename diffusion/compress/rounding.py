@@ -1,0 +1,143 @@
+"""Rounding that looks at the error it leaves: what a weight loses, those after it make up for.
+
+Within each output of a layer weights are rounded one by one, and those not yet rounded move so
+that the layer's output over the calibration images changes least (GPTQ, Frantar et al. 2023; the
+optimal brain surgeon of Hassibi and Stork 1993, for all outputs in the same order).
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from diffusion.compress.calibration import Calibration
+from diffusion.compress.matrices import (
+    MATRIX_LAYERS,
+    input_rows,
+    set_weight_matrix,
+    weight_matrix,
+)
+from diffusion.compress.uniform import Steps, round_values, round_weights
+from diffusion.recipe import Recipe
+
+# Of the mean square of the inputs, added to each. Less makes weights grow that cost more bytes
+# than their accuracy is worth; more is plain rounding.
+DAMPING = 0.1
+BLOCK_COLUMNS = 64
+MOST_INPUTS = (
+    2_500  # Of a layer; the work grows with the cube, so that others are rounded plainly.
+)
+ROWS_AN_INPUT = 16  # So many rows of inputs for each input tell how the inputs go together.
+FEWEST_IMAGES = 32
+
+Note = Callable[[str, nn.Module, Tensor], None]
+
+
+def round_with_errors(
+    network: nn.Module,
+    recipe: Recipe,
+    steps: Steps,
+    images: Tensor,
+    labels: Tensor,
+    device: torch.device,
+) -> None:
+    """Round weights to multiples of their steps, in place; what is 0 stays so.
+
+    Args:
+        network: float32, pruned already, on the CPU.
+        recipe: of the network.
+        steps: by the names of the weights; embeddings among them are rounded to the nearest.
+        images: [N, C, H, W] uint8 training images.
+        labels: [N] int64.
+        device: where to run the network; the rounding itself is done on the CPU.
+    """
+    network.to(device)
+    calibration = Calibration.of(recipe, network, images, labels, device)
+    layers = {
+        name: layer
+        for name, layer in network.named_modules()
+        if isinstance(layer, MATRIX_LAYERS) and f"{name}.weight" in steps
+    }
+    moments = _input_moments(network, layers, calibration)
+    network.cpu()
+    rounded = {
+        name: _round_layer(layers[name], steps[f"{name}.weight"], moment)
+        for name, moment in moments.items()
+    }
+    round_weights(network, steps)
+    for name, matrix in rounded.items():
+        set_weight_matrix(layers[name], matrix)
+
+
+def _input_moments(
+    network: nn.Module, layers: Mapping[str, nn.Module], calibration: Calibration
+) -> dict[str, Tensor]:
+    """Return E[x x^T] of each layer's inputs x, [groups, inputs, inputs] on the CPU."""
+    moments: dict[str, Tensor] = {}
+
+    def note(name: str, layer: nn.Module, inputs: Tensor) -> None:
+        columns = weight_matrix(layer).shape[2]
+        if columns > MOST_INPUTS:
+            return
+        positions = inputs[0].numel() // inputs.shape[1] if inputs.ndim > 2 else 1
+        num_images = max(math.ceil(ROWS_AN_INPUT * columns / positions), FEWEST_IMAGES)
+        rows = input_rows(layer, inputs[:num_images].float())
+        moments[name] = (rows.mT @ rows / rows.shape[1]).cpu()
+
+    with _watching(layers, note):
+        calibration.denoise(network)
+    return moments
+
+
+@contextmanager
+def _watching(layers: Mapping[str, nn.Module], note: Note) -> Iterator[None]:
+    """Tell `note` of the inputs of each layer that runs meanwhile."""
+
+    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        return lambda layer, inputs: note(name, layer, inputs[0])
+
+    handles = [layer.register_forward_pre_hook(hook(name)) for name, layer in layers.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _round_layer(layer: nn.Module, step: float, moments: Tensor) -> Tensor:
+    """Return a layer's weight matrix, rounded group by group."""
+    groups = zip(weight_matrix(layer).cpu(), moments, strict=True)
+    return torch.stack([_round_matrix(matrix, step, moment) for matrix, moment in groups])
+
+
+def _round_matrix(matrix: Tensor, step: float, moment: Tensor) -> Tensor:
+    """Round [outputs, inputs] weights column by column, those of the strongest inputs first."""
+    order = moment.diagonal().argsort(descending=True, stable=True)
+    weights = matrix[:, order].double()
+    pruned = weights == 0
+    spread = _error_spread(moment[order][:, order].double())
+    rounded = torch.zeros_like(weights)
+    for start in range(0, weights.shape[1], BLOCK_COLUMNS):
+        block = slice(start, min(start + BLOCK_COLUMNS, weights.shape[1]))
+        errors = torch.zeros_like(weights[:, block])
+        for column in range(block.start, block.stop):
+            values = round_values(weights[:, column], step).masked_fill(pruned[:, column], 0)
+            rounded[:, column] = values
+            error = (weights[:, column] - values) / spread[column, column]
+            ahead = slice(column, block.stop)
+            weights[:, ahead] -= error[:, None] * spread[column, ahead]
+            errors[:, column - start] = error
+        weights[:, block.stop :] -= errors @ spread[block, block.stop :]
+    return rounded[:, order.argsort()].float()
+
+
+def _error_spread(moment: Tensor) -> Tensor:
+    """Return the upper Cholesky factor of the inverse moments: how an error spreads onwards."""
+    diagonal = moment.diagonal()
+    damped = moment + torch.diag(torch.full_like(diagonal, DAMPING * float(diagonal.mean())))
+    if not bool(diagonal.any()):  # inputs that are always 0: nothing to make up for
+        return torch.eye(len(moment), dtype=moment.dtype)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
+    return torch.linalg.cholesky(inverse, upper=True)
