@@ -48,13 +48,20 @@ class Denoiser(nn.Module, ABC):
         """
 
     @abstractmethod
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        generator: torch.Generator,
+        teacher: "Denoiser | None" = None,
+    ) -> Tensor:
         """Draw noise and return the weighted squared error, about 1 untrained.
 
         Args:
             images: [N, C, H, W] float32 in [-1, 1].
             labels: [N] int64.
             generator: draws noise levels and noise, on the CPU whatever the device.
+            teacher: of the same formulation; what it makes of the noisy images is the target.
         """
 
     @abstractmethod

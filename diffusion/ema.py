@@ -5,7 +5,7 @@ track, named by its width relative to the training, fits a trajectory of any len
 where a training asks for it, stands the exponential average of older work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -34,18 +34,25 @@ class EmaTracks:
         tracks: for each name, the averaged parameters by name.
     """
 
-    def __init__(self, network: nn.Module, decay: float = 0.0, copy_steps: int = 0) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        decay: float = 0.0,
+        copy_steps: int = 0,
+        lengths: Iterable[str] = tuple(RELATIVE_LENGTHS),
+    ) -> None:
         """Start every track at the network's weights.
 
         Args:
             network: its parameters that learn are averaged; they must be floats.
             decay: of the track `exponential`; 0 keeps no such track.
             copy_steps: that track copies the weights for so many steps first.
+            lengths: names of the power-function averages to keep.
         """
         self._parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
         self._exponents = {name: power_exponent(s) for name, s in RELATIVE_LENGTHS.items()}
         self._decay, self._copy_steps = decay, copy_steps
-        names = [*RELATIVE_LENGTHS, *([EXPONENTIAL] if decay else [])]
+        names = [*lengths, *([EXPONENTIAL] if decay else [])]
         self.tracks: dict[str, dict[str, Tensor]] = {
             track: {name: p.detach().clone() for name, p in self._parameters.items()}
             for track in names

@@ -30,7 +30,13 @@ class EdmDenoiser(Denoiser):
         c_noise = sigma.log() / 4
         return c_skip * noisy + c_out * self._call_network(c_in * noisy, c_noise, labels)
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        generator: torch.Generator,
+        teacher: Denoiser | None = None,
+    ) -> Tensor:
         # Training noise levels are log-normal (table 1, P_mean and P_std).
         mean, std = self.training_config.log_sigma_mean, self.training_config.log_sigma_std
         levels = torch.randn(len(images), generator=generator, device="cpu")
@@ -38,7 +44,9 @@ class EdmDenoiser(Denoiser):
         noise = white_like(images, generator) * per_image(sigma)
         # lambda(sigma) of table 1: every noise level counts the same at the start.
         weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
-        error = self(images + noise, sigma, labels) - images
+        noisy = images + noise
+        target = images if teacher is None else teacher(noisy, sigma, labels).detach()
+        error = self(noisy, sigma, labels) - target
         return (per_image(weight) * error.square()).mean()
 
     def sigma_at(self, times: Tensor) -> Tensor:
@@ -67,15 +75,24 @@ class ScoreMatchingDenoiser(Denoiser):
         raw = self._call_network(noisy, exploding_time(sigma), labels)
         return noisy + per_image(sigma) * raw
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        generator: torch.Generator,
+        teacher: Denoiser | None = None,
+    ) -> Tensor:
         draws = torch.rand(len(images), generator=generator, device="cpu").to(images.device)
         first = self.training_first_time
         sigma = self.sigma_at(first + (1 - first) * draws).float()
         white = white_like(images, generator)
         noisy = self.from_signed_range(images) + white * per_image(sigma)
         raw = self._call_network(noisy, exploding_time(sigma), labels)
+        target = -white
+        if teacher is not None:
+            target = teacher._call_network(noisy, exploding_time(sigma), labels).detach()
         # (score * std + z)^2; the published sum over pixels is this mean times a constant.
-        return (raw + white).square().mean()
+        return (raw - target).square().mean()
 
     def sigma_at(self, times: Tensor) -> Tensor:
         return exploding_sigma(times)
@@ -109,7 +126,13 @@ class NoisePredictionDenoiser(Denoiser):
         eps = self._call_network(scaled, self._level_at(sigma).float() / NOISE_LEVELS, labels)
         return noisy - per_image(sigma) * eps
 
-    def loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        generator: torch.Generator,
+        teacher: Denoiser | None = None,
+    ) -> Tensor:
         # Simple loss (equation 14), over all levels but the lowest.
         shape = (len(images),)
         draws = torch.randint(1, NOISE_LEVELS, shape, generator=generator, device="cpu")
@@ -117,7 +140,11 @@ class NoisePredictionDenoiser(Denoiser):
         sigma = self._log_sigmas.to(images.device)[levels].exp().float()
         eps = white_like(images, generator)
         scaled = (images + eps * per_image(sigma)) / per_image((1 + sigma**2).sqrt())
-        return (self._call_network(scaled, levels / NOISE_LEVELS, labels) - eps).square().mean()
+        times = levels / NOISE_LEVELS
+        target = eps
+        if teacher is not None:
+            target = teacher._call_network(scaled, times, labels).detach()
+        return (self._call_network(scaled, times, labels) - target).square().mean()
 
     def sigma_at(self, times: Tensor) -> Tensor:
         """Map time i / 1000 to the i-th level; between two, the logarithm is interpolated."""

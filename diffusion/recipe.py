@@ -118,6 +118,20 @@ class Recipe(Config):
         return _hash({"data": values["data"], "network": values["network"], "training": training})
 
     @functools.cached_property
+    def cool_down_key(self) -> str:
+        """Hash of what the weights depend on after a cool-down, which is all but the sampling."""
+        compression = self.to_dict()["compression"]
+        if self.compression.prune_method != "random":
+            del compression["prune_seed"]
+        values = {
+            "backbone_key": self.backbone_key,
+            "train_images": self.training.train_images,
+            "track": self.ema.track,
+            "compression": compression,
+        }
+        return _hash(values)
+
+    @functools.cached_property
     def key(self) -> str:
         """Hash of the whole recipe: two trials with the same key are duplicates."""
         return _hash(self.to_dict())

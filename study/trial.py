@@ -1,14 +1,16 @@
 """One trial: from a recipe to the scores of the very file that ships. Runs without Ray.
 
-backbone -> EMA track -> prune -> fine-tune -> quantize and package -> reload -> generate -> score
+backbone -> EMA track -> prune -> cool-down or rounding -> package -> reload -> generate -> score
 """
 
 import hashlib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from diffusion.compress.allotment import allot_steps
 from diffusion.compress.package import (
     PACKAGE_NAME,
     gzip_state_dict_bytes,
@@ -16,22 +18,41 @@ from diffusion.compress.package import (
     write_package,
 )
 from diffusion.compress.prune import prune
+from diffusion.compress.rounding import round_with_errors
+from diffusion.compress.uniform import Steps
 from diffusion.config import checked
 from diffusion.data import ImageDataset
 from diffusion.errors import DataUnavailable
 from diffusion.recipe import Recipe
-from diffusion.train import fine_tune
 from study.evaluation.context import TrialContext
 from study.evaluation.cost import network_counts
 from study.evaluation.pictures import save_grid
 from study.evaluation.scoring import draw_and_score, latest_rung, score_rung
 from study.results.objectives import Scores
 from study.run.backbones import Backbone, BackboneStore
+from study.run.cool_downs import CoolDownStore
 from study.run.files import make_own, read_json, write_json
 from study.run.packages import HASH
 
 SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
 TRAINING = "training.json"  # after how many images a trial's first attempt began to train
+COOL_DOWN = "cool_down.json"  # the same of its cool-down
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A compressed network, on the CPU, and what that cost.
+
+    Attributes:
+        steps: of quantization `uniform`.
+        trained_images: in the cool-down, by this trial.
+        scores: of the cool-down.
+    """
+
+    network: nn.Module
+    steps: Steps | None = None
+    trained_images: int = 0
+    scores: Scores = field(default_factory=dict)
 
 
 def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
@@ -51,12 +72,9 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
     write_json(context.trial_dir / "recipe.json", recipe.to_dict())
 
     backbone, trained_images = _obtain_backbone(recipe, context, dataset, device)
-    network = backbone.network()
-    prune(network, recipe.compression)
-    if recipe.compression.finetune_images:
-        trained_images += _fine_tune(network, recipe, context, dataset, trained_images)
+    compressed = _compress(recipe, backbone, context, dataset, trained_images)
     package_path = context.trial_dir / PACKAGE_NAME
-    size_bytes = write_package(package_path, recipe, network)
+    size_bytes = write_package(package_path, recipe, compressed.network, compressed.steps)
 
     model = read_package(package_path, device)
     drawing = draw_and_score(model, run, context.on_progress)
@@ -64,12 +82,13 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
     scores: Scores = {
         "size_bytes": size_bytes,
         HASH: hashlib.sha256(package_path.read_bytes()).hexdigest(),
-        "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network),
+        "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, compressed.network),
         **network_counts(model.network, recipe.data),
         **drawing.scores,
         "train_images": recipe.training.train_images,
-        "trained_images": trained_images,
+        "trained_images": trained_images + compressed.trained_images,
         "train_seconds": backbone.train_seconds,
+        **compressed.scores,
         "train_ms_per_epoch": 1000 * backbone.train_seconds / epochs,
         **run.conditions(),
     }
@@ -118,23 +137,63 @@ def _read_begin(path: Path) -> int | None:
     return max(int(begin), 0)
 
 
-def _fine_tune(
-    network: nn.Module,
+def _compress(
     recipe: Recipe,
+    backbone: Backbone,
     context: TrialContext,
     dataset: ImageDataset,
     trained_images: int,
-) -> int:
-    """Fine-tune a network that was trained on so many images; return on how many more."""
-
-    def on_progress(images: int) -> None:
-        context.on_trained(trained_images + images)
-        context.on_progress("fine-tune", images / recipe.compression.finetune_images)
-
-    network.to(context.run.device)
-    fine_tune(network, recipe, dataset.train_images, dataset.train_labels, on_progress)
+) -> Compressed:
+    """Prune a backbone that was trained on so many images, and cool it down or round it."""
+    compression, device = recipe.compression, torch.device(context.run.device)
+    data = dataset.train_images, dataset.train_labels
+    network = backbone.network()
+    prune(network, compression)
+    network.to(device)
+    if compression.finetune_images:
+        compressed = _cool_down(recipe, backbone, network, context, dataset, trained_images)
+    elif compression.quantization == "uniform":
+        steps = allot_steps(network, recipe, *data, device)
+        round_with_errors(network, recipe, steps, *data, device)
+        compressed = Compressed(network, steps)
+    else:
+        compressed = Compressed(network)
     network.cpu()
-    return recipe.compression.finetune_images
+    return compressed
+
+
+def _cool_down(
+    recipe: Recipe,
+    backbone: Backbone,
+    network: nn.Module,
+    context: TrialContext,
+    dataset: ImageDataset,
+    trained_images: int,
+) -> Compressed:
+    """Train on or reuse; what this trial trained counts from where its first attempt began."""
+    images, path = recipe.compression.finetune_images, context.trial_dir / COOL_DOWN
+    begin = _read_begin(path)
+
+    def on_progress(images_seen: int) -> None:
+        nonlocal begin
+        if begin is None:
+            begin = images_seen
+            write_json(path, {"begin_images": begin})
+        done = min(images_seen, images)
+        context.on_trained(trained_images + max(done - begin, 0))
+        context.on_progress("cool-down", done / images)
+
+    def allot() -> Steps:
+        device = torch.device(context.run.device)
+        return allot_steps(network, recipe, dataset.train_images, dataset.train_labels, device)
+
+    found = CoolDownStore(context.store_dir).obtain(
+        recipe, network, backbone.network, allot, dataset, on_progress
+    )
+    found.load_into(network)
+    count = 0 if begin is None else max(images - begin, 0)
+    context.on_trained(trained_images + count)
+    return Compressed(network, found.steps, count, {"finetune_seconds": found.train_seconds})
 
 
 def _pick_samples(images: Tensor, labels: Tensor) -> Tensor:

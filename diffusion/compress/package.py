@@ -35,6 +35,7 @@ from diffusion.compress.layout import (
     read_layouts,
 )
 from diffusion.compress.quantize import QuantizedTensor, pack_nibbles, quantize_weights
+from diffusion.compress.uniform import Steps
 from diffusion.errors import PackageError, PackageUnreachable, about_path
 from diffusion.files import write_bytes
 from diffusion.model import DiffusionModel
@@ -51,13 +52,16 @@ DAMAGE = (
 logger = logging.getLogger(__name__)
 
 
-def write_package(path: Path, recipe: Recipe, network: nn.Module) -> int:
+def write_package(
+    path: Path, recipe: Recipe, network: nn.Module, steps: Steps | None = None
+) -> int:
     """Quantize a network as its recipe asks and write it as one file, aside and then renamed.
 
     Args:
         path: where the file appears, whole.
         recipe: goes into the file; its compression names the quantization.
         network: float32 weights, pruned already.
+        steps: of quantization `uniform`, whose multiples the weights are.
 
     Returns:
         The file's length, `size_bytes`.

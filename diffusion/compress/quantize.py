@@ -67,7 +67,7 @@ def quantize_weights(
     """
     covered = covered_bits(network, quantization)
     return {
-        name: _quantize(value, covered[name]) if name in covered else value.detach().cpu()
+        name: quantize(value, covered[name]) if name in covered else value.detach().cpu()
         for name, value in network.state_dict().items()
     }
 
@@ -89,7 +89,8 @@ def _is_covered(module: nn.Module, quantization: Quantization) -> bool:
     return quantization == "weights8" and isinstance(module, weights)
 
 
-def _quantize(values: Tensor, bits: int) -> QuantizedTensor:
+def quantize(values: Tensor, bits: int) -> QuantizedTensor:
+    """Return a tensor as codes of 4 or 8 bits, on the CPU."""
     import bitsandbytes.functional as bnb  # slow to import: only where it is used
 
     flat = values.detach().cpu().float().flatten()

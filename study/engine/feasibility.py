@@ -68,7 +68,8 @@ def stand_in(recipe: Recipe) -> Recipe:
         training=TrainingConfig(
             LEAST_TRAIN_IMAGES if long else 1, quantization=training.quantization
         ),
-        compression=replace(compression, prune_seed=0, finetune_images=0),
+        # A cool-down leaves the size nearly as it is.
+        compression=replace(compression, prune_seed=0, finetune_images=0, finetune_teacher=False),
         sampling=SamplingConfig(guidance=1.0),  # which a network without labels allows, too
     )
 

@@ -148,7 +148,9 @@ class History:
         variant = Variant(trial, costs(scores, self._objectives), excess)
         backbone.add(variant)
         backbone.train_seconds = max(backbone.train_seconds, _seconds(scores, "train"))
-        if score_seconds := _seconds(scores, "generate") + _seconds(scores, "score"):
+        # A cool-down is paid for each variant, as drawing and scoring are.
+        parts = ("finetune", "generate", "score")
+        if score_seconds := sum(_seconds(scores, part) for part in parts):
             insort(self._score_seconds, score_seconds)
         if record.feasible:
             self._enter_front(variant)

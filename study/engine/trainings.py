@@ -32,6 +32,7 @@ class Trainings:
         self._reuse = reuse
         self._rungs = Rungs(objectives)
         self._done: set[tuple[str, int]] = set()  # backbone key and training images
+        self._cooled: set[str] = set()  # cool-down keys
         self._stopped: dict[str, int] = {}  # rung by backbone key
         for record in records:
             self._take_up(record)
@@ -45,6 +46,7 @@ class Trainings:
         """Note that the training of a complete trial is there."""
         if record.state == "complete" and record.recipe is not None:
             self._done.add(_key(record.recipe))
+            self._cooled.add(record.recipe.cool_down_key)
             self._stopped.pop(record.recipe.backbone_key, None)
 
     def judge(self, backbone_key: str, train_images: int, scores: Scores) -> str | None:
@@ -66,16 +68,25 @@ class Trainings:
         return f"its training was stopped early after {train_images:,} images"
 
     def is_busy(self, recipe: Recipe, running: Iterable[Recipe]) -> bool:
-        """Whether a recipe has to wait, since a running one trains its backbone."""
-        return (
-            self._reuse
-            and not self._is_done(recipe)
-            and any(recipe.backbone_key == other.backbone_key for other in running)
+        """Whether a recipe has to wait, since a running one trains its backbone or cool-down."""
+        if not self._reuse:
+            return False
+        if not self._is_done(recipe):
+            return any(recipe.backbone_key == other.backbone_key for other in running)
+        return self._cool_down_left(recipe) > 0 and any(
+            recipe.cool_down_key == other.cool_down_key for other in running
         )
 
     def images_left(self, running: Iterable[Recipe]) -> int:
         """Return how many images running recipes have to train on, whatever they have done."""
-        return sum(r.training.train_images for r in running if not self._is_done(r))
+        return sum(
+            (0 if self._is_done(r) else r.training.train_images) + self._cool_down_left(r)
+            for r in running
+        )
+
+    def _cool_down_left(self, recipe: Recipe) -> int:
+        is_there = self._reuse and recipe.cool_down_key in self._cooled
+        return 0 if is_there else recipe.compression.finetune_images
 
     def _is_done(self, recipe: Recipe) -> bool:
         return self._reuse and _key(recipe) in self._done

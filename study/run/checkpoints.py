@@ -13,9 +13,9 @@ import safetensors
 import safetensors.torch
 from safetensors import SafetensorError
 
+from diffusion.checkpointing import Checkpoint
 from diffusion.descent import State
 from diffusion.files import write_bytes
-from diffusion.train import Checkpoint
 from study.run.files import check_regular, locked, set_aside
 
 logger = logging.getLogger(__name__)

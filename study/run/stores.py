@@ -6,8 +6,8 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
-from study.run.backbones import FORMAT_VERSION, MOST_RECORD_BYTES, RECORD
 from study.run.files import read_json, write_json
+from study.run.key_folder import FORMAT_VERSION, MOST_RECORD_BYTES, RECORD
 
 MARKER = "store.json"
 _KEY = re.compile(r"[0-9a-f]{16}")

@@ -26,7 +26,7 @@ class Recorder:
         self.images, self.labels, self.value = [], [], value
         recorder = self
 
-        def loss(self, images, labels, generator):
+        def loss(self, images, labels, generator, teacher=None):
             recorder.images.append(images)
             recorder.labels.append(labels)
             gradient = sum(p.sum() for p in self.parameters()) * 0

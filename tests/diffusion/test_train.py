@@ -8,6 +8,7 @@ import pytest
 import torch
 from short_trainings import CPU, Recorder, run, with_training
 
+from diffusion import checkpointing
 from diffusion import descent as descent_module
 from diffusion import train as train_module
 from diffusion.config import choices
@@ -163,8 +164,8 @@ def test_seconds_are_those_of_the_steps_alone(
     tiny_recipe, tiny_dataset, short_snapshots, monkeypatch
 ):
     now = [0.0]
-    advance = train_module.Descent.advance
-    monkeypatch.setattr(train_module.time, "perf_counter", lambda: now[0])
+    advance = descent_module.Descent.advance
+    monkeypatch.setattr(checkpointing.time, "perf_counter", lambda: now[0])
 
     def step(descent):
         now[0] += 1
@@ -173,7 +174,7 @@ def test_seconds_are_those_of_the_steps_alone(
     def others(*_):
         now[0] += 100
 
-    monkeypatch.setattr(train_module.Descent, "advance", step)
+    monkeypatch.setattr(descent_module.Descent, "advance", step)
     images, labels = tiny_dataset.train_images, tiny_dataset.train_labels
     keeper = SimpleNamespace(load=lambda: None, due=lambda: True, kept=[])
     keeper.save = lambda checkpoint: others(keeper.kept.append(checkpoint))

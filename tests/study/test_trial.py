@@ -155,7 +155,7 @@ def test_fine_tuning_changes_weights_but_not_what_was_pruned(
     trained: list[int] = []
     fresh = context(run, 9, lambda stage, share: told.append((stage, share)))
     found = evaluate(tuned, replace(fresh, on_trained=trained.append))
-    assert ("fine-tune", 1.0) in told
+    assert ("cool-down", 1.0) in told
     assert (trained[0], trained[-1], found["trained_images"]) == (0, 64, 64)
     assert found["fid"] != scores["fid"]
     assert found["train_seconds"] == scores["train_seconds"]

@@ -1,5 +1,6 @@
-"""Fine-tuning after pruning: what was pruned stays zero, the rest learns."""
+"""The cool-down: what was pruned stays zero, what is rounded stays on its steps."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -8,16 +9,43 @@ import torch
 from diffusion import descent as descent_module
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.prune import prune, pruned_masks, region_layers
+from diffusion.compress.quantize import QuantizedTensor, quantize_weights
+from diffusion.compress.straight_through import StraightThrough
+from diffusion.compress.uniform import relative_steps, round_weights
+from diffusion.config import choices
+from diffusion.cool_down import cool_down
 from diffusion.errors import TrainingDiverged
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.process import build_denoiser
-from diffusion.recipe import CompressionConfig
-from diffusion.train import fine_tune, train
+from diffusion.recipe import CompressionConfig, Formulation
+from diffusion.train import train
 
 PRUNED = CompressionConfig(
-    "l1", 0.3, filter_ratio=0.1, finetune_images=160, finetune_learning_rate=1e-3
+    "l1",
+    0.3,
+    filter_ratio=0.1,
+    finetune_images=160,
+    finetune_learning_rate=1e-3,
+    finetune_batch_size=16,
 )
+
+
+class Memory:
+    """Keeps a checkpoint every second time that it is asked."""
+
+    def __init__(self):
+        self.calls, self.kept = 0, []
+
+    def load(self):
+        return self.kept[-1] if self.kept else None
+
+    def due(self):
+        self.calls += 1
+        return self.calls % 2 == 0
+
+    def save(self, checkpoint):
+        self.kept.append(checkpoint)
 
 
 def tuned(network, recipe, dataset, compression=PRUNED, on_progress=lambda images: None):
@@ -25,7 +53,9 @@ def tuned(network, recipe, dataset, compression=PRUNED, on_progress=lambda image
     recipe = replace(recipe, compression=compression)
     prune(network, compression)
     before = {name: values.clone() for name, values in network.state_dict().items()}
-    fine_tune(network, recipe, dataset.train_images, dataset.train_labels, on_progress)
+    images, labels = dataset.train_images, dataset.train_labels
+    (end,) = cool_down(network, recipe, images, labels, on_progress=on_progress)
+    network.load_state_dict(end.state)
     return before
 
 
@@ -44,7 +74,7 @@ def test_pruned_weights_stay_zero_and_others_learn(tiny_network, tiny_recipe, ti
     assert min(moved) > 0.5
 
 
-def test_fine_tuning_repeats_and_its_seed_is_not_the_trainings(
+def test_a_cool_down_repeats_and_its_seed_is_not_the_trainings(
     tiny_network, tiny_recipe, tiny_dataset
 ):
     start = {name: values.clone() for name, values in tiny_network.state_dict().items()}
@@ -74,7 +104,8 @@ def test_length_and_learning_rate_are_the_compressions(
     assert tiny_recipe.training.warmup_images > 0
     config = replace(PRUNED, finetune_images=images, finetune_learning_rate=3e-5)
     tuned(tiny_network, tiny_recipe, tiny_dataset, config, seen.append)
-    assert rates == [3e-5] * steps, "from the first step on: the network is warm"
+    falling = [3e-5 * (1 - step / steps) for step in range(steps)]
+    assert rates == pytest.approx(falling), "no warm-up, and 0 after the last step"
     assert seen[-1] == 16 * steps
 
 
@@ -102,8 +133,77 @@ def flat_dataset(tiny_dataset):
     return replace(tiny_dataset, train_images=images)
 
 
+@pytest.mark.parametrize("quantization", ["none", "uniform", "weights8"])
+@pytest.mark.parametrize("has_teacher", [False, True])
+def test_a_killed_cool_down_ends_the_same_to_the_last_bit(
+    tiny_network, tiny_recipe, tiny_dataset, quantization, has_teacher
+):
+    step = 0.3 if quantization == "uniform" else 0.0
+    config = replace(
+        PRUNED, quantization=quantization, quantization_step=step, finetune_teacher=has_teacher
+    )
+    recipe = replace(tiny_recipe, compression=config)
+    teacher = copy.deepcopy(tiny_network)
+    prune(tiny_network, config)
+    steps = relative_steps(tiny_network, step) if step else None
+    data = tiny_dataset.train_images, tiny_dataset.train_labels
+    memory, ends = Memory(), []
+    for _ in range(2):
+        network, guide = copy.deepcopy(tiny_network), copy.deepcopy(teacher)
+        (end,) = cool_down(network, recipe, *data, steps=steps, teacher=guide, keeper=memory)
+        ends.append(end.state)
+        memory.kept = memory.kept[: len(memory.kept) // 2]
+        assert 0 < memory.kept[-1].step < 10
+    for name, value in ends[0].items():
+        assert torch.equal(value, ends[1][name]), name
+    for name, size in (steps or {}).items():
+        assert torch.equal(ends[0][name], (ends[0][name] / size).round() * size), name
+    for name, value in tiny_network.state_dict().items():
+        if name.endswith("conv1.weight"):
+            assert not ends[0][name][value == 0].any()
+
+
+@pytest.mark.parametrize("quantization", ["uniform", "weights8", "linear4"])
+def test_the_weights_are_rounded_as_in_the_package_and_put_back(tiny_network, quantization):
+    before = copy.deepcopy(tiny_network.state_dict())
+    steps, expected = relative_steps(tiny_network, 0.5), copy.deepcopy(tiny_network)
+    if quantization == "uniform":
+        round_weights(expected, steps)
+    for name, stored in quantize_weights(tiny_network, quantization).items():
+        if isinstance(stored, QuantizedTensor):
+            expected.get_parameter(name).data.copy_(stored.dequantize())
+    with StraightThrough(tiny_network, quantization, steps).rounded():
+        for name, value in tiny_network.state_dict().items():
+            assert torch.equal(value, expected.state_dict()[name]), name
+    for name, value in tiny_network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize("formulation", choices(Formulation))
+def test_an_identical_teacher_leaves_nothing_to_learn(
+    tiny_network, tiny_recipe, tiny_dataset, formulation
+):
+    training = replace(tiny_recipe.training, formulation=formulation)
+    recipe = replace(tiny_recipe, training=training)
+    denoiser = build_denoiser(tiny_network, recipe)
+    teacher = build_denoiser(copy.deepcopy(tiny_network), recipe)
+    images = tiny_dataset.train_images[:8] / 127.5 - 1
+    loss = denoiser.loss(images, tiny_dataset.train_labels[:8], torch.Generator(), teacher)
+    loss.backward()
+    assert loss.item() == 0
+    assert all(not p.grad.any() for p in tiny_network.parameters() if p.grad is not None)
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_a_cool_down_without_images_is_refused(tiny_network, tiny_recipe, tiny_dataset):
+    recipe = replace(tiny_recipe, compression=PRUNED)
+    images, labels = tiny_dataset.train_images[:0], tiny_dataset.train_labels[:0]
+    with pytest.raises(ValueError, match="training images of the cool-down are 0; allowed: 1"):
+        next(cool_down(tiny_network, recipe, images, labels))
+
+
 @pytest.mark.slow
-def test_system_b_prunes_filters_and_weights_and_fine_tunes(tmp_path, tiny_recipe, flat_dataset):
+def test_system_b_prunes_filters_and_weights_and_cools_down(tmp_path, tiny_recipe, flat_dataset):
     training = replace(
         tiny_recipe.training, train_images=1_600, learning_rate=1e-2, warmup_images=0
     )
@@ -119,7 +219,8 @@ def test_system_b_prunes_filters_and_weights_and_fine_tunes(tmp_path, tiny_recip
     prune(network, compression)
     masks = [mask for _, mask in pruned_masks(network)]
     losses.append(mean_loss(network, recipe, flat_dataset))
-    fine_tune(network, recipe, images, labels)
+    (end,) = cool_down(network, recipe, images, labels)
+    network.load_state_dict(end.state)
     losses.append(mean_loss(network, recipe, flat_dataset))
     write_package(tmp_path / "model.pdm", recipe, network)
     model = read_package(tmp_path / "model.pdm")
