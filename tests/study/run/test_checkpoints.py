@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 import torch
 
-from diffusion.train import Checkpoint
+from diffusion.checkpointing import Checkpoint
 from study.run import checkpoints
 from study.run.checkpoints import CheckpointFile, kept_step
 from study.run.files import LOCK, locked
