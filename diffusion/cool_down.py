@@ -135,6 +135,5 @@ def _averaged(network: nn.Module, averages: EmaTracks, steps: Steps | None) -> d
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in state.items()
     }
-    if steps is not None:
-        round_values(copies, steps)
-    return copies
+    rounded = {name: round_values(copies[name], step) for name, step in (steps or {}).items()}
+    return {**copies, **rounded}

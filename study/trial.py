@@ -145,16 +145,16 @@ def _compress(
     trained_images: int,
 ) -> Compressed:
     """Prune a backbone that was trained on so many images, and cool it down or round it."""
-    compression, device = recipe.compression, torch.device(context.run.device)
+    compression = recipe.compression
     data = dataset.train_images, dataset.train_labels
     network = backbone.network()
     prune(network, compression)
-    network.to(device)
+    network.to(context.run.device)
     if compression.finetune_images:
         compressed = _cool_down(recipe, backbone, network, context, dataset, trained_images)
     elif compression.quantization == "uniform":
-        steps = allot_steps(network, recipe, *data, device)
-        round_with_errors(network, recipe, steps, *data, device)
+        steps = allot_steps(network, recipe, *data)
+        round_with_errors(network, recipe, steps, *data)
         compressed = Compressed(network, steps)
     else:
         compressed = Compressed(network)
@@ -184,8 +184,7 @@ def _cool_down(
         context.on_progress("cool-down", done / images)
 
     def allot() -> Steps:
-        device = torch.device(context.run.device)
-        return allot_steps(network, recipe, dataset.train_images, dataset.train_labels, device)
+        return allot_steps(network, recipe, dataset.train_images, dataset.train_labels)
 
     found = CoolDownStore(context.store_dir).obtain(
         recipe, network, backbone.network, allot, dataset, on_progress

@@ -26,26 +26,23 @@ ROUNDS = 30  # Of clipping and scaling: each of them moves the mean a little les
 
 
 def allot_steps(
-    network: nn.Module, recipe: Recipe, images: Tensor, labels: Tensor, device: torch.device
+    network: nn.Module, recipe: Recipe, images: Tensor, labels: Tensor
 ) -> dict[str, float]:
     """Return the step that each weight is to be rounded by, for `uniform` quantization.
 
     Args:
-        network: float32, pruned already, on the CPU; comes back as it was.
+        network: float32, pruned already, on the device to run on; comes back as it was.
         recipe: its compression says how coarse the steps are on the mean.
         images: [N, C, H, W] uint8 training images.
         labels: [N] int64.
-        device: where to run the network.
     """
-    network.to(device)
-    calibration = Calibration.of(recipe, network, images, labels, device)
+    calibration = Calibration.of(recipe, network, images, labels)
     probes = relative_steps(network, recipe.compression.quantization_step)
     deviations = {
         name: float(network.get_parameter(name).detach().std(correction=0)) for name in probes
     }
     heeded = {name: step for name, step in probes.items() if deviations[name] > 0}
     sensitivities = _sensitivities(network, heeded, calibration)
-    network.cpu()
     squares = {name: value * deviations[name] ** 2 for name, value in sensitivities.items()}
     counts = {name: network.get_parameter(name).numel() for name in heeded}
     allotted = allot(squares, counts, recipe.compression.quantization_step)

@@ -44,7 +44,6 @@ class Calibration:
         network: nn.Module,
         images: Tensor,
         labels: Tensor,
-        device: torch.device,
         num_images: int = NUM_IMAGES,
         seed: int = 0,
     ) -> Self:
@@ -52,14 +51,13 @@ class Calibration:
 
         Args:
             recipe: of the network.
-            network: only the range and noise levels of its denoiser count.
+            network: on the device to run on; its denoiser's range and noise levels count.
             images: [N, C, H, W] uint8 training images.
             labels: [N] int64.
-            device: where the network will run.
             num_images: how many to draw, with repetition.
             seed: of the draws, on the CPU whatever the device.
         """
-        denoiser = build_denoiser(network, recipe)
+        denoiser, device = build_denoiser(network, recipe), next(network.parameters()).device
         generator = torch.Generator().manual_seed(seed)
         chosen = torch.randint(len(images), (num_images,), generator=generator)
         ends = max(LEAST_SIGMA, denoiser.sigma_min), min(MOST_SIGMA, denoiser.sigma_max)

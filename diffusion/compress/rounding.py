@@ -41,27 +41,24 @@ def round_with_errors(
     steps: Steps,
     images: Tensor,
     labels: Tensor,
-    device: torch.device,
 ) -> None:
     """Round weights to multiples of their steps, in place; what is 0 stays so.
 
     Args:
-        network: float32, pruned already, on the CPU.
+        network: float32, pruned already, on the device to run on; the rounding itself is done on
+            the CPU.
         recipe: of the network.
         steps: by the names of the weights; embeddings among them are rounded to the nearest.
         images: [N, C, H, W] uint8 training images.
         labels: [N] int64.
-        device: where to run the network; the rounding itself is done on the CPU.
     """
-    network.to(device)
-    calibration = Calibration.of(recipe, network, images, labels, device)
+    calibration = Calibration.of(recipe, network, images, labels)
     layers = {
         name: layer
         for name, layer in network.named_modules()
         if isinstance(layer, MATRIX_LAYERS) and f"{name}.weight" in steps
     }
     moments = _input_moments(network, layers, calibration)
-    network.cpu()
     rounded = {
         name: _round_layer(layers[name], steps[f"{name}.weight"], moment)
         for name, moment in moments.items()

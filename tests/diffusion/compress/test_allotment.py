@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_rounding import CPU, RECIPES, network_of
+from test_rounding import RECIPES, network_of
 
 from diffusion.compress.allotment import COARSEST, FINEST, allot, allot_steps
 from diffusion.compress.calibration import Calibration
@@ -36,9 +36,9 @@ def bits(network, steps):
 def test_allotted_steps_drift_less_than_equal_ones_of_as_many_bits(architecture, digits):
     recipe = RECIPES[architecture]
     network = network_of(recipe)
-    allotted = allot_steps(network, recipe, *digits, CPU)
+    allotted = allot_steps(network, recipe, *digits)
     equal = relative_steps(network, 1.0)
-    others = Calibration.of(recipe, network, *digits, CPU, num_images=64, seed=1)
+    others = Calibration.of(recipe, network, *digits, num_images=64, seed=1)
     original = others.denoise(network)
     drifts, spent = [], []
     for steps in (allotted, equal):
@@ -54,7 +54,7 @@ def test_the_network_comes_back_as_it_was(digits):
     recipe = RECIPES["ncsn"]
     network = network_of(recipe)
     before = copy.deepcopy(network.state_dict())
-    allot_steps(network, recipe, *digits, CPU)
+    allot_steps(network, recipe, *digits)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
@@ -62,7 +62,7 @@ def test_a_tensor_that_is_all_zero_has_a_step(digits):
     recipe = RECIPES["ncsn"]
     network = network_of(recipe)
     torch.nn.init.zeros_(network.get_parameter("out.weight"))
-    steps = allot_steps(network, recipe, *digits, CPU)
+    steps = allot_steps(network, recipe, *digits)
     assert all(step > 0 and math.isfinite(step) for step in steps.values())
 
 

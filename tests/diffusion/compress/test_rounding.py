@@ -15,7 +15,6 @@ from diffusion.compress.uniform import covered_names, relative_steps, round_weig
 from diffusion.networks import build_network
 from diffusion.recipe import CompressionConfig, Recipe, SamplingConfig, TrainingConfig
 
-CPU = torch.device("cpu")
 UNIFORM = CompressionConfig(quantization="uniform", quantization_step=1.0)
 
 
@@ -54,7 +53,7 @@ def test_every_covered_weight_is_a_multiple_of_its_step_and_nothing_else_moves(r
     network = network_of(recipe)
     before = copy.deepcopy(network.state_dict())
     steps = relative_steps(network, 1.0)
-    round_with_errors(network, recipe, steps, *digits, CPU)
+    round_with_errors(network, recipe, steps, *digits)
     assert set(steps) == set(covered_names(network))
     for name, value in network.state_dict().items():
         if name in steps:
@@ -70,9 +69,9 @@ def test_the_denoiser_drifts_less_than_with_the_nearest_multiples(recipe, digits
     nearest, compensated = copy.deepcopy(network), copy.deepcopy(network)
     steps = relative_steps(network, 1.0)
     round_weights(nearest, steps)
-    round_with_errors(compensated, recipe, steps, *digits, CPU)
+    round_with_errors(compensated, recipe, steps, *digits)
     # Other noise than the rounding saw.
-    others = Calibration.of(recipe, network, *digits, CPU, num_images=64, seed=1)
+    others = Calibration.of(recipe, network, *digits, num_images=64, seed=1)
     original = others.denoise(network)
     assert others.drift(compensated, original) < 0.9 * others.drift(nearest, original)
 
@@ -83,7 +82,7 @@ def test_pruned_weights_stay_zero(digits):
     weight = network.get_parameter("stem.weight")
     with torch.no_grad():
         weight[::2] = 0
-    round_with_errors(network, recipe, relative_steps(network, 0.1), *digits, CPU)
+    round_with_errors(network, recipe, relative_steps(network, 0.1), *digits)
     assert not weight[::2].any()
     assert weight[1::2].any()
 
@@ -93,7 +92,7 @@ def test_a_step_of_next_to_nothing_changes_next_to_nothing(digits):
     network = network_of(recipe)
     before = copy.deepcopy(network.state_dict())
     steps = relative_steps(network, 1e-4)
-    round_with_errors(network, recipe, steps, *digits, CPU)
+    round_with_errors(network, recipe, steps, *digits)
     for name, step in steps.items():
         # Half a step, and what was moved on from the weights before it.
         assert (network.get_parameter(name) - before[name]).abs().max() <= 30 * step
@@ -107,7 +106,7 @@ def test_a_layer_that_only_ever_sees_zeros_is_rounded_to_the_nearest(digits):
     nearest = copy.deepcopy(network)
     steps = relative_steps(network, 1.0)
     round_weights(nearest, steps)
-    round_with_errors(network, recipe, steps, *digits, CPU)
+    round_with_errors(network, recipe, steps, *digits)
     assert torch.equal(network.out.weight, nearest.out.weight)
 
 
@@ -115,8 +114,8 @@ def test_equal_calls_give_equal_weights(digits):
     recipe = RECIPES["ncsn in groups"]
     networks = [network_of(recipe) for _ in range(2)]
     for network in networks:
-        steps = allot_steps(network, recipe, *digits, CPU)
-        round_with_errors(network, recipe, steps, *digits, CPU)
+        steps = allot_steps(network, recipe, *digits)
+        round_with_errors(network, recipe, steps, *digits)
     first, second = (network.state_dict() for network in networks)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -126,5 +125,5 @@ def test_other_formulations_are_calibrated_too(digits):
         training = TrainingConfig(train_images=64, formulation=formulation)
         recipe = replace(RECIPES["ncsn"], training=training)
         network = network_of(recipe)
-        round_with_errors(network, recipe, relative_steps(network, 0.5), *digits, CPU)
+        round_with_errors(network, recipe, relative_steps(network, 0.5), *digits)
         assert all(value.isfinite().all() for value in network.state_dict().values())
