@@ -13,6 +13,7 @@ from torch import Tensor
 
 from diffusion.errors import DataUnavailable, about_path, one_line
 from diffusion.image_folder import read_image_folder
+from diffusion.pixel_statistics import pixel_statistics
 from diffusion.recipe import DataConfig
 
 DATA_DIR_VARIABLE = "PARETODIFF_DATA"
@@ -65,6 +66,7 @@ class ImageDataset:
             channels=channels,
             num_classes=len(self.class_names),
             fingerprint=digest.hexdigest()[:16],
+            **pixel_statistics(self.train_images),
         )
 
 

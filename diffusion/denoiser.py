@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from diffusion.recipe import TrainingConfig
+from diffusion.recipe import DataConfig, TrainingConfig
 
 # The noise levels that samplers walk between. Two grey levels of 255 are the least: lower ones
 # only take steps from where they count.
@@ -29,10 +29,11 @@ class Denoiser(nn.Module, ABC):
     sigma_min, sigma_max = SIGMA_MIN, SIGMA_MAX
     first_time, last_time = 0.0, 1.0
 
-    def __init__(self, network: nn.Module, training: TrainingConfig) -> None:
+    def __init__(self, network: nn.Module, training: TrainingConfig, data: DataConfig) -> None:
         super().__init__()
         self.network = network
         self.training_config = training
+        self.data_config = data
 
     @abstractmethod
     def forward(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:

@@ -13,22 +13,26 @@ from diffusion.noise_processes import (
     preserving_alpha_bar,
 )
 from diffusion.randomness import white_like
-from diffusion.recipe import Recipe, TrainingConfig
-
-SIGMA_DATA = 0.5  # Standard deviation of the images, as in Karras et al. 2022.
+from diffusion.recipe import DataConfig, Recipe, TrainingConfig
 
 
 class EdmDenoiser(Denoiser):
-    """The preconditioned denoiser of Karras et al. 2022 (equation 7, table 1)."""
+    """The preconditioned denoiser of Karras et al. 2022 (equation 7, table 1).
+
+    Images are standardised by the data's own mean and standard deviation, sigma_data.
+    """
 
     def forward(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
         # c_skip, c_out, c_in and c_noise of table 1.
-        variance = sigma**2 + SIGMA_DATA**2
-        c_skip = per_image(SIGMA_DATA**2 / variance)
-        c_out = per_image(sigma * SIGMA_DATA / variance.sqrt())
+        mean, sigma_data = self.data_config.pixel_mean, self.data_config.pixel_std
+        variance = sigma**2 + sigma_data**2
+        c_skip = per_image(sigma_data**2 / variance)
+        c_out = per_image(sigma * sigma_data / variance.sqrt())
         c_in = per_image(1 / variance.sqrt())
         c_noise = sigma.log() / 4
-        return c_skip * noisy + c_out * self._call_network(c_in * noisy, c_noise, labels)
+        centred = noisy - mean
+        raw = self._call_network(c_in * centred, c_noise, labels)
+        return mean + (c_skip * centred + c_out * raw)
 
     def loss(
         self,
@@ -43,7 +47,8 @@ class EdmDenoiser(Denoiser):
         sigma = (mean + std * levels.to(images.device)).exp()
         noise = white_like(images, generator) * per_image(sigma)
         # lambda(sigma) of table 1: every noise level counts the same at the start.
-        weight = (sigma**2 + SIGMA_DATA**2) / (sigma * SIGMA_DATA) ** 2
+        sigma_data = self.data_config.pixel_std
+        weight = (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
         noisy = images + noise
         target = images if teacher is None else teacher(noisy, sigma, labels).detach()
         error = self(noisy, sigma, labels) - target
@@ -65,8 +70,8 @@ class ScoreMatchingDenoiser(Denoiser):
     first_time = EXPLODING_FIRST_TIME
     training_first_time = 1e-5
 
-    def __init__(self, network: nn.Module, training: TrainingConfig) -> None:
-        super().__init__(network, training)
+    def __init__(self, network: nn.Module, training: TrainingConfig, data: DataConfig) -> None:
+        super().__init__(network, training, data)
         ends = self.sigma_at(torch.tensor([self.first_time, 1.0], dtype=torch.float64))
         self.sigma_min, self.sigma_max = ends.tolist()
 
@@ -109,8 +114,8 @@ class NoisePredictionDenoiser(Denoiser):
 
     first_time = 2 / NOISE_LEVELS  # Published samplers never step to the lowest level.
 
-    def __init__(self, network: nn.Module, training: TrainingConfig) -> None:
-        super().__init__(network, training)
+    def __init__(self, network: nn.Module, training: TrainingConfig, data: DataConfig) -> None:
+        super().__init__(network, training, data)
         alpha_bar = preserving_alpha_bar(training.beta_schedule)
         sigmas = ((1 - alpha_bar) / alpha_bar).sqrt()
         self.sigma_min = max(SIGMA_MIN, float(sigmas[0]))
@@ -168,4 +173,4 @@ def build_denoiser(network: nn.Module, recipe: Recipe) -> Denoiser:
     if recipe.training.precision == "float32":
         # Channels last is a tenth to a third faster on a CPU in float32, and slower in bf16.
         network = network.to(memory_format=torch.channels_last)
-    return DENOISERS[recipe.training.formulation](network, recipe.training)
+    return DENOISERS[recipe.training.formulation](network, recipe.training, recipe.data)

@@ -7,6 +7,7 @@ from typing import Any
 
 from diffusion.data import DATA_DIR_VARIABLE, load_dataset, resolve_name
 from diffusion.files import whole_path
+from diffusion.recipe import DataConfig
 from diffusion.score.choose_extractor import build_extractor
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
@@ -75,14 +76,15 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
     _check_resume(given, resumed)
     data_dir = _data_dir(given) or (Path(resumed.data_dir) if resumed.data_dir else None)
     dataset = load_dataset(resumed.dataset, data_dir, download=given.download)
-    data = vars(dataset.config())
-    if data != resumed.data:
+    data = dataset.config()
+    # Compared without the pixels' statistics: the run keeps those that it began with.
+    if data != DataConfig.from_dict(resumed.data):
         raise ValueError(
-            f"dataset {resumed.dataset!r} has fingerprint {data['fingerprint']}, but the run has "
+            f"dataset {resumed.dataset!r} has fingerprint {data.fingerprint}, but the run has "
             f"{resumed.data.get('fingerprint')}; allowed: the data that the run began with"
         )
     extractor = resumed.extractor_choice()
-    sha256 = build_extractor(dataset.config(), extractor, dataset.class_names).sha256
+    sha256 = build_extractor(data, extractor, dataset.class_names).sha256
     if sha256 != resumed.extractor_sha256:
         raise ValueError(
             f"the built-in extractor has SHA-256 {sha256[:16]}, but the run has "

@@ -85,6 +85,13 @@ def test_fingerprint_follows_images_and_labels(tiny_dataset):
         assert other.fingerprint != config.fingerprint
 
 
+def test_pixel_statistics_are_those_of_the_training_images(tiny_dataset):
+    images = to_signed_range(tiny_dataset.train_images).double()
+    config = tiny_dataset.config()
+    assert config.pixel_mean == pytest.approx(images.mean().item(), abs=6e-5)
+    assert config.pixel_std == pytest.approx(images.std(correction=0).item(), abs=6e-5)
+
+
 @pytest.mark.parametrize(("channels", "shape"), [(1, (1, 8, 8)), (3, (3, 8, 8))])
 def test_folder_is_read_in_its_colours(tmp_path, channels, shape):
     dataset = load_dataset(f"folder:{write_folder(tmp_path, channels=channels)}")

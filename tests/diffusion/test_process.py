@@ -14,17 +14,19 @@ from hypothesis import strategies as st
 from published_alpha_bars import ALPHA_BARS
 from torch import nn
 
+from diffusion.data import to_signed_range
 from diffusion.guidance import guide
 from diffusion.process import (
     DENOISERS,
-    SIGMA_DATA,
     EdmDenoiser,
     NoisePredictionDenoiser,
     build_denoiser,
 )
-from diffusion.recipe import TrainingConfig
+from diffusion.recipe import DataConfig, TrainingConfig
 
 TRAINING = TrainingConfig(train_images=1)
+SIGMA_DATA = 0.5  # As Karras et al. 2022 assume.
+DATA = DataConfig("digits", 28, 1, 10, "")
 NO_LABELS = torch.zeros(4, dtype=torch.int64)
 SIGMAS = torch.tensor([0.002, 0.1, 1.0, 80.0])
 
@@ -110,11 +112,11 @@ def training_of(formulation, beta_schedule="linear", **fields):
 
 def best_denoiser(formulation, beta_schedule="linear", **perturbation):
     training = training_of(formulation, beta_schedule)
-    return DENOISERS[formulation](Best(training, **perturbation), training)
+    return DENOISERS[formulation](Best(training, **perturbation), training, DATA)
 
 
 def constant_denoiser(formulation, beta_schedule="linear", value=0.0):
-    return DENOISERS[formulation](Constant(value), training_of(formulation, beta_schedule))
+    return DENOISERS[formulation](Constant(value), training_of(formulation, beta_schedule), DATA)
 
 
 def generator(seed=0):
@@ -263,7 +265,7 @@ class Convolution(nn.Module):
 @pytest.mark.parametrize(("precision", "inside"), [("bf16", "bfloat16"), ("float32", "float32")])
 def test_any_precision_gives_float32(formulation, beta_schedule, precision, inside):
     training = training_of(formulation, beta_schedule, precision=precision)
-    denoiser = DENOISERS[formulation](Convolution(), training)
+    denoiser = DENOISERS[formulation](Convolution(), training, DATA)
     denoised = denoiser(white(4), SIGMAS, NO_LABELS)
     assert denoiser.network.dtype == getattr(torch, inside)
     assert denoised.dtype == torch.float32
@@ -307,14 +309,14 @@ def test_noise_levels_rise_with_time(formulation, beta_schedule, data):
 def test_zero_network_is_the_best_denoiser_of_white_images():
     # For x = y + n, y ~ N(0, s^2), n ~ N(0, sigma^2): E[y | x] = s^2 x / (s^2 + sigma^2).
     noisy = white(4)
-    denoised = EdmDenoiser(Constant(0.0), TRAINING)(noisy, SIGMAS, NO_LABELS)
+    denoised = EdmDenoiser(Constant(0.0), TRAINING, DATA)(noisy, SIGMAS, NO_LABELS)
     factor = SIGMA_DATA**2 / (SIGMA_DATA**2 + SIGMAS**2)
     torch.testing.assert_close(denoised, factor[:, None, None, None] * noisy)
 
 
 def test_network_counts_for_nothing_without_noise_and_for_all_in_much():
     noisy = white(4)
-    denoiser = EdmDenoiser(Constant(1.0), TRAINING)
+    denoiser = EdmDenoiser(Constant(1.0), TRAINING, DATA)
     clean = denoiser(noisy, torch.full((4,), 1e-6), NO_LABELS)
     torch.testing.assert_close(clean, noisy, rtol=1e-5, atol=1e-5)
     lost = denoiser(1e6 * noisy, torch.full((4,), 1e6), NO_LABELS)
@@ -324,7 +326,7 @@ def test_network_counts_for_nothing_without_noise_and_for_all_in_much():
 def test_scale_of_the_output_is_c_out():
     noisy = white(4)
     ones, zeros = (
-        EdmDenoiser(Constant(v), TRAINING)(noisy, SIGMAS, NO_LABELS) for v in (1.0, 0.0)
+        EdmDenoiser(Constant(v), TRAINING, DATA)(noisy, SIGMAS, NO_LABELS) for v in (1.0, 0.0)
     )
     c_out = SIGMAS * SIGMA_DATA / (SIGMAS**2 + SIGMA_DATA**2).sqrt()
     expected = c_out[:, None, None, None].expand_as(noisy)
@@ -336,7 +338,7 @@ def test_network_is_given_unit_variance_and_the_log_of_the_noise_level():
     labels = torch.tensor([3, 1, 4, 1])
     noise = white(4, size=100, seed=1) * SIGMAS[:, None, None, None]
     noisy = white(4, size=100, std=SIGMA_DATA) + noise
-    EdmDenoiser(network, TRAINING)(noisy, SIGMAS, labels)
+    EdmDenoiser(network, TRAINING, DATA)(noisy, SIGMAS, labels)
     images, noise_labels, class_labels = network.given
     torch.testing.assert_close(images.std(dim=(1, 2, 3)), torch.ones(4), rtol=0.03, atol=0)
     torch.testing.assert_close(noise_labels, SIGMAS.log() / 4)
@@ -347,14 +349,43 @@ def test_network_is_given_unit_variance_and_the_log_of_the_noise_level():
 def test_untrained_loss_is_one_at_any_noise_levels(mean, std):
     # The mean of 2^18 squared standard normals: its standard deviation is 0.003.
     training = TrainingConfig(train_images=1, log_sigma_mean=mean, log_sigma_std=std)
-    loss = loss_of(EdmDenoiser(Constant(0.0), training), white(4_096, std=SIGMA_DATA))
+    loss = loss_of(EdmDenoiser(Constant(0.0), training, DATA), white(4_096, std=SIGMA_DATA))
     assert loss == pytest.approx(1, abs=0.015)
+
+
+def test_untrained_loss_is_one_on_digits(mnist5k):
+    images = to_signed_range(mnist5k.train_images)
+    denoiser = EdmDenoiser(Constant(0.0), TRAINING, mnist5k.config())
+    assert loss_of(denoiser, images) == pytest.approx(1, abs=0.05)
+    assert loss_of(EdmDenoiser(Constant(0.0), TRAINING, DATA), images) > 2.5
+
+
+@pytest.mark.parametrize(("mean", "std"), [(-0.74, 0.62), (0.3, 0.2)])
+def test_images_are_standardised_by_their_own_statistics(mean, std):
+    data = replace(DATA, pixel_mean=mean, pixel_std=std)
+    noisy, network = white(4), Constant(0.7)
+    denoised = EdmDenoiser(network, TRAINING, data)(noisy, SIGMAS, NO_LABELS)
+    sigma = SIGMAS[:, None, None, None]
+    size = (sigma**2 + std**2).sqrt()
+    skipped = (noisy - mean) * std**2 / size**2
+    torch.testing.assert_close(denoised, mean + skipped + 0.7 * sigma * std / size)
+    torch.testing.assert_close(network.given[0], (noisy - mean) / size)
+
+
+def test_data_without_statistics_is_denoised_as_before_to_the_bit():
+    noisy, network = white(4), Constant(0.7)
+    variance = SIGMAS**2 + 0.5**2
+    c_skip, c_out, c_in = 0.5**2 / variance, SIGMAS * 0.5 / variance.sqrt(), 1 / variance.sqrt()
+    c_skip, c_out, c_in = (c[:, None, None, None] for c in (c_skip, c_out, c_in))
+    denoised = EdmDenoiser(network, TRAINING, DATA)(noisy, SIGMAS, NO_LABELS)
+    assert torch.equal(denoised, c_skip * noisy + c_out * torch.full_like(noisy, 0.7))
+    assert torch.equal(network.given[0], c_in * noisy)
 
 
 def test_noise_levels_are_log_normal():
     network = Constant(0.0)
     training = TrainingConfig(train_images=1, log_sigma_mean=-0.7, log_sigma_std=1.5)
-    loss_of(EdmDenoiser(network, training), torch.zeros(20_000, 1, 1, 1))
+    loss_of(EdmDenoiser(network, training, DATA), torch.zeros(20_000, 1, 1, 1))
     log_sigma = 4 * network.given[1]
     assert log_sigma.mean().item() == pytest.approx(-0.7, abs=0.04)
     assert log_sigma.std().item() == pytest.approx(1.5, rel=0.02)
@@ -495,7 +526,7 @@ def test_guided_noise_is_the_published_lerp_of_both_predictions():
         def forward(self, images, noise_labels, class_labels):
             return torch.sin(images + class_labels[:, None, None, None])
 
-    denoiser = NoisePredictionDenoiser(NoiseOfLabel(), training_of("noise_prediction"))
+    denoiser = NoisePredictionDenoiser(NoiseOfLabel(), training_of("noise_prediction"), DATA)
     labels, noisy, sigma = torch.tensor([2, 5]), white(2), 3.0
     scaled = noisy / math.sqrt(10)
     unconditional, conditional = (

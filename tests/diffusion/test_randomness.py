@@ -15,7 +15,7 @@ from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.process import DENOISERS
 from diffusion.randomness import white_like
-from diffusion.recipe import Formulation, TrainingConfig
+from diffusion.recipe import DataConfig, Formulation, TrainingConfig
 from diffusion.samplers import SAMPLERS
 
 
@@ -53,7 +53,8 @@ def test_white_noise_is_drawn_alike_on_any_device():
 @pytest.mark.parametrize("formulation", choices(Formulation))
 def test_training_noise_is_drawn_alike_on_any_device(formulation):
     training = TrainingConfig(train_images=1, formulation=formulation)
-    denoiser = DENOISERS[formulation](Damping(), training)
+    data = DataConfig("digits", 28, 1, 10, "")
+    denoiser = DENOISERS[formulation](Damping(), training, data)
 
     def loss(images, generator):
         labels = torch.zeros(len(images), dtype=torch.int64, device=images.device)

@@ -14,7 +14,7 @@ from diffusion.denoiser import SIGMA_MAX, SIGMA_MIN
 from diffusion.errors import MetricUndefined
 from diffusion.guidance import guide
 from diffusion.process import DENOISERS, NoisePredictionDenoiser
-from diffusion.recipe import SamplingConfig, TrainingConfig
+from diffusion.recipe import DataConfig, SamplingConfig, TrainingConfig
 from diffusion.samplers import SAMPLERS, build_sampler
 from diffusion.schedules import karras_sigmas, noise_levels
 
@@ -28,6 +28,8 @@ ORDERS = {"ddim": 1, "heun": 2, "dpm_solver_pp_2m": 2}  # deterministic, in fixe
 ODE = SAMPLERS["probability_flow_ode"]
 ALL = pytest.mark.parametrize("sampler", SAMPLERS)
 LEVELS = [4.0, 2.0, 1.0, 0.0]
+
+DATA = DataConfig("digits", 28, 1, 10, "")
 
 
 class GaussianDenoiser:
@@ -367,7 +369,7 @@ def ancestral_textbook(x_t, alpha_bars, drawing, eps=eps_of):
 
 def preserving_levels(steps, schedule="uniform"):
     """Return a linear-beta schedule as sigmas and as alpha_bars."""
-    denoiser = NoisePredictionDenoiser(nn.Identity(), TrainingConfig(train_images=1))
+    denoiser = NoisePredictionDenoiser(nn.Identity(), TrainingConfig(train_images=1), DATA)
     sigmas = noise_levels(SamplingConfig(steps=steps, schedule=schedule), denoiser)
     return sigmas, [1 / (1 + sigma**2) for sigma in sigmas[:-1]]
 
@@ -410,7 +412,7 @@ def test_published_sampling_is_its_999_guided_steps_in_the_linear_betas():
         return torch.lerp(network(x_t, share, hidden), network(x_t, share, labels), 3.0)
 
     sampling = SamplingConfig("ancestral", steps=999, schedule="uniform", guidance=3.0)
-    denoiser = NoisePredictionDenoiser(network, TrainingConfig(train_images=1))
+    denoiser = NoisePredictionDenoiser(network, TrainingConfig(train_images=1), DATA)
     images = build_sampler(sampling)(
         guide(denoiser, labels, 10, sampling.guidance),
         white(2),
@@ -561,7 +563,7 @@ FORMULATIONS = {
 
 def stub_denoiser(formulation, beta_schedule="linear"):
     training = TrainingConfig(1, formulation=formulation, beta_schedule=beta_schedule)
-    return DENOISERS[formulation](nn.Identity(), training)
+    return DENOISERS[formulation](nn.Identity(), training, DATA)
 
 
 @pytest.mark.parametrize("steps", [2, 3, 20, 1_500])

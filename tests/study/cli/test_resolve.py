@@ -523,3 +523,11 @@ def test_a_shared_store_is_refused_where_every_trial_trains_anew(
     assert list(tmp_path.iterdir()) == [run]
     assert (run / "run.json").read_text() == before
     assert resumed(replace(settings, reuse=False)).store is None
+
+
+def test_a_run_of_before_the_pixels_statistics_is_resumed_without_them() -> None:
+    run = new()
+    lacking = {k: v for k, v in run.data.items() if not k.startswith("pixel_")}
+    assert len(lacking) == len(run.data) - 2
+    kept = DataConfig.from_dict(resumed(replace(run, data=lacking)).data)
+    assert (kept.pixel_mean, kept.pixel_std) == (0.0, 0.5)
