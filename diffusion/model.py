@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from diffusion.data import to_uint8
 from diffusion.errors import MetricUndefined
-from diffusion.guidance import guide
+from diffusion.guidance import Denoise, guide
 from diffusion.process import build_denoiser
 from diffusion.recipe import Recipe
 from diffusion.samplers import build_sampler
@@ -83,8 +83,20 @@ class DiffusionModel:
             noise.split(batch_size), labels.split(batch_size), strict=True
         ):
             part_labels = part_labels.to(self.device)
-            denoise = guide(self._denoiser, part_labels, data.num_classes, sampling.guidance)
+            denoise = self._guided(part_labels)
             images = sampler(denoise, part.to(self.device), sigmas, generator)
             if not bool(images.isfinite().all()):
                 raise MetricUndefined("the model draws images that are not finite")
             yield to_uint8(self._denoiser.to_signed_range(images)).cpu()
+
+    def _guided(self, labels: Tensor) -> Denoise:
+        """Return the denoiser with its labels fixed and guided as the recipe asks."""
+        sampling = self.recipe.sampling
+        return guide(
+            self._denoiser,
+            labels,
+            self.recipe.data.num_classes,
+            sampling.guidance,
+            sampling.guidance_sigma_min,
+            sampling.guidance_sigma_max,
+        )

@@ -51,6 +51,13 @@ def build_parser() -> cli.Parser:
         type=cli.guidance,
         help="1 is plain, more is stricter (default: the recipe's)",
     )
+    for end in ("min", "max"):
+        add(
+            f"--guidance-sigma-{end}",
+            type=cli.noise_level,
+            metavar="SIGMA",
+            help=f"{end}imum noise level with guidance (default: the recipe's)",
+        )
     add("--device", default="cpu", help="cpu or cuda (default cpu)")
     return parser
 
@@ -102,6 +109,8 @@ def _load_model(given: argparse.Namespace) -> DiffusionModel:
         steps=given.steps,
         schedule=given.schedule,
         guidance=given.guidance,
+        guidance_sigma_min=given.guidance_sigma_min,
+        guidance_sigma_max=given.guidance_sigma_max,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from diffusion.errors import one_line
+from diffusion.variant_config import ANY_SIGMA
 from study.run.settings import LEAST_SHARE, MOST_CPUS
 
 USAGE_STATUS = 2
@@ -116,6 +117,11 @@ def count(most: int) -> Callable[[str], int]:
 def guidance(text: str) -> float:
     """Parse a strength of guidance."""
     return _number(text, 0, MOST_GUIDANCE)
+
+
+def noise_level(text: str) -> float:
+    """Parse a noise level, the standard deviation of noise on images in [-1, 1]."""
+    return _number(text, 0, ANY_SIGMA)
 
 
 def cpus(text: str) -> float:

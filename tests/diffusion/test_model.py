@@ -135,3 +135,28 @@ def test_images_that_are_not_finite_are_refused(model, value):
 def test_network_is_ready_to_draw_only(model):
     assert not model.network.training
     assert not any(values.requires_grad for values in model.network.parameters())
+
+
+def evaluations(model):
+    """Return the images drawn and how many the network saw while they were."""
+    seen = []
+    hook = model.network.register_forward_hook(lambda _, given, out: seen.append(len(out)))
+    images = model.generate(LABELS)
+    hook.remove()
+    return images, sum(seen)
+
+
+@pytest.mark.parametrize("sampler", ["dpm_solver_pp_2m", "heun", "predictor_corrector"])
+def test_guidance_in_an_interval_saves_evaluations(model, sampler):
+    model = model.with_sampling(sampler=sampler, steps=6)
+    images, all_guided = evaluations(model)
+    _, some = evaluations(model.with_sampling(guidance_sigma_min=0.3))
+    plain, none = evaluations(model.with_sampling(guidance=1.0))
+    assert all_guided == 2 * none
+    assert none < some < all_guided
+    # Between these two there is no noise level to guide at.
+    outside = {"guidance_sigma_min": 999.0, "guidance_sigma_max": 1_000.0}
+    empty, fewest = evaluations(model.with_sampling(**outside))
+    assert fewest == none
+    assert torch.equal(empty, plain)
+    assert not torch.equal(images, plain)

@@ -535,3 +535,19 @@ def test_guided_noise_is_the_published_lerp_of_both_predictions():
     expected = noisy - sigma * torch.lerp(unconditional, conditional, 3.0)
     denoised = guide(denoiser, labels, 10, 3.0)(noisy, sigma)
     torch.testing.assert_close(denoised, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 1.5])
+def test_guidance_ends_where_its_interval_does(guidance):
+    denoiser, labels, noisy = LabelDenoiser(), torch.tensor([0, 1]), white(2)
+    denoise = guide(denoiser, labels, 2, guidance, 0.5, 2.0)
+    always, plain = (
+        guide(LabelDenoiser(), labels, 2, guidance),
+        guide(LabelDenoiser(), labels, 2, 1),
+    )
+    for sigma in (3.0, 0.25):
+        assert torch.equal(denoise(noisy, sigma), plain(noisy, sigma))
+    assert denoiser.batches == [2, 2]
+    for sigma in (2.0, 1.0, 0.5):
+        assert torch.equal(denoise(noisy, sigma), always(noisy, sigma))
+        assert not torch.equal(denoise(noisy, sigma), plain(noisy, sigma))

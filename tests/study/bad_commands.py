@@ -90,7 +90,8 @@ def generate_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
     yield from (("generate", path, "--out", out) for path in odd)
     outs = with_suffix(make_odd_paths(folder / "pictures out"), ".png")
     yield from (("generate", model, "-n", "1", "--out", path) for path in outs)
-    for option in ("-n", "--steps", "--guidance", "--label", "--seed", "--device"):
+    interval = ("--guidance-sigma-min", "--guidance-sigma-max")
+    for option in ("-n", "--steps", "--guidance", *interval, "--label", "--seed", "--device"):
         yield from (("generate", model, "--out", out, option, number) for number in NUMBERS)
 
 

@@ -56,5 +56,20 @@ def test_a_full_disk_leaves_no_half_of_an_archive(
 
 def test_the_bounds_themselves_are_allowed() -> None:
     options = ["--steps", "10000", "-n", "100000", "--guidance", "100"]
+    options += ["--guidance-sigma-min", "0", "--guidance-sigma-max", "1000"]
     given = generate.build_parser().parse_args(["model.pdm", "--out", "g.png", *options])
     assert (given.steps, given.num_images, given.guidance) == (10_000, 100_000, 100)
+    assert (given.guidance_sigma_min, given.guidance_sigma_max) == (0, 1_000)
+
+
+def test_guidance_can_be_kept_to_an_interval(package: Path, tmp_path: Path) -> None:
+    def drawn(*options: str) -> bytes:
+        out = tmp_path / "drawn.npz"
+        assert generate.main([str(package), "-n", "6", "--out", str(out), *options]) == 0
+        with np.load(out, allow_pickle=False) as archive:
+            return bytes(archive["images"].tobytes())
+
+    plain, guided = drawn("--guidance", "1"), drawn("--guidance", "3")
+    assert drawn("--guidance", "3", "--guidance-sigma-min", "999") == plain
+    assert drawn("--guidance", "3", "--guidance-sigma-max", "0") == plain
+    assert guided not in (plain, drawn("--guidance", "3", "--guidance-sigma-max", "1"))
