@@ -11,10 +11,11 @@ from diffusion.recipe import TrainingConfig
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """Return the optimizer that a training asks for, of the parameters that learn."""
     parameters = [p for p in network.parameters() if p.requires_grad]
+    rate, betas = config.learning_rate, (0.9, config.adam_beta2)
     if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+        return torch.optim.Adam(parameters, lr=rate, betas=betas, fused=True)
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=config.learning_rate, fused=True)
+        return torch.optim.AdamW(parameters, lr=rate, betas=betas, fused=True)
     import bitsandbytes.optim  # slow to import: only where it is used
 
     for parameter in parameters:
@@ -22,7 +23,7 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.O
         # that goes on from a checkpoint would leave the path at its own first step.
         parameter.data = parameter.data.contiguous()
     build = {"adam8bit": bitsandbytes.optim.Adam8bit, "adamw8bit": bitsandbytes.optim.AdamW8bit}
-    return build[config.optimizer](parameters, lr=config.learning_rate)
+    return build[config.optimizer](parameters, lr=rate, betas=betas)
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

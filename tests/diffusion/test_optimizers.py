@@ -75,3 +75,20 @@ def test_loaded_optimizer_steps_as_the_one_whose_state_it_was(optimizer):
         take_steps(network, its, seeds=range(3, 6))
     assert torch.equal(first.weight, second.weight)
     assert torch.equal(first.bias, second.bias)
+
+
+@pytest.mark.parametrize("optimizer", choices(Optimizer))
+def test_beta2_averages_the_squared_gradients(optimizer):
+    # After a gradient of 1 and one of 2 the average is (beta2 + 4) (1 - beta2); tensors
+    # as small as these are kept in float32 by all.
+    training = TrainingConfig(1, optimizer=optimizer, adam_beta2=0.9)
+    network = torch.nn.Linear(8, 8)
+    built = build_optimizer(network, training)
+    assert {group["betas"] for group in built.param_groups} == {(0.9, 0.9)}
+    for gradient in (1.0, 2.0):
+        for parameter in network.parameters():
+            parameter.grad = torch.full_like(parameter, gradient)
+        built.step()
+    name = "state2" if optimizer.endswith("8bit") else "exp_avg_sq"
+    squares = optimizer_state(built)[f"optimizer.0/{name}"]
+    torch.testing.assert_close(squares, torch.full_like(squares, 0.49), rtol=1e-4, atol=0)
