@@ -33,11 +33,15 @@ def group_norm(channels: int, most_groups: int) -> nn.GroupNorm:
     return nn.GroupNorm(groups, channels)
 
 
-def _check_even(features: int) -> None:
-    """Refuse an odd number of features: half of them are sines, half cosines."""
+def _check_even(features: int, field: str) -> None:
+    """Refuse an odd number of features: half of them are sines, half cosines.
+
+    Raises:
+        InfeasibleRecipe: it is odd; the error names the recipe's field that it comes from.
+    """
     if features % 2:
         raise InfeasibleRecipe(
-            f"network.widths has {features} where the noise level is embedded; allowed: an even "
+            f"{field} has {features} where the noise level is embedded; allowed: an even "
             "number of channels"
         )
 
@@ -47,9 +51,9 @@ class FourierFeatures(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, features: int, scale: float) -> None:
+    def __init__(self, features: int, scale: float, field: str = "network.widths") -> None:
         super().__init__()
-        _check_even(features)
+        _check_even(features, field)
         self.register_buffer("frequencies", torch.randn(features // 2) * scale)
 
     def forward(self, values: Tensor) -> Tensor:
@@ -69,7 +73,7 @@ class SinusoidalFeatures(nn.Module):
         self, features: int, time_scale: float = 100.0, longest_period: float = 1_000.0
     ) -> None:
         super().__init__()
-        _check_even(features)
+        _check_even(features, "network.widths")
         self.features = features
         self.time_scale = time_scale
         self.longest_period = longest_period

@@ -117,7 +117,7 @@ class MiniDDPM(nn.Module):
         super().__init__()
         widths, groups, patch = config.widths, config.groups, config.patch_size
         _check_size(data.image_size, patch, len(widths))
-        features = 4 * widths[-1]
+        features = config.conditioning_width or 4 * widths[-1]
         self.patch_size = patch
         self.embedding = Embedding(features, config, data.num_classes)
         self.stem = nn.Conv2d(data.channels * patch**2, widths[0], 3, padding=1)

@@ -24,8 +24,9 @@ class Embedding(nn.Module):
 
     def __init__(self, config: NetworkConfig, num_classes: int) -> None:
         super().__init__()
-        features = config.widths[-1]
-        self.noise = FourierFeatures(features, config.embedding_scale)
+        features = config.conditioning_width or config.widths[-1]
+        field = "network.conditioning_width" if config.conditioning_width else "network.widths"
+        self.noise = FourierFeatures(features, config.embedding_scale, field)
         self.linear = nn.Linear(features, features)
         self.label = LabelEmbedding(num_classes, features) if config.conditional else None
 
@@ -55,7 +56,7 @@ class NCSN(nn.Module):
 
     def __init__(self, config: NetworkConfig, data: DataConfig) -> None:
         super().__init__()
-        widths, features = config.widths, config.widths[-1]
+        widths, features = config.widths, config.conditioning_width or config.widths[-1]
         sizes = _encoder_sizes(data.image_size)
         self.embedding = Embedding(config, data.num_classes)
         first = nn.Conv2d(data.channels, widths[0], 3, STRIDES[0], bias=False)

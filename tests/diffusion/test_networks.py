@@ -39,6 +39,28 @@ def test_mini_ddpm_has_about_the_published_sizes(widths, published, patch_size):
     assert parameters == pytest.approx(published, rel=0.05)
 
 
+@pytest.mark.parametrize(("architecture", "times"), [("ncsn", 1), ("mini_ddpm", 4)])
+def test_conditioning_width_is_that_of_the_embedding(architecture, times):
+    published = times * SMALL_WIDTHS[architecture][-1]
+    networks = {
+        width: build_network(config(architecture, conditioning_width=width), DIGITS)
+        for width in (0, 6, published)
+    }
+    shapes = {w: [p.shape for p in network.parameters()] for w, network in networks.items()}
+    assert shapes[0] == shapes[published]
+    assert networks[6].embedding.label.weight.shape[1] == 6
+    blocks = [m.dense for m in networks[6].modules() if hasattr(m, "dense")]
+    assert blocks
+    assert {block.in_features for block in blocks} == {6}
+    assert count_macs(networks[6], DIGITS) < count_macs(networks[0], DIGITS)
+    assert call(perturb(networks[6]), DIGITS).isfinite().all()
+
+
+def test_odd_conditioning_width_of_ncsn_is_refused_by_its_name():
+    with pytest.raises(InfeasibleRecipe, match=r"^network\.conditioning_width has 7 where the"):
+        build_network(config("ncsn", conditioning_width=7), DIGITS)
+
+
 @pytest.mark.parametrize(
     ("architecture", "patch_size"), [("ncsn", 1), ("ddpm", 1), ("mini_ddpm", 1), ("mini_ddpm", 2)]
 )
