@@ -82,7 +82,9 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
     scores: Scores = {
         "size_bytes": size_bytes,
         HASH: hashlib.sha256(package_path.read_bytes()).hexdigest(),
-        "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, compressed.network),
+        "gzip_state_dict_bytes": gzip_state_dict_bytes(
+            recipe, compressed.network, compressed.steps
+        ),
         **network_counts(model.network, recipe.data),
         **drawing.scores,
         "train_images": recipe.training.train_images,

@@ -17,7 +17,8 @@ from typing import BinaryIO
 
 from diffusion.files import open_regular
 
-HEADER, WEIGHTS = "model.json", "weights.safetensors"
+HEADER, CONTENT = "model.json", "weights.bin"
+FORMAT1_WEIGHTS = "weights.safetensors"
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # The same model gives the same bytes.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # Deflate's effort, sizes after the data, names in UTF-8. What is left is encryption and patches.
@@ -32,12 +33,12 @@ ReadMember = Callable[[str, int], bytes]
 
 
 def pack_members(contents: dict[str, bytes]) -> bytes:
-    """Return an archive of these members, in their order, deflated."""
+    """Return an archive of these members, in their order; the content is compressed already."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compresslevel=9) as archive:
         for name, content in contents.items():
             member = zipfile.ZipInfo(name, FIXED_DATE)
-            member.compress_type = zipfile.ZIP_DEFLATED
+            member.compress_type = METHODS[name != CONTENT]
             archive.writestr(member, content)
     return buffer.getvalue()
 
@@ -76,15 +77,15 @@ def _check_end(file: BinaryIO, size: int) -> None:
         raise ValueError("it does not end as a package does; allowed: a whole one")
     _, _, _, _, entries, directory_bytes, offset, _ = END.unpack(content)
     if entries != 2 or directory_bytes > MAX_DIRECTORY_BYTES:
-        raise ValueError(f"its archive has {entries} members; allowed: {HEADER} and {WEIGHTS}")
+        raise ValueError(f"its archive has {entries} members; allowed: {HEADER} and {CONTENT}")
     if offset + directory_bytes + END.size != size:
         raise ValueError("its archive does not begin where the file does")
 
 
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     names = [member.filename for member in members]
-    if sorted(names) != [HEADER, WEIGHTS]:
-        raise ValueError(f"its archive has the members {names}; allowed: {HEADER} and {WEIGHTS}")
+    if sorted(names) not in ([HEADER, CONTENT], [HEADER, FORMAT1_WEIGHTS]):
+        raise ValueError(f"its archive has the members {names}; allowed: {HEADER} and {CONTENT}")
     if min(member.header_offset for member in members) != 0:
         raise ValueError("its archive does not begin where the file does")
     for member in members:
@@ -103,6 +104,8 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
 def _read_member(
     archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, most_bytes: int
 ) -> bytes:
+    if name not in members:
+        raise ValueError(f"its archive has no member {name}")
     member = members[name]
     declared = member.file_size
     if declared > most_bytes:

@@ -19,6 +19,8 @@ from diffusion.compress.quantize import (
     unpack_nibbles,
 )
 
+# The types of floats, and of their bits as whole numbers, by how many bits they have.
+FLOATS = {32: (torch.float32, torch.int32), 16: (torch.float16, torch.int16)}
 SPARSE_FROM = 1 / 16  # Share of zeros from which a mask is worth its bits.
 
 
@@ -28,7 +30,7 @@ class Layout:
 
     Attributes:
         shape: of the tensor.
-        bits: 32 for floats, 8 or 4 for codes.
+        bits: 32 or 16 for floats, 8 or 4 for codes.
         sparse: whether its zeros are left out, and a mask says where they were.
     """
 
@@ -51,8 +53,8 @@ class Layout:
         parts: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {}
         if self.sparse:
             parts[f"{name}.mask"] = torch.uint8, (math.ceil(self.count / 8),)
-        if self.bits == 32:
-            parts[name] = torch.uint8, (4, kept)
+        if self.bits in FLOATS:
+            parts[name] = torch.uint8, (self.bits // 8, kept)
         else:
             blocks = math.ceil(self.count / BLOCK_SIZES[self.bits])
             parts[name] = torch.uint8, (math.ceil(kept * self.bits / 8),)
@@ -69,15 +71,17 @@ def encode(name: str, value: Tensor | QuantizedTensor, tensors: dict[str, Tensor
         tensors[f"{name}.scales"] = value.scales
         tensors[f"codebook{bits}"] = value.codebook
     else:
-        bits, shape, elements, zero = 32, tuple(value.shape), value.float().flatten(), 0
+        elements = value.flatten() if value.dtype == torch.float16 else value.float().flatten()
+        bits, shape, zero = 8 * elements.element_size(), tuple(value.shape), 0
     # A float's bits decide, not its value, so that -0.0 survives.
-    keep = (elements.view(torch.int32) if bits == 32 else elements) != zero
+    keep = (elements.view(FLOATS[bits][1]) if bits in FLOATS else elements) != zero
     sparse = bool((~keep).sum() > SPARSE_FROM * max(elements.numel(), 1))
     if sparse:
         tensors[f"{name}.mask"] = torch.from_numpy(np.packbits(keep.numpy()))
         elements = elements[keep]
-    if bits == 32:
-        tensors[name] = elements.view(torch.uint8).reshape(-1, 4).T.contiguous()
+    if bits in FLOATS:
+        planes = elements.contiguous().view(torch.uint8).reshape(-1, bits // 8)
+        tensors[name] = planes.T.contiguous()
     else:
         tensors[name] = pack_nibbles(elements) if bits == 4 else elements
     return Layout(shape, bits, sparse)
@@ -92,7 +96,7 @@ def decode(name: str, layout: Layout, tensors: Mapping[str, Tensor]) -> Tensor:
     keep = _read_mask(name, layout, tensors)
     for part, (dtype, shape) in layout.parts(name, int(keep.sum())).items():
         _check_part(part, tensors, dtype, shape)
-    values = _decode_floats if layout.bits == 32 else _decode_codes
+    values = _decode_floats if layout.bits in FLOATS else _decode_codes
     decoded = values(name, layout, keep, tensors)
     if not bool(decoded.isfinite().all()):
         raise ValueError(f"tensor {name} has values that are not finite")
@@ -127,7 +131,7 @@ def _decode_floats(
     name: str, layout: Layout, keep: Tensor, tensors: Mapping[str, Tensor]
 ) -> Tensor:
     elements = torch.zeros(layout.count)
-    elements[keep] = tensors[name].T.flatten().view(torch.float32)
+    elements[keep] = tensors[name].T.flatten().view(FLOATS[layout.bits][0]).float()
     return elements.reshape(layout.shape)
 
 

@@ -1,11 +1,11 @@
 """The package: one file that holds a model, losslessly compressed; its length is `size_bytes`.
 
 A package is a ZIP archive of two members: `model.json` (format version, recipe, how each tensor
-is stored, hashes) and `weights.safetensors`. Nothing in it is ever unpickled. A reader trusts
-nothing: it works out from the recipe what must be there, before it inflates or allocates it.
+is stored, hash) and `weights.bin`; docs/package-format.md describes both. Nothing in it is ever
+unpickled. A reader trusts nothing: it works out from the recipe what must be there, before it
+inflates or allocates it.
 """
 
-import dataclasses
 import gzip
 import io
 import logging
@@ -13,29 +13,26 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from diffusion.compress.archive import HEADER, WEIGHTS, open_members, pack_members
-from diffusion.compress.coding import decode, encode
-from diffusion.compress.header import (
-    MAX_HEADER_BYTES,
-    check_hashes,
-    read_header,
-    write_header,
+from diffusion.compress.archive import CONTENT, HEADER, ReadMember, open_members, pack_members
+from diffusion.compress.content import pack_content, unpack_content
+from diffusion.compress.entries import read_entries
+from diffusion.compress.format1 import read_format1
+from diffusion.compress.header import MAX_HEADER_BYTES, check_hash, read_header, write_header
+from diffusion.compress.limits import MAX_FILE_BYTES, check_parameters, network_shapes
+from diffusion.compress.quantize import (
+    QuantizedTensor,
+    StoredTensor,
+    pack_nibbles,
+    quantize_weights,
 )
-from diffusion.compress.layout import (
-    MAX_FILE_BYTES,
-    check_parameters,
-    most_weights_bytes,
-    part_names,
-    read_layouts,
-)
-from diffusion.compress.quantize import QuantizedTensor, pack_nibbles, quantize_weights
-from diffusion.compress.uniform import Steps
+from diffusion.compress.range_coding import CodingUnavailable
+from diffusion.compress.uniform import Steps, UniformTensor, relative_steps
 from diffusion.errors import PackageError, PackageUnreachable, about_path
 from diffusion.files import write_bytes
 from diffusion.model import DiffusionModel
@@ -61,20 +58,22 @@ def write_package(
         path: where the file appears, whole.
         recipe: goes into the file; its compression names the quantization.
         network: float32 weights, pruned already.
-        steps: of quantization `uniform`, whose multiples the weights are.
+        steps: of quantization `uniform`; without them each tensor's is the recipe's, in standard
+            deviations of it.
 
     Returns:
         The file's length, `size_bytes`.
 
     Raises:
-        PackageError: the network has more parameters than a package may hold.
+        PackageError: the network has more parameters than a package may hold, or the library
+            that codes it cannot be imported.
         OSError: the file cannot be written.
     """
     try:
         check_parameters(sum(value.numel() for value in network.state_dict().values()))
-    except ValueError as error:
+        content = _pack(recipe, network, steps)
+    except (ValueError, CodingUnavailable) as error:
         raise PackageError(about_path("package", path, f"is not written: {error}")) from error
-    content = _pack(recipe, network)
     write_bytes(path, content)
     return len(content)
 
@@ -82,7 +81,7 @@ def write_package(
 def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionModel:
     """Rebuild the model of a package, with plain float32 weights.
 
-    A package of an earlier version has no hashes; it is read, with a warning in the log.
+    The earliest packages have no hashes; they are read, with a warning in the log.
 
     Raises:
         PackageError: the file is damaged, not ours, of another version or too large.
@@ -92,19 +91,14 @@ def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionMod
         with open_members(path, MAX_FILE_BYTES) as read:
             header = read_header(read(HEADER, MAX_HEADER_BYTES))
             recipe = Recipe.from_dict(header["recipe"])
-            layouts = read_layouts(recipe, header["tensors"])
-            weights = read(WEIGHTS, most_weights_bytes(layouts))
-        verified = check_hashes(header, weights)
-        tensors = safetensors.torch.load(weights)
-        if odd := sorted(tensors.keys() ^ part_names(layouts)):
-            raise ValueError(f"tensor {odd[0]!r} is missing, or is one too many")
-        state = {name: decode(name, layout, tensors) for name, layout in layouts.items()}
+            read_tensors = read_format1 if header["format"] == 1 else _read_tensors
+            state, verified = read_tensors(header, recipe, read)
         network = build_network(recipe.network, recipe.data)
         network.load_state_dict(state)
     except OSError as error:
         reason = f"cannot be read: {error}"
         raise PackageUnreachable(about_path("package", path, reason)) from error
-    except DAMAGE as error:
+    except (*DAMAGE, CodingUnavailable) as error:
         raise PackageError(about_path("package", path, f"cannot be read: {error}")) from error
     if not verified:
         reason = "is of an earlier version: without hashes it cannot be verified"
@@ -112,12 +106,15 @@ def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionMod
     return DiffusionModel(recipe, network, device)
 
 
-def gzip_state_dict_bytes(recipe: Recipe, network: nn.Module) -> int:
+def gzip_state_dict_bytes(recipe: Recipe, network: nn.Module, steps: Steps | None = None) -> int:
     """Return the length of the gzipped, saved state dict, the size that older studies quote."""
-    stored = quantize_weights(network, recipe.compression.quantization)
     state: dict[str, Tensor] = {}
-    for name, value in stored.items():
-        if isinstance(value, QuantizedTensor):
+    for name, value in _stored(recipe, network, steps).items():
+        if isinstance(value, UniformTensor):
+            small = bool((value.symbols.abs() < 2**7).all())
+            state[name] = value.symbols.to(torch.int8 if small else torch.int32)
+            state[f"{name}.step"] = torch.tensor(value.step)
+        elif isinstance(value, QuantizedTensor):
             state[name] = pack_nibbles(value.codes) if value.bits == 4 else value.codes
             state[f"{name}.scales"] = value.scales
         else:
@@ -127,11 +124,27 @@ def gzip_state_dict_bytes(recipe: Recipe, network: nn.Module) -> int:
     return len(gzip.compress(buffer.getvalue()))
 
 
-def _pack(recipe: Recipe, network: nn.Module) -> bytes:
+def _stored(recipe: Recipe, network: nn.Module, steps: Steps | None) -> dict[str, StoredTensor]:
+    compression = recipe.compression
+    if compression.quantization == "uniform" and steps is None:
+        steps = relative_steps(network, compression.quantization_step)
+    return quantize_weights(network, compression.quantization, steps)
+
+
+def _pack(recipe: Recipe, network: nn.Module, steps: Steps | None) -> bytes:
     """Return the bytes of a package."""
-    stored = quantize_weights(network, recipe.compression.quantization)
-    tensors: dict[str, Tensor] = {}
-    layouts = {name: encode(name, value, tensors) for name, value in stored.items()}
-    weights = safetensors.torch.save(tensors)
-    how = {name: dataclasses.asdict(layout) for name, layout in layouts.items()}
-    return pack_members({HEADER: write_header(recipe.to_dict(), how, weights), WEIGHTS: weights})
+    entries, lengths, content = pack_content(_stored(recipe, network, steps))
+    lines = [entry.to_list() for entry in entries]
+    header = write_header(recipe.to_dict(), lines, lengths, content)
+    return pack_members({HEADER: header, CONTENT: content})
+
+
+def _read_tensors(
+    header: dict[str, Any], recipe: Recipe, read: ReadMember
+) -> tuple[dict[str, Tensor], bool]:
+    """Return the tensors of a package of format 2, whose hash verifies them always."""
+    network, shapes = network_shapes(recipe)
+    entries = read_entries(header["tensors"], network, shapes, recipe.compression.quantization)
+    content = read(CONTENT, MAX_FILE_BYTES)
+    check_hash(header, content)
+    return unpack_content(entries, header["bytes"], content), True

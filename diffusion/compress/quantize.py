@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from diffusion.compress.uniform import Steps, UniformTensor, to_symbols
 from diffusion.networks.layers import PackedProjection
 from diffusion.recipe import Quantization
 
@@ -44,6 +45,9 @@ class QuantizedTensor:
         return (values * scales).reshape(self.shape)
 
 
+StoredTensor = Tensor | QuantizedTensor | UniformTensor
+
+
 def pack_nibbles(codes: Tensor) -> Tensor:
     """Pack [n] 4-bit codes into [ceil(n / 2)] bytes, the first of a pair in the high half."""
     even = torch.cat([codes, codes.new_zeros(len(codes) % 2)])
@@ -56,20 +60,38 @@ def unpack_nibbles(packed: Tensor, count: int) -> Tensor:
 
 
 def quantize_weights(
-    network: nn.Module, quantization: Quantization
-) -> dict[str, Tensor | QuantizedTensor]:
+    network: nn.Module, quantization: Quantization, steps: Steps | None = None
+) -> dict[str, StoredTensor]:
     """Return a network's state with the weights that a quantization covers as codes.
 
     Args:
         network: holds float32 weights; stays as it is.
         quantization: `linear8` and `linear4` cover the weights of linear layers, `weights8` all
-            weight matrices and kernels; biases and norms stay float32.
+            weight matrices and kernels; biases and norms stay float32. `uniform` covers what has
+            a step; its biases and norms become float16, to which rounding is finer by far.
+        steps: of `uniform`.
     """
+    if quantization == "uniform":
+        return _round_uniformly(network, steps or {})
     covered = covered_bits(network, quantization)
     return {
         name: quantize(value, covered[name]) if name in covered else value.detach().cpu()
         for name, value in network.state_dict().items()
     }
+
+
+def _round_uniformly(network: nn.Module, steps: Steps) -> dict[str, StoredTensor]:
+    parameters = dict(network.named_parameters())
+    stored: dict[str, StoredTensor] = {}
+    for name, value in network.state_dict().items():
+        if name in steps:
+            stored[name] = to_symbols(value, steps[name])
+            continue
+        half = value.detach().cpu().half()
+        # Buffers stay: they are the frequencies of noise features, which turn with their errors.
+        fits = name in parameters and bool(half.isfinite().all())
+        stored[name] = half if fits else value.detach().cpu()
+    return stored
 
 
 def covered_bits(network: nn.Module, quantization: Quantization) -> dict[str, int]:

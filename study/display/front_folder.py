@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from diffusion.compress.layout import MAX_FILE_BYTES
+from diffusion.compress.limits import MAX_FILE_BYTES
 from diffusion.compress.package import PACKAGE_NAME
 from diffusion.files import write_bytes
 from study.display.cells import noise_share

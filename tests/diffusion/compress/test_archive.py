@@ -10,7 +10,7 @@ import pytest
 from repacking import HEADER, WEIGHTS, check_refusal, members, same_model, write_members
 
 from diffusion.compress.archive import END
-from diffusion.compress.layout import MAX_FILE_BYTES
+from diffusion.compress.limits import MAX_FILE_BYTES
 from diffusion.compress.package import read_package, write_package
 from diffusion.errors import PackageError
 

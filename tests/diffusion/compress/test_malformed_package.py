@@ -21,7 +21,7 @@ from repacking import (
 )
 
 from diffusion.compress import package as package_module
-from diffusion.compress.layout import MAX_PARAMETERS, check_parameters
+from diffusion.compress.limits import MAX_PARAMETERS, check_parameters
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.prune import prune
 from diffusion.errors import PackageError

@@ -1,30 +1,42 @@
-"""What a package must hold, worked out from its recipe before anything is allocated for it."""
+"""Packages of format 1: read, no longer written.
+
+Their second member is a safetensors file of all parts, named after their tensors.
+"""
 
 import dataclasses
 import json
 import math
 from typing import Any
 
-import torch
-from torch import nn
+import safetensors.torch
+from torch import Tensor
 
-from diffusion.compress.coding import Layout
+from diffusion.compress.archive import FORMAT1_WEIGHTS, ReadMember
+from diffusion.compress.coding import Layout, decode
+from diffusion.compress.header import check_format1_hashes
+from diffusion.compress.limits import network_shapes
 from diffusion.compress.quantize import covered_bits
-from diffusion.networks import build_network
 from diffusion.recipe import Recipe
 
-# A package of 250 million float32 parameters has 1 GB, and reading it takes four times that.
-MAX_PARAMETERS = 250_000_000
-MAX_FILE_BYTES = 5 * MAX_PARAMETERS  # Four a parameter, the masks, and what does not deflate.
 PART_HEADER_BYTES = 128  # safetensors: a part's type, shape and offsets, without its name.
 
 
-def check_parameters(parameters: int) -> None:
-    """Raise ValueError if a network is too large for a package."""
-    if parameters > MAX_PARAMETERS:
-        raise ValueError(
-            f"its network has {parameters} parameters; allowed: at most {MAX_PARAMETERS}"
-        )
+def read_format1(
+    header: dict[str, Any], recipe: Recipe, read: ReadMember
+) -> tuple[dict[str, Tensor], bool]:
+    """Return a package's tensors, and whether its header had the hashes that verify them.
+
+    Raises:
+        ValueError: a tensor is not what the recipe's network has; safetensors has its own errors.
+    """
+    layouts = read_layouts(recipe, header["tensors"])
+    weights = read(FORMAT1_WEIGHTS, most_weights_bytes(layouts))
+    verified = check_format1_hashes(header, weights)
+    tensors = safetensors.torch.load(weights)
+    names = {part for name, layout in layouts.items() for part in layout.parts(name, 0)}
+    if odd := sorted(tensors.keys() ^ names):
+        raise ValueError(f"tensor {odd[0]!r} is missing, or is one too many")
+    return {name: decode(name, layout, tensors) for name, layout in layouts.items()}, verified
 
 
 def read_layouts(recipe: Recipe, declared: Any) -> dict[str, Layout]:
@@ -40,9 +52,7 @@ def read_layouts(recipe: Recipe, declared: Any) -> dict[str, Layout]:
     Raises:
         ValueError: the network cannot be built or is too large, or a layout is not its own.
     """
-    network = _shapes_of(recipe)
-    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    check_parameters(sum(map(math.prod, shapes.values())))
+    network, shapes = network_shapes(recipe)
     if not isinstance(declared, dict):
         raise ValueError(f"its tensors are {declared!r}; allowed: an object")
     if odd := sorted(declared.keys() ^ shapes.keys()):
@@ -54,11 +64,6 @@ def read_layouts(recipe: Recipe, declared: Any) -> dict[str, Layout]:
     }
 
 
-def part_names(layouts: dict[str, Layout]) -> set[str]:
-    """Name the parts of all tensors."""
-    return {part for name, layout in layouts.items() for part in layout.parts(name, 0)}
-
-
 def most_weights_bytes(layouts: dict[str, Layout]) -> int:
     """Return the most bytes that the file of all parts may have."""
     parts = {
@@ -67,12 +72,6 @@ def most_weights_bytes(layouts: dict[str, Layout]) -> int:
         for part, (dtype, shape) in layout.parts(name, layout.count).items()
     }
     return sum(len(part) + PART_HEADER_BYTES + size for part, size in parts.items())
-
-
-def _shapes_of(recipe: Recipe) -> nn.Module:
-    """Build a recipe's network without memory for its weights."""
-    with torch.device("meta"):
-        return build_network(recipe.network, recipe.data)
 
 
 def _read_layout(name: str, declared: Any, shape: tuple[int, ...], bits: int) -> Layout:

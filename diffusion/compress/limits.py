@@ -1,0 +1,32 @@
+"""How large a package may be, and a network without memory for its weights."""
+
+import torch
+from torch import nn
+
+from diffusion.networks import build_network
+from diffusion.recipe import Recipe
+
+# A package of 250 million float32 parameters has 1 GB, and reading it takes four times that.
+MAX_PARAMETERS = 250_000_000
+MAX_FILE_BYTES = 5 * MAX_PARAMETERS  # Four a parameter, the masks, and what does not deflate.
+
+
+def check_parameters(parameters: int) -> None:
+    """Raise ValueError if a network is too large for a package."""
+    if parameters > MAX_PARAMETERS:
+        raise ValueError(
+            f"its network has {parameters} parameters; allowed: at most {MAX_PARAMETERS}"
+        )
+
+
+def network_shapes(recipe: Recipe) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
+    """Return a recipe's network without memory for its weights, and the shape of each.
+
+    Raises:
+        ValueError: the network cannot be built or is too large.
+    """
+    with torch.device("meta"):
+        network = build_network(recipe.network, recipe.data)
+    state = network.state_dict()
+    check_parameters(sum(value.numel() for value in state.values()))
+    return network, {name: tuple(value.shape) for name, value in state.items()}
