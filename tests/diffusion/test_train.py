@@ -122,7 +122,8 @@ def test_loss_falls(tiny_recipe, tiny_dataset, short_snapshots):
     half = tiny_dataset.train_labels % 2
     flat = torch.tensor([40, 200], dtype=torch.uint8)[half][:, None, None, None]
     images = flat.expand(-1, 1, 8, 8).contiguous()
-    recipe = with_training(tiny_recipe, train_images=2_048, learning_rate=1e-2, warmup_images=0)
+    # At half of these the loss of about 1 that it starts from is often on a plateau of 0.7 still.
+    recipe = with_training(tiny_recipe, train_images=4_096, learning_rate=1e-2, warmup_images=0)
     snapshots = list(train(recipe, images, half, CPU))
     assert 0.5 < snapshots[0].loss < 2
     assert snapshots[-1].loss < 0.6 * snapshots[0].loss
