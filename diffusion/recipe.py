@@ -67,6 +67,14 @@ __all__ = [
     "TrainingQuantization",
 ]
 
+# Fields that recipes of earlier versions lack, with what they mean there. Those that hold this are
+# not hashed, so that what was trained is found again.
+ADDED_FIELDS: dict[str, Any] = {
+    **{"pixel_mean": 0.0, "pixel_std": 0.5, "conditioning_width": 0, "adam_beta2": 0.999},
+    **{"finetune_batch_size": 32, "finetune_teacher": False, "quantization_step": 0.0},
+    **{"guidance_sigma_min": 0.0, "guidance_sigma_max": 1_000.0},
+}
+
 
 @dataclass(frozen=True)
 class Recipe(Config):
@@ -138,5 +146,13 @@ class Recipe(Config):
 
 
 def _hash(values: dict[str, Any]) -> str:
-    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(_without_added(values), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_added(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_added(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+        if name not in ADDED_FIELDS or value != ADDED_FIELDS[name]
+    }

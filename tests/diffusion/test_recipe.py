@@ -14,6 +14,7 @@ from diffusion.config import choices
 from diffusion.errors import InfeasibleRecipe, InvalidRecipe
 from diffusion.networks import build_network
 from diffusion.recipe import (
+    ADDED_FIELDS,
     Architecture,
     BetaSchedule,
     CompressionConfig,
@@ -370,6 +371,17 @@ def test_tables_above_change_every_field():
     for part, name, value in rows(BACKBONE_CHANGES) + rows(OTHER_CHANGES):
         assert getattr(getattr(recipe_with(part, name), part), name) != value
     assert set(choices(Architecture)) == {"ddpm", "mini_ddpm", "ncsn"}
+
+
+def test_keys_are_those_of_versions_without_the_fields_that_were_added():
+    assert RECIPE.key == "6778d6063d202d70"
+    assert RECIPE.backbone_key == "8459fee12d7f8ed5"
+
+
+def test_added_fields_hold_what_recipes_without_them_mean():
+    parts = [getattr(UNIFORM_RECIPE, part.name) for part in dataclasses.fields(Recipe)]
+    defaults = {f.name: f.default for part in parts for f in dataclasses.fields(part)}
+    assert {name: defaults[name] for name in ADDED_FIELDS} == ADDED_FIELDS
 
 
 @pytest.mark.parametrize(("part", "name", "value"), rows(BACKBONE_CHANGES))
