@@ -25,6 +25,7 @@ from benchmarks.hypervolume import Moment
 from benchmarks.replay_world import WORKERS, World
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
+from search_spaces.quick_grid import DESIGN
 from search_spaces.space import SearchSpace
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
@@ -93,8 +94,8 @@ class _OnTable:
 
 
 def replayed_space(table: Table) -> SearchSpace:
-    """Return the quick space with the levels, and the rows of its covering design, of a table."""
-    quick = load_space("quick")
+    """Return the grid's space with the levels of a table, and the rows of a design on it."""
+    grid = load_space("quick-grid")
     levels: dict[str, list[Any]] = {}
     for row in table["trials"]:
         for name, value in row["knobs"].items():
@@ -105,10 +106,10 @@ def replayed_space(table: Table) -> SearchSpace:
 
     def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
         on_table: Any = _OnTable(trial, levels)
-        return quick.suggest(on_table, data)
+        return grid.suggest(on_table, data)
 
-    covering = [row for row in quick.covering if quick.recipe(row, data).key in keys]
-    return replace(quick, suggest=suggest, covering=covering)
+    covering = [row for row in DESIGN if grid.recipe(row, data).key in keys]
+    return replace(grid, suggest=suggest, covering=covering)
 
 
 def plain(table: Table, slowdown: int, seed: int, target: float) -> list[Moment]:

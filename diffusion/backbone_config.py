@@ -31,9 +31,9 @@ class DataConfig(Config):
     """What a model is trained on; `fingerprint` hashes the training images and labels.
 
     Attributes:
-        pixel_mean, pixel_std: of the training images in [-1, 1], by which `edm` standardises
-            them. They follow from the images, so that they do not count where data is compared;
-            those of recipes without them are what Karras et al. 2022 assume of all data.
+        pixel_mean, pixel_std: of the training images in [-1, 1]. They follow from the images, so
+            that they count neither where data is compared nor in the keys; those of recipes
+            without them are what Karras et al. 2022 assume of all data.
     """
 
     name: str
@@ -128,6 +128,8 @@ class TrainingConfig(Config):
         log_sigma_mean, log_sigma_std: `edm` only; of the log-normal noise levels trained on.
             Karras et al. 2022 use -1.2 and 1.2 for photographs; digits are learned faster from
             more noise.
+        standardize: `edm` only; whether images are brought to mean 0 and deviation 0.5 by their
+            own, in place of those that Karras et al. 2022 assume of all data.
         beta_schedule: `noise_prediction` only; how its 1000 noise levels rise.
         label_dropout: share of training images whose label is hidden, for guidance.
         label_dropout_end_images: the share shrinks linearly to none there; 0 keeps it constant.
@@ -147,6 +149,7 @@ class TrainingConfig(Config):
     precision: Precision = "float32"
     log_sigma_mean: float = 0.0
     log_sigma_std: float = 1.2
+    standardize: bool = False
     beta_schedule: BetaSchedule = "linear"
     label_dropout: float = 0.1
     label_dropout_end_images: int = 0

@@ -15,6 +15,8 @@ from diffusion.noise_processes import (
 from diffusion.randomness import white_like
 from diffusion.recipe import DataConfig, Recipe, TrainingConfig
 
+ASSUMED_STATISTICS = 0.0, 0.5  # Of images in [-1, 1] (Karras et al. 2022, table 1).
+
 
 class EdmDenoiser(Denoiser):
     """The preconditioned denoiser of Karras et al. 2022 (equation 7, table 1).
@@ -24,7 +26,7 @@ class EdmDenoiser(Denoiser):
 
     def forward(self, noisy: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
         # c_skip, c_out, c_in and c_noise of table 1.
-        mean, sigma_data = self.data_config.pixel_mean, self.data_config.pixel_std
+        mean, sigma_data = self._statistics()
         variance = sigma**2 + sigma_data**2
         c_skip = per_image(sigma_data**2 / variance)
         c_out = per_image(sigma * sigma_data / variance.sqrt())
@@ -47,12 +49,18 @@ class EdmDenoiser(Denoiser):
         sigma = (mean + std * levels.to(images.device)).exp()
         noise = white_like(images, generator) * per_image(sigma)
         # lambda(sigma) of table 1: every noise level counts the same at the start.
-        sigma_data = self.data_config.pixel_std
+        _, sigma_data = self._statistics()
         weight = (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
         noisy = images + noise
         target = images if teacher is None else teacher(noisy, sigma, labels).detach()
         error = self(noisy, sigma, labels) - target
         return (per_image(weight) * error.square()).mean()
+
+    def _statistics(self) -> tuple[float, float]:
+        """Return the mean and the standard deviation of the images, as they are taken to be."""
+        if self.training_config.standardize:
+            return self.data_config.pixel_mean, self.data_config.pixel_std
+        return ASSUMED_STATISTICS
 
     def sigma_at(self, times: Tensor) -> Tensor:
         """Map times to geometrically growing noise levels (Song et al. 2021, appendix C)."""

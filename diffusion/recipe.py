@@ -70,10 +70,11 @@ __all__ = [
 # Fields that recipes of earlier versions lack, with what they mean there. Those that hold this are
 # not hashed, so that what was trained is found again.
 ADDED_FIELDS: dict[str, Any] = {
-    **{"pixel_mean": 0.0, "pixel_std": 0.5, "conditioning_width": 0, "adam_beta2": 0.999},
+    **{"conditioning_width": 0, "adam_beta2": 0.999, "standardize": False},
     **{"finetune_batch_size": 32, "finetune_teacher": False, "quantization_step": 0.0},
     **{"guidance_sigma_min": 0.0, "guidance_sigma_max": 1_000.0},
 }
+FOLLOWING_FIELDS = ("pixel_mean", "pixel_std")  # They follow from what is hashed.
 
 
 @dataclass(frozen=True)
@@ -154,5 +155,6 @@ def _without_added(values: dict[str, Any]) -> dict[str, Any]:
     return {
         name: _without_added(value) if isinstance(value, dict) else value
         for name, value in values.items()
-        if name not in ADDED_FIELDS or value != ADDED_FIELDS[name]
+        if name not in FOLLOWING_FIELDS
+        and (name not in ADDED_FIELDS or value != ADDED_FIELDS[name])
     }

@@ -14,7 +14,6 @@ from diffusion.recipe import (
     PruneRegion,
     Quantization,
     Recipe,
-    SamplingConfig,
     Track,
     TrainingConfig,
 )
@@ -30,6 +29,7 @@ GROUPS = (1, 2, 4, 8)
 LEARNING_RATES = (1e-3, 2e-3)
 BATCH_SIZES = (16, 64)
 TRAIN_IMAGES = 1_000_000
+FINETUNE_IMAGES = (0, 200_000)
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
@@ -38,12 +38,14 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
     patch_size = 1
     if architecture == "mini_ddpm":
         patch_size = trial.suggest_categorical("backbone.mini_ddpm.patch_size", [1, 2])
+    widths = knobs.parse_widths(knobs.widths(trial, architecture, WIDTHS[architecture]))
     network = NetworkConfig(
         architecture=architecture,
-        widths=knobs.parse_widths(knobs.widths(trial, architecture, WIDTHS[architecture])),
+        widths=widths,
         groups=knobs.groups(trial, GROUPS),
         patch_size=patch_size,
         embedding_scale=1.0,
+        conditioning_width=knobs.conditioning_width(trial, architecture, widths),
     )
     learning_rate = trial.suggest_categorical("backbone.learning_rate", LEARNING_RATES)
     batch_size = trial.suggest_categorical("backbone.batch_size", BATCH_SIZES)
@@ -55,8 +57,8 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
         network=network,
         training=training,
         ema=knobs.ema(trial),
-        compression=knobs.compression(trial),
-        sampling=SamplingConfig(steps=18),
+        compression=knobs.compression(trial, FINETUNE_IMAGES),
+        sampling=knobs.guidance(trial, steps=18),
     )
 
 
@@ -65,29 +67,22 @@ def _covering() -> tuple[dict[str, Value], ...]:
     # The small trainings first: they are done soonest.
     options = [(name, widths) for name in reversed(ARCHITECTURES) for widths in WIDTHS[name]]
     tracks: Iterator[Track] = cycle(("short", "mid", "long", "none"))
-    quantizations: Iterator[Quantization] = cycle(knobs.CODEBOOKS)
-    groups, rates = cycle(GROUPS), cycle(LEARNING_RATES)
+    quantizations: Iterator[Quantization | float] = cycle((0.7, 1.2, *knobs.CODEBOOKS, 2.0))
+    groups, rates, conditionings = cycle(GROUPS), cycle(LEARNING_RATES), cycle(knobs.CONDITIONINGS)
+    cool_downs, guidances = cycle((*FINETUNE_IMAGES, 0)), cycle(knobs.GUIDANCES)
     methods: Iterator[PruneMethod] = cycle(("l1", "random"))
     regions: Iterator[PruneRegion] = cycle(choices(PruneRegion))
     rows: list[dict[str, Value]] = []
     for position, (architecture, widths) in enumerate(options):
-        backbone = knobs.backbone_row(architecture, widths, next(groups))
+        backbone = knobs.backbone_row(architecture, widths, next(groups), next(conditionings))
         backbone["backbone.learning_rate"] = next(rates)
         backbone["backbone.batch_size"] = BATCH_SIZES[position // 2 % 2]
         if architecture == "mini_ddpm":
             backbone["backbone.mini_ddpm.patch_size"] = 1 + position % 2
-        rows.append(knobs.variant_row(backbone, next(tracks), next(quantizations)))
         ratio = round(0.1 * (1 + position % 7), 1)
-        rows.append(
-            knobs.variant_row(
-                backbone,
-                next(tracks),
-                next(quantizations),
-                prune_method=next(methods),
-                prune_ratio=ratio,
-                prune_region=next(regions),
-            )
-        )
+        for pruning in (knobs.UNPRUNED, (next(methods), ratio, next(regions))):
+            variant = (next(tracks), next(quantizations), pruning, next(cool_downs))
+            rows.append(knobs.variant_row(backbone, *variant, guidance=next(guidances)))
     # The trainings first, then what reuses them.
     return tuple(rows[0::2] + rows[1::2])
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import optuna
 
-from diffusion.recipe import DataConfig, NetworkConfig, Recipe, SamplingConfig, TrainingConfig
+from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
 from search_spaces import knobs
 from search_spaces.space import SearchSpace
 
@@ -18,57 +18,63 @@ TRAIN_IMAGES = {
     "12-32": 64_000,
     "24-64": 40_000,
 }
+FINETUNE_IMAGES = (0, 32_000)
+ADAM_BETA2 = 0.99  # Of short trainings better than 0.999 (docs/compression.md).
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
     """Draw a recipe."""
     architecture: Any = trial.suggest_categorical("backbone.architecture", ARCHITECTURES)
-    widths = knobs.widths(trial, architecture, WIDTHS[architecture])
+    names = knobs.widths(trial, architecture, WIDTHS[architecture])
+    widths = knobs.parse_widths(names)
     network = NetworkConfig(
         architecture=architecture,
-        widths=knobs.parse_widths(widths),
+        widths=widths,
         groups=knobs.groups(trial, GROUPS),
         patch_size=2 if architecture == "mini_ddpm" else 1,
         embedding_scale=1.0,
+        conditioning_width=knobs.conditioning_width(trial, architecture, widths),
     )
     return Recipe(
         data=data,
         network=network,
-        training=TrainingConfig(train_images=TRAIN_IMAGES[widths]),
+        training=TrainingConfig(train_images=TRAIN_IMAGES[names], adam_beta2=ADAM_BETA2),
         ema=knobs.ema(trial),
-        compression=knobs.compression(trial),
-        sampling=SamplingConfig(),
+        compression=knobs.compression(trial, FINETUNE_IMAGES),
+        sampling=knobs.guidance(trial, steps=12),
     )
 
 
-_MINI = knobs.backbone_row("mini_ddpm", "24-64", 1)
+_MINI = knobs.backbone_row("mini_ddpm", "24-64", 1, "published")
 _MINI_GROUPED = knobs.backbone_row("mini_ddpm", "24-64", 2)
 _TINY = knobs.backbone_row("mini_ddpm", "12-32", 1)
 _TINY_GROUPED = knobs.backbone_row("mini_ddpm", "12-32", 2)
 _NCSN = knobs.backbone_row("ncsn", "16-32-64-128", 1)
 _NCSN_GROUPED = knobs.backbone_row("ncsn", "32-64-128-256", 4)
+_COOL = FINETUNE_IMAGES[-1]
 
 # Every level of every knob, on six backbones. The small ones come first, with their variants:
 # they are trained soonest and cover most of the front.
 COVERING = (
+    knobs.variant_row(_MINI, "short", 1.0),
     knobs.variant_row(_TINY, "short", "weights8"),
-    knobs.variant_row(_TINY_GROUPED, "short", "weights8"),
-    knobs.variant_row(_TINY, "mid", "weights8", "l1", 0.5, "middle"),
-    knobs.variant_row(_TINY_GROUPED, "mid", "weights8", "l1", 0.5, "middle"),
-    knobs.variant_row(_TINY_GROUPED, "short", "weights8", "l1", 0.2, "all"),
-    knobs.variant_row(_TINY, "short", "linear4", "random", 0.3, "extremes"),
-    knobs.variant_row(_MINI, "short", "none"),
-    knobs.variant_row(_MINI_GROUPED, "short", "weights8"),
-    knobs.variant_row(_NCSN, "short", "linear8"),
+    knobs.variant_row(_MINI, "short", 3.6, finetune_images=_COOL),
+    knobs.variant_row(_TINY, "short", 1.4, finetune_images=_COOL),
+    knobs.variant_row(_MINI, "short", 4.8, finetune_images=_COOL),
+    knobs.variant_row(_TINY, "short", 2.0, finetune_images=_COOL),
+    knobs.variant_row(_MINI, "short", "none", finetune_images=_COOL),
+    knobs.variant_row(_TINY, "mid", 0.7, guidance=2.5),
+    knobs.variant_row(_TINY, "short", "linear4", ("random", 0.3, "extremes")),
+    knobs.variant_row(_TINY, "short", 1.2, ("l1", 0.2, "all")),
+    knobs.variant_row(_TINY_GROUPED, "short", 0.7),
+    knobs.variant_row(_TINY_GROUPED, "mid", "weights8", ("l1", 0.5, "middle"), guidance=3.0),
+    knobs.variant_row(_NCSN, "short", "linear8", guidance=1.5),
+    knobs.variant_row(_MINI_GROUPED, "short", 1.4),
     knobs.variant_row(_NCSN_GROUPED, "mid", "weights8"),
-    knobs.variant_row(_MINI, "mid", "weights8"),
-    knobs.variant_row(_MINI, "mid", "weights8", "l1", 0.2, "middle"),
-    knobs.variant_row(_MINI_GROUPED, "short", "weights8", "l1", 0.1, "all"),
-    knobs.variant_row(_NCSN, "short", "weights8"),
-    knobs.variant_row(_MINI, "long", "linear4", "l1", 0.4, "middle"),
-    knobs.variant_row(_NCSN, "none", "weights8", "l1", 0.6, "extremes"),
-    knobs.variant_row(_MINI_GROUPED, "none", "linear8", "random", 0.5, "middle"),
-    knobs.variant_row(_NCSN_GROUPED, "long", "linear4", "random", 0.7, "all"),
+    knobs.variant_row(_MINI, "long", "linear4", ("l1", 0.4, "middle")),
+    knobs.variant_row(_NCSN, "none", "weights8", ("l1", 0.6, "extremes")),
+    knobs.variant_row(_MINI_GROUPED, "none", 1.0, ("l1", 0.1, "all")),
+    knobs.variant_row(_NCSN_GROUPED, "long", "linear4", ("random", 0.7, "all")),
 )
 
 SPACE = SearchSpace(

@@ -15,6 +15,7 @@ from diffusion.errors import InfeasibleRecipe, InvalidRecipe
 from diffusion.networks import build_network
 from diffusion.recipe import (
     ADDED_FIELDS,
+    FOLLOWING_FIELDS,
     Architecture,
     BetaSchedule,
     CompressionConfig,
@@ -57,8 +58,6 @@ BACKBONE_CHANGES = {
         "channels": 3,
         "num_classes": 9,
         "fingerprint": "fedcba9876543210",
-        "pixel_mean": -0.7,
-        "pixel_std": 0.6,
     },
     "network": {
         "architecture": "ncsn",
@@ -80,6 +79,7 @@ BACKBONE_CHANGES = {
         "precision": "bf16",
         "log_sigma_mean": -1.2,
         "log_sigma_std": 1.0,
+        "standardize": True,
         "beta_schedule": "cosine",
         "label_dropout": 0.0,
         "label_dropout_end_images": 1_000,
@@ -186,6 +186,7 @@ def trainings():
         precision=st.sampled_from(choices(Precision)),
         log_sigma_mean=st.floats(-20, 20),
         log_sigma_std=positive_floats(20),
+        standardize=st.booleans(),
         beta_schedule=st.sampled_from(choices(BetaSchedule)),
         label_dropout=st.floats(0, 1),
         label_dropout_end_images=st.integers(0, 10**12),
@@ -367,7 +368,7 @@ def test_tables_above_change_every_field():
         for part in dataclasses.fields(Recipe)
         for f in dataclasses.fields(getattr(RECIPE, part.name))
     }
-    assert listed == fields
+    assert listed | {("data", name) for name in FOLLOWING_FIELDS} == fields
     for part, name, value in rows(BACKBONE_CHANGES) + rows(OTHER_CHANGES):
         assert getattr(getattr(recipe_with(part, name), part), name) != value
     assert set(choices(Architecture)) == {"ddpm", "mini_ddpm", "ncsn"}
@@ -376,6 +377,11 @@ def test_tables_above_change_every_field():
 def test_keys_are_those_of_versions_without_the_fields_that_were_added():
     assert RECIPE.key == "6778d6063d202d70"
     assert RECIPE.backbone_key == "8459fee12d7f8ed5"
+
+
+def test_keys_do_not_depend_on_what_follows_from_the_images():
+    data = replace(RECIPE.data, pixel_mean=-0.7, pixel_std=0.6)
+    assert replace(RECIPE, data=data).key == RECIPE.key
 
 
 def test_added_fields_hold_what_recipes_without_them_mean():
