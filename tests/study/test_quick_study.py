@@ -17,7 +17,7 @@ from diffusion.recipe import PruneMethod, PruneRegion
 from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.quality import score_images
 from diffusion.score.references import References
-from search_spaces.knobs import CODEBOOKS, TRACKS
+from search_spaces.knobs import QUANTIZATIONS, TRACKS
 from study.results.records import TrialRecord
 from study.run.settings import RunSettings
 from study.run.storage import StudyStorage
@@ -69,7 +69,7 @@ def test_it_covers_what_it_promises(
     assert len({r.backbone_key for r in [*recipes, *far]}) >= 4
     assert {r.compression.prune_method for r in recipes} == set(choices(PruneMethod))
     assert {r.compression.prune_region for r in recipes} == set(choices(PruneRegion))
-    assert {r.compression.quantization for r in recipes} == set(CODEBOOKS)
+    assert {r.compression.quantization for r in recipes} == set(QUANTIZATIONS)
     assert {r.ema.track for r in recipes} == set(TRACKS)
 
 
