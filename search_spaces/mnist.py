@@ -95,4 +95,5 @@ SPACE = SearchSpace(
     reuse_share=0.8,
     fid_num_images=1_000,
     sweep=knobs.sweep(),
+    edition=2,
 )

@@ -86,4 +86,5 @@ SPACE = SearchSpace(
     reuse_share=0.75,
     fid_num_images=500,
     sweep=knobs.sweep(),
+    edition=2,
 )

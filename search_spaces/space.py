@@ -93,6 +93,7 @@ class SearchSpace:
         sweep: compressions, as knob values without those of a backbone, for `--sweep-front`.
         rows: of a fixed list of recipes, in which there is nothing else to draw.
         published_note: what the rows' published figures are worth beside ours.
+        edition: counts the changes of its knobs; runs of another edition cannot be gone on with.
     """
 
     name: str
@@ -104,6 +105,7 @@ class SearchSpace:
     sweep: Sequence[Mapping[str, Value]] = ()
     rows: tuple[Row, ...] = ()
     published_note: str = ""
+    edition: int = 1
 
     def recipe(self, knobs: Mapping[str, Value], data: DataConfig) -> Recipe:
         """Return the recipe of some knob values, for example a row of the covering design."""

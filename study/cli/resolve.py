@@ -23,7 +23,7 @@ from study.run.time_budget import total_seconds
 THIS_MACHINE = "local"
 # What makes a run the study that it is; a resume keeps them.
 KEPT = (
-    *("space", "train_images", "formulation", "rows", "dataset", "data"),
+    *("space", "space_edition", "train_images", "formulation", "rows", "dataset", "data"),
     *("extractor", "inception_weights", "extractor_sha256"),
     *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
 )
@@ -43,6 +43,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     check_scorable((*objectives, *limits), space, dataset, features)
     return {
         "space": space.name,
+        "space_edition": space.edition,
         "train_images": options.train_images,
         "formulation": options.formulation,
         "rows": options.rows,
@@ -160,6 +161,12 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         "reuse": False if given.no_reuse else None,
         "early_stopping": False if given.no_early_stopping else None,
     }
+    if (edition := resumed.load_space().edition) != resumed.space_edition:
+        raise ValueError(
+            f"space {resumed.space!r} is of edition {resumed.space_edition} in the run, but of "
+            f"{edition} now; allowed: a new run (--store {Path(given.resume) / 'backbones'} keeps "
+            "its trainings), or the version that the run began with"
+        )
     for name, value in asked.items():
         if value is not None and value != (known := getattr(resumed, name)):
             raise ValueError(f"{name} is {value!r}, but the run has {known!r}; allowed: the same")

@@ -20,9 +20,13 @@ from study.results.objectives import check_objectives
 from study.run.files import read_json, write_json
 from study.run.folder import SETTINGS_NAME
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 # What older formats lack, by their version; no other one is read.
-ADDED: dict[int, dict[str, Any]] = {FORMAT_VERSION: {}, 4: {"address": None}}
+ADDED: dict[int, dict[str, Any]] = {
+    FORMAT_VERSION: {},
+    5: {"space_edition": 1},
+    4: {"space_edition": 1, "address": None},
+}
 LEAST_SHARE, MOST_CPUS = 0.01, 4096  # of a core or a GPU, and of cores
 DEVICES = ("cpu", "cuda")
 TOO_MUCH = 2**63
@@ -54,6 +58,7 @@ class RunSettings:
         retries: how often a trial that raises or whose process dies is started again.
         sweep_front: whether a grid of compressions over the front's backbones is tried too.
         address: of the Ray cluster it runs on; None for this machine alone.
+        space_edition: of the space, which was another one before its knobs changed.
     """
 
     space: str
@@ -84,6 +89,7 @@ class RunSettings:
     threads: int
     device: str
     address: str | None = None
+    space_edition: int = 1
 
     def load_space(self) -> SearchSpace:
         """Return the run's search space."""

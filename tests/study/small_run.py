@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion.score.digits import DIGITS_SHA256
+from search_spaces import load_space
 from study.results.records import TrialRecord
 from study.run.run import Run
 from study.run.settings import RunSettings
@@ -39,6 +40,7 @@ SETTINGS = RunSettings(
     concurrent_trials=2,
     threads=1,
     device="cpu",
+    space_edition=load_space("quick").edition,
 )
 
 

@@ -318,6 +318,7 @@ def table_run(settings: RunSettings, tmp_path: Path) -> RunSettings:
     return replace(
         settings,
         space="system-a-ncsn",
+        space_edition=1,
         train_images=500,
         formulation="published",
         rows=("base", "L1 30"),
@@ -335,6 +336,12 @@ def test_a_resumed_run_keeps_what_makes_its_study(table_run: RunSettings, tmp_pa
         again = resumed(table_run, *arguments)
         for name in KEPT:
             assert getattr(again, name) == getattr(table_run, name)
+
+
+def test_a_run_of_another_edition_of_its_space_is_refused(settings: RunSettings) -> None:
+    earlier = replace(settings, space_edition=1)
+    with pytest.raises(ValueError, match=r"'quick' is of edition 1 in the run, but of 2 now;"):
+        resumed(earlier, "--trials", "30")
 
 
 @pytest.mark.parametrize(
@@ -444,7 +451,7 @@ def test_a_run_of_an_older_format_is_refused(
     values["versions"] = {"paretodiff": "0.1"}
     (tmp_path / "run.json").write_text(json.dumps(values))
     line = refused(lambda: search(["--resume", str(tmp_path)]))
-    assert f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5. What another versio" in line
+    assert f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5 or 6. What another" in line
     assert line.endswith("is read by that one: paretodiff 0.1")
 
 
