@@ -1,4 +1,4 @@
-"""Whether a folder may be used as a store of backbones, told before anything is written to it."""
+"""Whether a folder may be a store of backbones and cool-downs, told before it is written to."""
 
 import os
 import re
@@ -14,10 +14,10 @@ _KEY = re.compile(r"[0-9a-f]{16}")
 
 
 def check_store(root: Path) -> None:
-    """Refuse a folder that holds anything but backbones of this version; nothing is written.
+    """Refuse a folder that holds anything but trainings of this version; nothing is written.
 
     Raises:
-        ValueError: it is a file or a link, holds backbones of another version, or other things.
+        ValueError: it is a file or a link, holds trainings of another version, or other things.
     """
     if not os.path.lexists(root):
         return
@@ -27,13 +27,13 @@ def check_store(root: Path) -> None:
         raise ValueError(f"store {root} is a file; allowed: a folder")
     # What a crash or damage left aside is hidden.
     entries = [path for path in root.iterdir() if not path.name.startswith(".")]
-    backbones = [path for path in entries if _KEY.fullmatch(path.name) and path.is_dir()]
-    if entries and not backbones and not (root / MARKER).is_file():
+    trainings = [path for path in entries if _KEY.fullmatch(path.name) and path.is_dir()]
+    if entries and not trainings and not (root / MARKER).is_file():
         raise ValueError(
-            f"folder {root} is no store of backbones: it holds {min(entries).name!r}; allowed: "
+            f"folder {root} is no store of trainings: it holds {min(entries).name!r}; allowed: "
             "a store, an empty folder or a new one"
         )
-    for path in (root / MARKER, *(folder / RECORD for folder in backbones)):
+    for path in (root / MARKER, *(folder / RECORD for folder in trainings)):
         _check_format(path)
 
 

@@ -446,7 +446,7 @@ def test_a_run_of_others_is_told_and_stays_as_it_is(
     [
         ("store.json", '{"format": 99}', "has format 99; allowed: "),
         ("0123456789abcdef/record.json", '{"format": 99}', "has format 99; allowed: "),
-        ("thesis.tex", "mine", "is no store of backbones: it holds 'thesis.tex'"),
+        ("thesis.tex", "mine", "is no store of trainings: it holds 'thesis.tex'"),
     ],
 )
 def test_a_store_that_is_not_ours_is_refused_before_anything_starts(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from study.run.backbones import FORMAT_VERSION, RECORD
+from study.run.key_folder import FORMAT_VERSION, RECORD
 from study.run.stores import MARKER, check_store, open_store
 
 KEY = "0123456789abcdef"
@@ -76,7 +76,7 @@ def test_another_versions_store_is_refused_and_stays_as_it_is(
 def test_a_folder_of_other_things_is_refused_and_stays_as_it_is(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ValueError, match=f"folder {tmp_path} is no store of backbones: it holds"):
+    with pytest.raises(ValueError, match=f"folder {tmp_path} is no store of trainings: it holds"):
         open_store(tmp_path)
     assert contents(tmp_path) == {name: b"mine"}
 
