@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from diffusion.checkpointing import CheckpointKeeper, Progress, run_to
 from diffusion.compress.prune import pruned_masks
 from diffusion.compress.straight_through import StraightThrough
-from diffusion.compress.uniform import Steps, round_values
+from diffusion.compress.uniform import Steps, check_rounded, round_values
 from diffusion.denoiser import Denoiser
 from diffusion.descent import Descent, Phase
 from diffusion.ema import EmaTracks
@@ -70,6 +70,7 @@ def cool_down(
 
     Raises:
         ValueError: there are no images, or steps or a teacher are missing.
+        InvalidRecipe: the steps are so large that all weights become 0.
         TrainingDiverged: the loss became NaN or exploded; names the step.
     """
     compression = recipe.compression
@@ -78,9 +79,11 @@ def cool_down(
     if compression.finetune_teacher and teacher is None:
         raise ValueError("teacher is None with finetune_teacher; allowed: the backbone's network")
     config = _as_training(recipe)
+    rounding = StraightThrough(network, compression.quantization, steps)
+    _check_rounding(network, rounding, compression, steps)
     phase = Phase(
         _falling(config),
-        StraightThrough(network, compression.quantization, steps).rounded,
+        rounding.rounded,
         _hold_zeros(network, compression),
         _as_teacher(teacher, recipe) if teacher and compression.finetune_teacher else None,
     )
@@ -89,7 +92,19 @@ def cool_down(
     points = [config.train_images]
     for stop in run_to(points, descent, averages, network, on_progress, keeper):
         state = _averaged(network, averages, steps)
+        check_rounded(state, steps or {}, compression.quantization_step)
         yield CoolDown(state, stop.train_seconds, stop.loss)
+
+
+def _check_rounding(
+    network: nn.Module,
+    rounding: StraightThrough,
+    compression: CompressionConfig,
+    steps: Steps | None,
+) -> None:
+    """Refuse steps that leave nothing to learn from, before any training."""
+    with rounding.rounded():
+        check_rounded(network.state_dict(), steps or {}, compression.quantization_step)
 
 
 def _as_training(recipe: Recipe) -> TrainingConfig:

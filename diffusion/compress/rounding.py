@@ -19,7 +19,7 @@ from diffusion.compress.matrices import (
     set_weight_matrix,
     weight_matrix,
 )
-from diffusion.compress.uniform import Steps, round_values, round_weights
+from diffusion.compress.uniform import Steps, check_rounded, round_values, round_weights
 from diffusion.recipe import Recipe
 
 # Of the mean square of the inputs, added to each. Less makes weights grow that cost more bytes
@@ -51,6 +51,9 @@ def round_with_errors(
         steps: by the names of the weights; embeddings among them are rounded to the nearest.
         images: [N, C, H, W] uint8 training images.
         labels: [N] int64.
+
+    Raises:
+        InvalidRecipe: the steps are so large that all weights become 0.
     """
     calibration = Calibration.of(recipe, network, images, labels)
     layers = {
@@ -66,6 +69,7 @@ def round_with_errors(
     round_weights(network, steps)
     for name, matrix in rounded.items():
         set_weight_matrix(layers[name], matrix)
+    check_rounded(network.state_dict(), steps, recipe.compression.quantization_step)
 
 
 def _input_moments(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from diffusion.errors import InvalidRecipe
 from diffusion.networks.layers import PackedProjection
 
 # By the name of the weight that it rounds, as in the state dict.
@@ -79,6 +80,24 @@ def round_weights(network: nn.Module, steps: Steps) -> None:
     for name, step in steps.items():
         weight = network.get_parameter(name)
         weight.copy_(round_values(weight, step))
+
+
+def check_rounded(state: Mapping[str, Tensor], steps: Steps, quantization_step: float) -> None:
+    """Refuse weights of which the rounding has left none.
+
+    Args:
+        state: rounded weights by name.
+        steps: that they were rounded by.
+        quantization_step: of the recipe, for the message.
+
+    Raises:
+        InvalidRecipe: all weights that have a step are 0.
+    """
+    if steps and not any(bool(state[name].any()) for name in steps):
+        raise InvalidRecipe(
+            f"compression.quantization_step is {quantization_step:g}, which rounds all weights "
+            "to 0; allowed: a smaller step"
+        )
 
 
 def to_symbols(values: Tensor, step: float) -> UniformTensor:

@@ -4,9 +4,11 @@ import copy
 from dataclasses import replace
 
 import pytest
+import small_networks
 import torch
 
 from diffusion import descent as descent_module
+from diffusion.batches import Batches
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.prune import prune, pruned_masks, region_layers
 from diffusion.compress.quantize import QuantizedTensor, quantize_weights
@@ -14,7 +16,8 @@ from diffusion.compress.straight_through import StraightThrough
 from diffusion.compress.uniform import relative_steps, round_weights
 from diffusion.config import choices
 from diffusion.cool_down import cool_down
-from diffusion.errors import TrainingDiverged
+from diffusion.ema import RELATIVE_LENGTHS, power_exponent
+from diffusion.errors import InvalidRecipe, TrainingDiverged
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.process import build_denoiser
@@ -133,19 +136,71 @@ def flat_dataset(tiny_dataset):
     return replace(tiny_dataset, train_images=images)
 
 
-@pytest.mark.parametrize("quantization", ["none", "uniform", "weights8"])
-@pytest.mark.parametrize("has_teacher", [False, True])
-def test_a_killed_cool_down_ends_the_same_to_the_last_bit(
-    tiny_network, tiny_recipe, tiny_dataset, quantization, has_teacher
-):
-    step = 0.3 if quantization == "uniform" else 0.0
+def by_hand(network, recipe, dataset):
+    """Take a cool-down's steps as a plain loop of Adam; return the weights and their average."""
+    compression = recipe.compression
+    seed, size = recipe.training.seed + 1, compression.finetune_batch_size
     config = replace(
-        PRUNED, quantization=quantization, quantization_step=step, finetune_teacher=has_teacher
+        recipe.training, batch_size=size, seed=seed, warmup_images=0, label_dropout_end_images=0
+    )
+    batches = Batches(dataset.train_images, dataset.train_labels, config, 3, torch.device("cpu"))
+    noise, denoiser = torch.Generator().manual_seed(seed), build_denoiser(network, recipe).train()
+    named = dict(network.named_parameters())
+    optimizer = torch.optim.Adam(named.values(), betas=(0.9, config.adam_beta2), fused=True)
+    steps = compression.finetune_images // size
+    average = {name: value.detach().clone() for name, value in named.items()}
+    exponent = power_exponent(RELATIVE_LENGTHS["short"])
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = compression.finetune_learning_rate * (1 - step / steps)
+        optimizer.zero_grad()
+        denoiser.loss(*batches.draw(step), noise).backward()
+        optimizer.step()
+        keep = (step / (step + 1)) ** (exponent + 1)
+        for name, value in named.items():
+            average[name] = keep * average[name] + (1 - keep) * value.detach()
+    return average
+
+
+def test_without_compression_it_is_plain_steps_at_a_falling_rate(
+    tiny_network, tiny_recipe, tiny_dataset
+):
+    config = CompressionConfig(
+        finetune_images=96, finetune_learning_rate=1e-3, finetune_batch_size=16
     )
     recipe = replace(tiny_recipe, compression=config)
+    twin = copy.deepcopy(tiny_network)
+    images, labels = tiny_dataset.train_images, tiny_dataset.train_labels
+    (end,) = cool_down(tiny_network, recipe, images, labels)
+    average = by_hand(twin, recipe, tiny_dataset)
+    for name, value in twin.named_parameters():
+        assert torch.allclose(tiny_network.get_parameter(name), value, atol=2e-6), name
+        assert torch.allclose(end.state[name], average[name], atol=2e-6), name
+
+
+RESUMED = {
+    "none": {},
+    "uniform": {"compression.quantization": "uniform", "compression.quantization_step": 0.3},
+    "weights8": {"compression.quantization": "weights8"},
+    "linear4": {"compression.quantization": "linear4"},
+    "bf16": {"training.precision": "bf16"},
+    "score matching": {"training.formulation": "score_matching"},
+    "noise prediction": {"training.formulation": "noise_prediction"},
+    "adam8bit": {"training.optimizer": "adam8bit"},
+}
+
+
+@pytest.mark.parametrize("changes", RESUMED.values(), ids=RESUMED)
+@pytest.mark.parametrize("has_teacher", [False, True])
+def test_a_killed_cool_down_ends_the_same_to_the_last_bit(
+    tiny_network, tiny_recipe, tiny_dataset, changes, has_teacher
+):
+    compression = replace(PRUNED, finetune_teacher=has_teacher)
+    recipe = replace(tiny_recipe, compression=compression).with_changes(changes)
     teacher = copy.deepcopy(tiny_network)
-    prune(tiny_network, config)
+    prune(tiny_network, compression)
+    step = recipe.compression.quantization_step
     steps = relative_steps(tiny_network, step) if step else None
+    zeros = [(name, layer.weight == 0) for name, layer in conv_layers(tiny_network)]
     data = tiny_dataset.train_images, tiny_dataset.train_labels
     memory, ends = Memory(), []
     for _ in range(2):
@@ -158,9 +213,15 @@ def test_a_killed_cool_down_ends_the_same_to_the_last_bit(
         assert torch.equal(value, ends[1][name]), name
     for name, size in (steps or {}).items():
         assert torch.equal(ends[0][name], (ends[0][name] / size).round() * size), name
-    for name, value in tiny_network.state_dict().items():
-        if name.endswith("conv1.weight"):
-            assert not ends[0][name][value == 0].any()
+    assert sum(int(zero.sum()) for _, zero in zeros) > 0.3 * sum(z.numel() for _, z in zeros)
+    for name, zero in zeros:
+        assert not ends[0][f"{name}.weight"][zero].any(), name
+        moved = ends[0][f"{name}.weight"] != tiny_network.state_dict()[f"{name}.weight"]
+        assert moved.any() or zero.all(), name
+
+
+def conv_layers(network):
+    return list(small_networks.convolutions(network).items())
 
 
 @pytest.mark.parametrize("quantization", ["uniform", "weights8", "linear4"])
@@ -200,6 +261,25 @@ def test_a_cool_down_without_images_is_refused(tiny_network, tiny_recipe, tiny_d
     images, labels = tiny_dataset.train_images[:0], tiny_dataset.train_labels[:0]
     with pytest.raises(ValueError, match="training images of the cool-down are 0; allowed: 1"):
         next(cool_down(tiny_network, recipe, images, labels))
+
+
+def test_steps_that_leave_no_weights_are_refused_before_training(
+    tiny_network, tiny_recipe, tiny_dataset
+):
+    config = replace(PRUNED, quantization="uniform", quantization_step=16.0)
+    recipe = replace(tiny_recipe, compression=config)
+    steps = relative_steps(tiny_network, 16.0)
+    seen = []
+    message = r"compression.quantization_step is 16, which rounds all weights to 0; allowed: a sm"
+    with pytest.raises(InvalidRecipe, match=message):
+        next(
+            cool_down(
+                *(tiny_network, recipe, tiny_dataset.train_images, tiny_dataset.train_labels),
+                steps=steps,
+                on_progress=seen.append,
+            )
+        )
+    assert seen == []
 
 
 @pytest.mark.slow

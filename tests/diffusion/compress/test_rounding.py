@@ -12,6 +12,7 @@ from diffusion.compress.allotment import allot_steps
 from diffusion.compress.calibration import Calibration
 from diffusion.compress.rounding import round_with_errors
 from diffusion.compress.uniform import covered_names, relative_steps, round_weights
+from diffusion.errors import InvalidRecipe
 from diffusion.networks import build_network
 from diffusion.recipe import CompressionConfig, Recipe, SamplingConfig, TrainingConfig
 
@@ -127,3 +128,11 @@ def test_other_formulations_are_calibrated_too(digits):
         network = network_of(recipe)
         round_with_errors(network, recipe, relative_steps(network, 0.5), *digits)
         assert all(value.isfinite().all() for value in network.state_dict().values())
+
+
+def test_steps_that_leave_no_weights_are_refused(digits):
+    recipe = replace(RECIPES["mini_ddpm"], compression=replace(UNIFORM, quantization_step=16.0))
+    network = network_of(recipe)
+    message = r"compression.quantization_step is 16, which rounds all weights to 0; allowed: a sm"
+    with pytest.raises(InvalidRecipe, match=message):
+        round_with_errors(network, recipe, dict.fromkeys(covered_names(network), 1024.0), *digits)
