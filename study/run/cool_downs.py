@@ -5,7 +5,6 @@ KEY/checkpoint.safetensors           from where it goes on, while it is trained
 KEY/IMAGES/weights.safetensors       the averaged weights after its IMAGES images
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +16,19 @@ from safetensors import SafetensorError
 from torch import nn
 
 from diffusion.checkpointing import Progress
-from diffusion.compress.uniform import Steps, covered_names
+from diffusion.compress.uniform import Steps, covered_names, grid_step, round_values
 from diffusion.config import checked
 from diffusion.cool_down import cool_down
 from diffusion.data import ImageDataset
 from diffusion.errors import DataUnavailable
+from diffusion.networks import build_network
 from diffusion.recipe import Recipe
 from study.run.checkpoints import CheckpointFile
 from study.run.files import locked, write_json
 from study.run.key_folder import CHECKPOINT, FORMAT_VERSION, RECORD, KeyFolder
 from study.run.snapshots import file_name
 
+LEAST_STEP = 1e-30  # Damage: weights are float32.
 TRACK = "none"  # The file's name says that these are the weights, of which there is no choice.
 
 
@@ -128,7 +129,26 @@ class CoolDownStore:
 
     def _folder(self, recipe: Recipe) -> KeyFolder:
         path = self.root / recipe.cool_down_key
-        return KeyFolder(path, "cool-down", lambda: _new_record(recipe))
+        return KeyFolder(
+            path,
+            "cool-down",
+            lambda: _new_record(recipe),
+            lambda file, line: _has_its_steps(recipe, file, line.get("steps")),
+        )
+
+
+def _has_its_steps(recipe: Recipe, file: Path, steps: Any) -> bool:
+    """Whether a record's steps are those that the weights in a file are multiples of."""
+    if recipe.compression.quantization != "uniform":
+        return steps is None
+    usable = _checked_steps(steps, covered_names(build_network(recipe.network, recipe.data)))
+    if usable is None:
+        return False
+    try:
+        state = safetensors.torch.load_file(file)
+        return all(torch.equal(state[n], round_values(state[n], s)) for n, s in usable.items())
+    except (OSError, SafetensorError, LookupError):
+        return False
 
 
 def _settle_steps(folder: KeyFolder, allot: Callable[[], Steps], network: nn.Module) -> Steps:
@@ -152,8 +172,10 @@ def _checked_steps(values: Any, names: list[str]) -> Steps | None:
         steps: dict[str, float] = checked("steps", values, dict[str, float])
     except (ValueError, TypeError):
         return None
-    usable = all(0 < step < math.inf for step in steps.values())
-    return steps if usable and steps.keys() <= set(names) and steps else None
+    usable = all(
+        LEAST_STEP < step < 1 / LEAST_STEP and step == grid_step(step) for step in steps.values()
+    )
+    return steps if usable and steps.keys() == set(names) else None
 
 
 def _new_record(recipe: Recipe) -> dict[str, Any]:

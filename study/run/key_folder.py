@@ -32,13 +32,20 @@ class _Damaged(Exception):
 class KeyFolder:
     """The folder of one training; several processes may read and write it."""
 
-    def __init__(self, path: Path, what: str, new_record: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        what: str,
+        new_record: Callable[[], dict[str, Any]],
+        is_sound: Callable[[Path, dict[str, Any]], bool] = lambda file, line: True,
+    ) -> None:
         """Name the folder; it need not be there.
 
         Args:
             path: ends with the key.
             what: is kept in it, for messages.
             new_record: of a training of which nothing is kept yet.
+            is_sound: whether a whole file and its line of the record go together.
 
         Raises:
             DataUnavailable: it is a link.
@@ -46,7 +53,7 @@ class KeyFolder:
         if path.is_symlink():
             raise DataUnavailable(f"{what} folder {path} is a link; allowed: a folder")
         self.path = path
-        self._what, self._new_record = what, new_record
+        self._what, self._new_record, self._is_sound = what, new_record, is_sound
 
     def find(self, images: int, track: str) -> dict[str, Any] | None:
         """Return the record's line of a snapshot whose file is there and whole, or None.
@@ -93,7 +100,7 @@ class KeyFolder:
             # None: cut off between the snapshot and its line of the record.
             return None
         name = file_name(track)
-        if not is_whole(folder, name, line):
+        if not is_whole(folder, name, line) or not self._is_sound(folder / name, line):
             message = f"{self._what} %s is damaged ({name}): set aside, trained anew"
             raise _Damaged(folder, message)
         return line
