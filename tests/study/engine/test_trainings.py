@@ -53,6 +53,40 @@ def test_without_reuse_every_trial_trains_and_none_waits(digit_recipe: Recipe) -
     assert trainings.images_left([digit_recipe]) == digit_recipe.training.train_images
 
 
+def cooled(recipe: Recipe, images: int = 32_000) -> Recipe:
+    return recipe.with_changes({"compression.finetune_images": images})
+
+
+def test_a_cool_down_waits_for_its_backbone_and_then_for_its_like(digit_recipe: Recipe) -> None:
+    short, long = cooled(digit_recipe), cooled(digit_recipe, 64_000)
+    drawn_otherwise = short.with_changes({"sampling.steps": 4})
+    nothing = Trainings([], OBJECTIVES, reuse=True)
+    assert nothing.is_busy(long, [short]), "both train the backbone"
+    records = [TrialRecord(0, "complete", digit_recipe, {})]
+    trainings = Trainings(records, OBJECTIVES, reuse=True)
+    assert trainings.is_busy(drawn_otherwise, [short])
+    assert not trainings.is_busy(long, [short])
+    assert not trainings.is_busy(short, [digit_recipe])
+    assert not trainings.is_busy(digit_recipe, [short])
+    trainings.finish(TrialRecord(1, "complete", short, {}))
+    assert not trainings.is_busy(drawn_otherwise, [short]), "there is nothing to wait for"
+    assert not Trainings(records, OBJECTIVES, reuse=False).is_busy(drawn_otherwise, [short])
+
+
+def test_images_of_cool_downs_are_left_until_one_is_there(digit_recipe: Recipe) -> None:
+    short, long = cooled(digit_recipe), cooled(digit_recipe, 64_000)
+    backbone = digit_recipe.training.train_images
+    trainings = Trainings([], OBJECTIVES, reuse=True)
+    assert trainings.images_left([short]) == backbone + 32_000
+    trainings.finish(TrialRecord(0, "complete", digit_recipe, {}))
+    assert trainings.images_left([short, long]) == 96_000
+    trainings.finish(TrialRecord(1, "complete", short, {}))
+    assert trainings.images_left([short, long]) == 64_000
+    assert trainings.images_left([short.with_changes({"sampling.steps": 4})]) == 0
+    alone = Trainings([TrialRecord(1, "complete", short, {})], OBJECTIVES, reuse=False)
+    assert alone.images_left([short]) == backbone + 32_000
+
+
 def recipe(position: int) -> Recipe:
     return QUICK.recipe(QUICK.covering[position], DATA)
 
