@@ -405,6 +405,21 @@ def test_backbone_key_ignores_the_rest_but_the_key_does_not(part, name, value):
     assert changed.key != recipe_with(part, name).key
 
 
+@pytest.mark.parametrize(("part", "name", "value"), rows(BACKBONE_CHANGES) + rows(OTHER_CHANGES))
+def test_cool_down_key_changes_with_all_but_the_sampling(part, name, value):
+    recipe = recipe_with(part, name)
+    changed = change(recipe, part, name, value)
+    same = part == "sampling" or name == "prune_seed"  # which l1 pruning does not ask for
+    assert (changed.cool_down_key == recipe.cool_down_key) == same
+
+
+def test_cool_down_key_heeds_the_seed_of_random_pruning():
+    random = replace(RECIPE.compression, prune_method="random")
+    recipes = [replace(RECIPE, compression=replace(random, prune_seed=seed)) for seed in (0, 1)]
+    assert recipes[0].cool_down_key != recipes[1].cool_down_key
+    assert recipes[0].cool_down_key not in (recipes[0].key, recipes[0].backbone_key)
+
+
 def test_all_changes_give_different_keys():
     changes = rows(BACKBONE_CHANGES) + rows(OTHER_CHANGES)
     keys = {change(recipe_with(part, name), part, name, x).key for part, name, x in changes}
