@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.results.rows import FrontRow, drawn_images, real_images
+from study.results.rows import FrontRow, drawn_images, quantization, real_images
 from study.results.words import format_bytes, format_figure
 
 COLUMNS = (
@@ -37,7 +37,7 @@ def front_cells(row: FrontRow) -> tuple[str, ...]:
         str(row["groups"]),
         row["ema"],
         pruned,
-        row["quantization"],
+        quantization(row),
         format_bytes(row["size_bytes"]),
         f"{row['fid']:.1f}",
         f"{format_figure(row['fid_low'], '.1f')}-{format_figure(row['fid_high'], '.1f')}",

@@ -85,7 +85,9 @@ def _front_columns(rows: Sequence[FrontRow]) -> Columns:
     for row in rows:
         point, model, groups, track, pruned, quantization, *numbers = front_cells(row)
         size, fid, interval, _, labels = numbers
-        steps = [f"ema {track}"] + [s for s in (pruned, quantization) if s != "none"]
+        steps = [f"ema {track}"] + [
+            step.removeprefix("none ") for step in (pruned, quantization) if step != "none"
+        ]
         cells = {
             "point": point,
             "model": f"{model} g{groups}",

@@ -13,7 +13,7 @@ from study.display.own_files import MAX_PICTURE_BYTES, read_own, remove_own
 from study.display.plot import plot_front
 from study.display.render import render_markdown
 from study.results.front import front_rows
-from study.results.rows import FrontRow, drawn_images, real_images
+from study.results.rows import FrontRow, drawn_images, quantization, real_images
 from study.results.words import format_figure
 from study.run.files import write_json
 from study.run.packages import HASH, UNSOUND
@@ -27,6 +27,7 @@ TRIAL_FILES = {
     "samples.png": MAX_PICTURE_BYTES,
     "scores.json": MAX_JSON_BYTES,
     "training.json": MAX_JSON_BYTES,
+    "cool_down.json": MAX_JSON_BYTES,
     "verified.json": MAX_JSON_BYTES,
 }
 
@@ -114,6 +115,7 @@ def card(row: FrontRow, run: str) -> str:
         row=row,
         run=run,
         pruning=pruning,
+        quantization=quantization(row),
         drawn=drawn,
         real=real,
         figure=format_figure,

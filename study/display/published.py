@@ -67,6 +67,7 @@ def _cells(row: Row, record: TrialRecord | None) -> Cells:
         "seconds_per_10000_images": None if latency_ms is None else 10 * latency_ms,
         **_pair("train_ms_per_epoch", row.published, scores),
         "train_images": scores.get("train_images"),
+        "finetune_seconds": scores.get("finetune_seconds"),
     }
 
 

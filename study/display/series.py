@@ -14,7 +14,13 @@ from study.results.rows import FrontRow, as_row
 from study.run.run import Run
 
 MARKERS = {"ncsn": "o", "mini_ddpm": "s"}
-COLOURS = {"none": "#444444", "linear8": "#1f77b4", "linear4": "#9467bd", "weights8": "#d95f02"}
+COLOURS = {
+    "none": "#444444",
+    "linear8": "#1f77b4",
+    "linear4": "#9467bd",
+    "weights8": "#d95f02",
+    "uniform": "#2ca02c",
+}
 OTHER_MARKER, OTHER_COLOUR, PALE = "D", "#222222", "#999999"
 
 

@@ -6,6 +6,7 @@ A column that has no value, as scores of older versions have not all, holds None
 from typing import Any
 
 from study.results.records import TrialRecord
+from study.results.words import name_cool_down, name_quantization
 
 # A trial of the front, or near it, by column; of a published table a row is space.Row.
 FrontRow = dict[str, Any]
@@ -50,7 +51,9 @@ VERIFIED_COLUMNS = (
     "fid_samples_deviation",
 )
 # In the order in which they came to be.
-LATEST_COLUMNS = (*LATER_SCORE_COLUMNS, *VERIFIED_COLUMNS, "package_sha256")
+LATEST_COLUMNS = (*LATER_SCORE_COLUMNS, *VERIFIED_COLUMNS, "package_sha256", "finetune_seconds")
+# Of the recipe's compression; they came to be after all these scores.
+KNOB_COLUMNS = ("quantization_step", "finetune_images", "finetune_teacher")
 
 
 def as_row(record: TrialRecord, package_path: str | None = None) -> FrontRow:
@@ -80,7 +83,17 @@ def as_row(record: TrialRecord, package_path: str | None = None) -> FrontRow:
         "package_path": package_path,
         "widths": "-".join(map(str, recipe.network.widths)),
         **{name: record.scores.get(name) for name in LATEST_COLUMNS},
+        **{name: getattr(compression, name) for name in KNOB_COLUMNS},
+        "guidance": recipe.sampling.guidance,
     }
+
+
+def quantization(row: FrontRow) -> str:
+    """Say how a row's weights were rounded and trained on: none, weights8, uniform 1.2 +32k."""
+    words = name_quantization(row["quantization"], row["quantization_step"])
+    if not row["finetune_images"]:
+        return words
+    return f"{words} {name_cool_down(row['finetune_images'], row['finetune_teacher'])}"
 
 
 def drawn_images(row: FrontRow) -> str:

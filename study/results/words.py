@@ -44,8 +44,21 @@ def name_recipe(recipe: Recipe) -> str:
         region, ratio = compression.prune_region, compression.prune_ratio
         words.append(f"{compression.prune_method} {ratio:.0%} {region}")
     if compression.quantization != "none":
-        words.append(compression.quantization)
+        words.append(name_quantization(compression.quantization, compression.quantization_step))
+    if compression.finetune_images:
+        words.append(name_cool_down(compression.finetune_images, compression.finetune_teacher))
     return ", ".join(words)
+
+
+def name_quantization(quantization: str, step: float) -> str:
+    """Name a quantization with its step, where it has one: weights8, uniform 1.2."""
+    return f"{quantization} {step:.3g}" if step else quantization
+
+
+def name_cool_down(images: int, has_teacher: bool) -> str:
+    """Name a cool-down by its images, above 0: +32k, +32k distilled."""
+    count = format_count(images).replace(" ", "")
+    return f"+{count} distilled" if has_teacher else f"+{count}"
 
 
 def _three_digits(value: float, units: tuple[str, ...]) -> str:

@@ -14,6 +14,17 @@ def test_each_cell_stands_under_its_heading() -> None:
     plain = {**ROW, "prune_method": "none", "label_agreement": None}
     cells = dict(zip(COLUMNS, front_cells(plain), strict=True))
     assert (cells["pruning"], cells["labels"]) == ("none", "-")
+    assert cells["quantization"] == "weights8"
+
+
+def test_a_step_and_a_cool_down_stand_with_the_quantization() -> None:
+    uniform = {**ROW, "quantization": "uniform", "quantization_step": 1.2}
+    for row, said in (
+        (uniform, "uniform 1.2"),
+        ({**uniform, "finetune_images": 32_000}, "uniform 1.2 +32k"),
+        ({**ROW, "quantization": "none", "finetune_images": 32_000}, "none +32k"),
+    ):
+        assert dict(zip(COLUMNS, front_cells(row), strict=True))["quantization"] == said
 
 
 @pytest.mark.parametrize(

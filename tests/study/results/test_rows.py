@@ -5,7 +5,7 @@ from small_scores import fake_scores
 
 from diffusion.recipe import Recipe
 from study.results.records import TrialRecord
-from study.results.rows import LATER_SCORE_COLUMNS, as_row, drawn_images, real_images
+from study.results.rows import LATER_SCORE_COLUMNS, as_row, drawn_images, quantization, real_images
 
 
 def test_a_row_holds_the_scores_it_has_and_none_for_the_others(digit_recipe: Recipe) -> None:
@@ -24,6 +24,28 @@ def test_a_trial_without_scores_is_no_row(digit_recipe: Recipe) -> None:
 
 def test_later_columns_stand_after_those_of_earlier_versions() -> None:
     assert LATER_SCORE_COLUMNS[-1] == "num_images_floor"
+
+
+def test_a_row_ends_with_what_came_last(digit_recipe: Recipe) -> None:
+    changes = {
+        "compression.quantization": "uniform",
+        "compression.quantization_step": 1.2,
+        "compression.finetune_images": 32_000,
+        "compression.finetune_teacher": True,
+        "sampling.guidance": 1.5,
+    }
+    recipe = digit_recipe.with_changes(changes)
+    row = as_row(TrialRecord(0, "complete", recipe, fake_scores(5.0, 400, finetune_seconds=7.5)))
+    assert list(row.items())[-5:] == [
+        ("finetune_seconds", 7.5),
+        ("quantization_step", 1.2),
+        ("finetune_images", 32_000),
+        ("finetune_teacher", True),
+        ("guidance", 1.5),
+    ]
+    assert quantization(row) == "uniform 1.2 +32k distilled"
+    plain = as_row(TrialRecord(0, "complete", digit_recipe, fake_scores(5.0, 400)))
+    assert (quantization(plain), plain["finetune_seconds"]) == ("weights8", None)
 
 
 def test_an_fid_says_of_how_many_images_it_is(digit_recipe: Recipe) -> None:
