@@ -5,13 +5,23 @@ no recipe is refused that might have kept to its limits.
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from torch import nn
 
+from diffusion.compress.uniform import covered_names
 from diffusion.networks import build_network, count_macs, count_parameters
-from diffusion.recipe import DataConfig, NetworkConfig, Recipe, SamplingConfig, TrainingConfig
+from diffusion.recipe import (
+    CompressionConfig,
+    DataConfig,
+    NetworkConfig,
+    Recipe,
+    SamplingConfig,
+    TrainingConfig,
+)
+from diffusion.variant_config import LARGEST_STEP
 from study.evaluation.cost import package_bytes, untrained_network
 
 # Shorter trainings were not measured: whole tensors that begin at zero may still lie close to it.
@@ -19,6 +29,11 @@ LEAST_TRAIN_IMAGES = 16_000
 # The share by which a trained model's file may be smaller than that of an untrained one: up to
 # 0.029 in 300 trained models (ncsn and mini_ddpm, 16,000 to 300,000 images, all quantizations).
 SIZE_MARGIN = 0.06
+# The same with uniform steps: what the allotment and training do to it is wider. The file was from
+# 0.88 to 1.30 times the untrained one's in a small mini_ddpm (2,000 images, steps of 0.1 to 3,
+# pruned or not, rounded or cooled down); longer trainings have heavier tails, which cost less.
+UNIFORM_MARGIN = 0.5
+STEPS_AN_OCTAVE = 4  # Steps that are judged as one, by the coarsest of them.
 # The share of a model's 4-bit codes that may stand for zero: up to 0.089 in the same models.
 ZERO_CODES = 0.18
 # One in a million 8-bit codes may stand for zero; and which filters are pruned depends on the
@@ -68,9 +83,26 @@ def stand_in(recipe: Recipe) -> Recipe:
         training=TrainingConfig(
             LEAST_TRAIN_IMAGES if long else 1, quantization=training.quantization
         ),
-        # A cool-down leaves the size nearly as it is.
-        compression=replace(compression, prune_seed=0, finetune_images=0, finetune_teacher=False),
+        compression=_stand_in_compression(compression),
         sampling=SamplingConfig(guidance=1.0),  # which a network without labels allows, too
+    )
+
+
+def _stand_in_compression(compression: CompressionConfig) -> CompressionConfig:
+    """Return what is done to the weights, without the cool-down: it hardly moves the size."""
+    plain = CompressionConfig()
+    step = compression.quantization_step
+    if step > 0:
+        exponent = math.ceil(STEPS_AN_OCTAVE * math.log2(step)) / STEPS_AN_OCTAVE
+        step = min(2.0**exponent, LARGEST_STEP)
+    return replace(
+        compression,
+        prune_seed=0,
+        quantization_step=step,
+        finetune_images=plain.finetune_images,
+        finetune_learning_rate=plain.finetune_learning_rate,
+        finetune_batch_size=plain.finetune_batch_size,
+        finetune_teacher=plain.finetune_teacher,
     )
 
 
@@ -80,6 +112,9 @@ def _least_nonzero(recipe: Recipe) -> int:
     if network is None:
         return 0
     least = float(count_parameters(network)[1])
+    if compression.quantization == "uniform":  # any share of its multiples may be 0
+        covered = [network.get_parameter(name) for name in covered_names(network)]
+        least -= sum(int(weight.count_nonzero()) for weight in covered)
     if compression.quantization == "linear4":
         linears = [m.weight for m in network.modules() if isinstance(m, nn.Linear)]
         least -= ZERO_CODES * sum(int(weight.count_nonzero()) for weight in linears)
@@ -94,7 +129,8 @@ def _least_size(recipe: Recipe) -> int:
     network = _as_trained(recipe)
     if network is None:
         return 0
-    return int((1 - SIZE_MARGIN) * package_bytes(recipe, network))
+    margin = UNIFORM_MARGIN if recipe.compression.quantization == "uniform" else SIZE_MARGIN
+    return int((1 - margin) * package_bytes(recipe, network))
 
 
 def _as_trained(recipe: Recipe) -> nn.Module | None:

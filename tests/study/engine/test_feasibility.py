@@ -11,6 +11,7 @@ from torch import nn
 
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.prune import prune
+from diffusion.compress.uniform import covered_names
 from diffusion.cool_down import cool_down
 from diffusion.data import load_dataset
 from diffusion.errors import InfeasibleRecipe
@@ -34,7 +35,10 @@ COMPRESSIONS: list[dict[str, Any]] = [
 
 
 def with_compression(recipe: Recipe, compression: dict[str, Any]) -> Recipe:
-    plain = {"prune_method": "none", "prune_ratio": 0.0, "quantization": "none"}
+    plain = {
+        **{"prune_method": "none", "prune_ratio": 0.0, "quantization": "none"},
+        "quantization_step": 0.0,
+    }
     changes = {f"compression.{k}": v for k, v in (plain | compression).items()}
     return recipe.with_changes(LONG | changes)
 
@@ -157,6 +161,7 @@ def test_only_what_the_limits_ask_for_is_computed(
         ({"training.seed": 3, "sampling.seed": 4, "compression.prune_seed": 5}, 1),
         ({"training.train_images": 60_000, "training.learning_rate": 1e-3}, 1),
         ({"compression.finetune_images": 64}, 1),
+        ({"compression.finetune_learning_rate": 1e-3, "compression.finetune_batch_size": 8}, 1),
         ({"compression.prune_ratio": 0.4}, 2),
         ({"compression.quantization": "weights8"}, 2),
         ({"training.quantization": "linear8"}, 2),
@@ -183,6 +188,50 @@ def test_a_model_is_packed_once_for_all_that_it_stands_for(
     reasons = [excess(r, {"size_bytes": 1}) for r in (recipe, recipe.with_changes(changes))]
     assert len(calls) == packed
     assert packed > 1 or reasons[0] == reasons[1]
+
+
+UNIFORM = {"quantization": "uniform", "quantization_step": 1.2}
+
+
+@pytest.mark.parametrize("step", [0.3, 1.2, 2.0])
+@pytest.mark.parametrize("pruning", [{}, {"prune_method": "l1", "prune_ratio": 0.6}], ids=str)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_uniform_steps_are_refused_only_where_the_limit_is_far_below(
+    digit_recipe: Recipe, step: float, pruning: dict[str, Any], seed: int, tmp_path: Path
+) -> None:
+    recipe = with_compression(digit_recipe, UNIFORM | {"quantization_step": step} | pruning)
+    network = as_if_trained(recipe, seed)
+    size_bytes = write_package(tmp_path / "model.pdm", recipe, network)
+    nonzero = count_parameters(shipped(tmp_path / "model.pdm"))[1]
+    assert excess(recipe, {"size_bytes": size_bytes, "nonzero_parameters": nonzero}) is None
+    assert excess(recipe, {"size_bytes": 0.8 * size_bytes}) is None
+    assert excess(recipe, {"size_bytes": 0.25 * size_bytes}) is not None
+
+
+def test_all_that_is_rounded_to_uniform_steps_may_become_zero(digit_recipe: Recipe) -> None:
+    recipe = with_compression(digit_recipe, UNIFORM)
+    network = as_if_trained(recipe, 1)
+    for name in covered_names(network):
+        network.get_parameter(name).data.zero_()
+    rest = count_parameters(network)[1]
+    assert excess(recipe, {"nonzero_parameters": rest}) is None
+    assert excess(recipe, {"nonzero_parameters": 0.9 * rest}) is not None
+
+
+@given(st.floats(1e-3, 16), st.floats(1e-3, 16))
+def test_a_coarser_step_stands_for_those_close_to_it(first: float, second: float) -> None:
+    recipe = Recipe.from_dict(TINY).with_changes({"compression.quantization": "none"})
+    steps = [
+        feasibility.stand_in(
+            recipe.with_changes(
+                {"compression.quantization": "uniform", "compression.quantization_step": step}
+            )
+        ).compression.quantization_step
+        for step in (first, second)
+    ]
+    for step, stand_in in zip((first, second), steps, strict=True):
+        assert step <= stand_in <= min(1.2 * step, 16)
+    assert (steps[0] <= steps[1]) == (first <= second) or steps[0] == steps[1]
 
 
 def test_a_network_that_cannot_be_built_is_said(digit_recipe: Recipe) -> None:
