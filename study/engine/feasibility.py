@@ -30,8 +30,9 @@ LEAST_TRAIN_IMAGES = 16_000
 # 0.029 in 300 trained models (ncsn and mini_ddpm, 16,000 to 300,000 images, all quantizations).
 SIZE_MARGIN = 0.06
 # The same with uniform steps: what the allotment and training do to it is wider. The file was from
-# 0.88 to 1.30 times the untrained one's in a small mini_ddpm (2,000 images, steps of 0.1 to 3,
-# pruned or not, rounded or cooled down); longer trainings have heavier tails, which cost less.
+# 0.84 to 1.30 times the untrained one's in small mini_ddpm and ncsn (2,000 images, steps of 0.1
+# to 3, pruned or not, rounded or cooled down); longer trainings have heavier tails, which cost
+# less.
 UNIFORM_MARGIN = 0.5
 STEPS_AN_OCTAVE = 4  # Steps that are judged as one, by the coarsest of them.
 # The share of a model's 4-bit codes that may stand for zero: up to 0.089 in the same models.

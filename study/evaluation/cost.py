@@ -8,6 +8,7 @@ from torch import nn
 
 from diffusion.compress.package import PACKAGE_NAME, gzip_state_dict_bytes, write_package
 from diffusion.compress.prune import prune
+from diffusion.compress.uniform import Steps, relative_steps, round_weights
 from diffusion.networks import build_network, count_macs, count_parameters
 from diffusion.recipe import DataConfig, Recipe
 
@@ -50,21 +51,30 @@ def network_counts(network: nn.Module, data: DataConfig) -> dict[str, int]:
     }
 
 
-def package_bytes(recipe: Recipe, network: nn.Module) -> int:
-    """Return the length that a network's model file would have."""
+def package_bytes(recipe: Recipe, network: nn.Module, steps: Steps | None = None) -> int:
+    """Return the length that a network's model file would have.
+
+    Args:
+        steps: of quantization `uniform`, where the network is rounded to them already.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        return write_package(Path(folder) / PACKAGE_NAME, recipe, network)
+        return write_package(Path(folder) / PACKAGE_NAME, recipe, network, steps)
 
 
 def untrained_cost(recipe: Recipe) -> dict[str, int]:
     """Return a recipe's size and cost, measured on its network, pruned but not trained.
 
+    Uniform steps are the same in all tensors: how they differ is settled by the training.
+
     Raises:
         InfeasibleRecipe: the network cannot be built.
     """
-    network = untrained_network(recipe)
+    network, compression, steps = untrained_network(recipe), recipe.compression, None
+    if compression.quantization == "uniform":
+        steps = relative_steps(network, compression.quantization_step)
+        round_weights(network, steps)
     return {
         **network_counts(network, recipe.data),
-        "size_bytes": package_bytes(recipe, network),
-        "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network),
+        "size_bytes": package_bytes(recipe, network, steps),
+        "gzip_state_dict_bytes": gzip_state_dict_bytes(recipe, network, steps),
     }

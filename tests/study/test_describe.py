@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from diffusion.compress.package import read_package, write_package
+from diffusion.compress.uniform import Steps
 from diffusion.networks import count_macs, count_parameters
 from diffusion.recipe import Recipe
 from search_spaces import load_space
@@ -62,8 +63,8 @@ def test_the_figures_are_those_of_the_file_that_would_ship(
 ) -> None:
     kept, state = tmp_path / "kept.pdm", io.BytesIO()
 
-    def write_and_keep(path: Path, recipe: Recipe, network: nn.Module) -> int:
-        size = write_package(path, recipe, network)
+    def write_and_keep(path: Path, recipe: Recipe, network: nn.Module, steps: Steps | None) -> int:
+        size = write_package(path, recipe, network, steps)
         shutil.copy(path, kept)
         torch.save(dict(network.state_dict()), state)
         return size
@@ -82,6 +83,30 @@ def test_the_figures_are_those_of_the_file_that_would_ship(
         "gzip_state_dict_bytes": len(gzip.compress(state.getvalue())),
     }
     assert nonzero_parameters < 0.8 * parameters
+
+
+def test_weights_that_uniform_steps_round_to_zero_are_not_counted(
+    digit_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept.pdm"
+
+    def write_and_keep(path: Path, *given: Any) -> int:
+        size = write_package(path, *given)
+        shutil.copy(path, kept)
+        return size
+
+    monkeypatch.setattr(cost, "write_package", write_and_keep)
+    costs = [
+        untrained_cost(
+            digit_recipe.with_changes(
+                {"compression.quantization": "uniform", "compression.quantization_step": step}
+            )
+        )
+        for step in (0.1, 2.0)
+    ]
+    assert costs[1]["nonzero_parameters"] == count_parameters(read_package(kept).network)[1]
+    assert costs[1]["nonzero_parameters"] < 0.9 * costs[0]["nonzero_parameters"]
+    assert costs[1]["size_bytes"] == kept.stat().st_size < 0.5 * costs[0]["size_bytes"]
 
 
 def test_quantization_shrinks_the_file_and_no_count(digit_recipe: Recipe) -> None:
