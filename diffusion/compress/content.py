@@ -10,6 +10,7 @@ from torch import Tensor
 
 from diffusion.compress.coding import decode, encode
 from diffusion.compress.entries import Entry, PlainEntry, UniformEntry, split_step
+from diffusion.compress.inflating import Inflater
 from diffusion.compress.quantize import QuantizedTensor, StoredTensor
 from diffusion.compress.range_coding import RangeReader, encode_ranges
 from diffusion.compress.symbols import MOST_SYMBOL, fit
@@ -19,6 +20,8 @@ SYMBOL_TYPES = {1: "<i1", 2: "<i2", 4: "<i4"}
 # Whether deflate would be smaller is tried: with its best effort where that takes no time, and
 # else with its least, which finds the long runs of zeros that it could win by.
 SMALL_TENSOR = 2**18
+MOST_SYMBOL_BYTES = 3  # The range coder's shares are whole numbers over 2^24.
+SPARE_BYTES = 64  # What ends a part, and deflate adds to what it cannot shorten.
 
 
 def pack_content(stored: dict[str, StoredTensor]) -> tuple[list[Entry], list[int], bytes]:
@@ -28,38 +31,57 @@ def pack_content(stored: dict[str, StoredTensor]) -> tuple[list[Entry], list[int
         stored: the tensors by name, in the network's order.
     """
     entries: list[Entry] = []
-    deflated: dict[str, bytes] = {}  # codebooks come up with every tensor, and are stored once
+    deflated = _Deflater()
     ranged = []
     for name, value in stored.items():
         if isinstance(value, UniformTensor):
             entry = _choose_coding(name, value)
             entries.append(entry)
             if entry.model is None:
-                deflated[name] = _symbol_bytes(value, entry.width)
-            else:
+                deflated.add(name, _symbol_bytes(value, entry.width))
+            elif entry.ranged_symbols:
                 ranged.append((value.symbols.numpy(), entry.model))
         else:
             plain, parts = _plain_parts(name, value)
             entries.append(plain)
-            deflated = {**deflated, **{k: v for k, v in parts.items() if k not in deflated}}
-    sections = [
-        zlib.compress(b"".join(deflated.values()), 9),
-        encode_ranges(ranged) if ranged else b"",
-    ]
+            for part, content in parts.items():
+                deflated.add(part, content)
+    sections = [deflated.finish(), encode_ranges(ranged) if ranged else b""]
     return entries, [len(section) for section in sections], b"".join(sections)
 
 
-def unpack_content(entries: list[Entry], lengths: Any, content: bytes) -> dict[str, Tensor]:
+def read_lengths(declared: Any, entries: list[Entry]) -> list[int]:
+    """Check how long a header says that the two parts are.
+
+    Raises:
+        ValueError: they are no two lengths, or longer than such tensors take.
+    """
+    deflated = sum(entry.deflated_bytes for entry in entries) + _codebooks_bytes(entries)
+    ranged = MOST_SYMBOL_BYTES * sum(entry.ranged_symbols for entry in entries)
+    most = [deflated + deflated // 256 + SPARE_BYTES, ranged + SPARE_BYTES if ranged else 0]
+    is_list = isinstance(declared, list) and [type(length) for length in declared] == [int, int]
+    if not is_list or any(not 0 <= n <= m for n, m in zip(declared, most, strict=True)):
+        raise ValueError(f"its parts have {declared!r:.60} bytes; allowed: at most {most}")
+    return list(declared)
+
+
+def unpack_content(entries: list[Entry], lengths: list[int], content: bytes) -> dict[str, Tensor]:
     """Rebuild the tensors, with plain float32 elements.
+
+    Args:
+        entries: how each is stored.
+        lengths: of the two parts.
+        content: both.
 
     Raises:
         ValueError: a part is longer or shorter than its entry says, or an element is not finite;
             zlib has its own errors.
     """
-    first = _check_lengths(lengths, len(content))
-    most = sum(_most_bytes(entry) for entry in entries) + _codebooks_bytes(entries)
-    plain = _Bytes(_inflate(content[:first], most))
-    ranges = RangeReader(content[first:]) if lengths[1] else None
+    first, total = lengths[0], sum(lengths)
+    if len(content) != total:
+        raise ValueError(f"its parts have {total} bytes, but its content has {len(content)}")
+    plain = Inflater(memoryview(content)[:first])
+    ranges = RangeReader(memoryview(content)[first:]) if lengths[1] else None
     codebooks: dict[str, Tensor] = {}
     tensors: dict[str, Tensor] = {}
     for entry in entries:
@@ -68,6 +90,8 @@ def unpack_content(entries: list[Entry], lengths: Any, content: bytes) -> dict[s
         else:
             tensors[entry.name] = _read_uniform(entry, plain, ranges)
     plain.check_end()
+    if ranges is not None:
+        ranges.check_end()
     return tensors
 
 
@@ -75,7 +99,7 @@ def _choose_coding(name: str, value: UniformTensor) -> UniformEntry:
     """Choose by tensor what takes the fewest bytes."""
     symbols = value.symbols.numpy()
     step = split_step(value.step)
-    largest = int(np.abs(symbols).max(initial=0))
+    largest = max(-int(symbols.min(initial=0)), int(symbols.max(initial=0)))
     width = 1 if largest < 2**7 else 2 if largest <= MOST_SYMBOL else 4
     deflated = UniformEntry(name, value.shape, *step, width=width)
     if not len(symbols) or largest > MOST_SYMBOL:
@@ -107,12 +131,17 @@ def _plain_parts(
     return PlainEntry(name, layout, kept if layout.sparse else None), parts
 
 
-def _read_plain(entry: PlainEntry, plain: "_Bytes", codebooks: dict[str, Tensor]) -> Tensor:
+def _codebooks_bytes(entries: list[Entry]) -> int:
+    bits = {entry.layout.bits for entry in entries if isinstance(entry, PlainEntry)}
+    return sum(4 * 2**number for number in bits & {4, 8})
+
+
+def _read_plain(entry: PlainEntry, plain: Inflater, codebooks: dict[str, Tensor]) -> Tensor:
     tensors = dict(codebooks)
     for part, (dtype, shape) in entry.layout.parts(entry.name, entry.stored).items():
         if part in codebooks:
             continue
-        content = bytearray(plain.take(dtype.itemsize * math.prod(shape)))
+        content = plain.take(dtype.itemsize * math.prod(shape))
         empty = torch.empty(0, dtype=dtype)
         flat = torch.frombuffer(content, dtype=dtype) if content else empty
         tensors[part] = flat.reshape(shape)
@@ -121,65 +150,35 @@ def _read_plain(entry: PlainEntry, plain: "_Bytes", codebooks: dict[str, Tensor]
     return decode(entry.name, entry.layout, tensors)
 
 
-def _read_uniform(entry: UniformEntry, plain: "_Bytes", ranges: RangeReader | None) -> Tensor:
+def _read_uniform(entry: UniformEntry, plain: Inflater, ranges: RangeReader | None) -> Tensor:
     if entry.model is None:
         planes = np.frombuffer(plain.take(entry.count * entry.width), np.uint8)
         content = planes.reshape(entry.width, -1).T.tobytes()
         symbols = np.frombuffer(content, SYMBOL_TYPES[entry.width]).astype(np.int32)
-    elif ranges is None and entry.model.kind != "constant":
+    elif entry.model.kind == "constant":
+        symbols = np.full(entry.count, entry.model.least, np.int32)
+    elif ranges is None:
         raise ValueError(f"tensor {entry.name} is range coded, but nothing is")
     else:
-        reader = ranges or RangeReader(b"")
-        symbols = reader.read(entry.model, entry.count)
-    return UniformTensor(torch.from_numpy(symbols), entry.step, entry.shape).dequantize()
+        symbols = ranges.read(entry.model, entry.count)
+    values = UniformTensor(torch.from_numpy(symbols), entry.step, entry.shape).dequantize()
+    if not bool(values.isfinite().all()):
+        raise ValueError(f"tensor {entry.name} has values that are not finite")
+    return values
 
 
-def _most_bytes(entry: Entry) -> int:
-    """Return how many bytes an entry takes before they are deflated, without its codebook."""
-    if isinstance(entry, UniformEntry):
-        return entry.count * entry.width
-    parts = entry.layout.parts(entry.name, entry.stored)
-    return sum(
-        dtype.itemsize * math.prod(shape)
-        for part, (dtype, shape) in parts.items()
-        if not part.startswith("codebook")
-    )
+class _Deflater:
+    """Parts deflated together as they come; codebooks come with every tensor, and stay once."""
 
+    def __init__(self) -> None:
+        self._deflater = zlib.compressobj(9)
+        self._names: set[str] = set()
+        self._pieces: list[bytes] = []
 
-def _codebooks_bytes(entries: list[Entry]) -> int:
-    bits = {entry.layout.bits for entry in entries if isinstance(entry, PlainEntry)}
-    return sum(4 * 2**number for number in bits & {4, 8})
+    def add(self, name: str, part: bytes) -> None:
+        if name not in self._names:
+            self._names.add(name)
+            self._pieces.append(self._deflater.compress(part))
 
-
-def _check_lengths(lengths: Any, total: int) -> int:
-    """Return how long the first part is."""
-    is_list = isinstance(lengths, list) and len(lengths) == 2
-    if not is_list or any(type(n) is not int or n < 0 for n in lengths) or sum(lengths) != total:
-        raise ValueError(f"its parts have {lengths!r:.60} bytes, but its content has {total}")
-    return int(lengths[0])
-
-
-def _inflate(content: bytes, most: int) -> bytes:
-    inflater = zlib.decompressobj()
-    inflated = inflater.decompress(content, most + 1)
-    if len(inflated) > most or not inflater.eof or inflater.unused_data:
-        raise ValueError(f"its deflated part has not the {most} bytes that its tensors take")
-    return inflated
-
-
-class _Bytes:
-    """Bytes that are taken one part after another."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content, self._position = content, 0
-
-    def take(self, number: int) -> bytes:
-        taken = self._content[self._position : self._position + number]
-        if len(taken) < number:
-            raise ValueError("its deflated part is shorter than its tensors")
-        self._position += number
-        return taken
-
-    def check_end(self) -> None:
-        if self._position != len(self._content):
-            raise ValueError("its deflated part is longer than its tensors")
+    def finish(self) -> bytes:
+        return b"".join([*self._pieces, self._deflater.flush()])

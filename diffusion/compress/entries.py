@@ -42,6 +42,21 @@ class PlainEntry:
         """How many elements are stored."""
         return self.layout.count if self.kept is None else self.kept
 
+    @property
+    def deflated_bytes(self) -> int:
+        """What its parts take before they are deflated, without the codebook of all tensors."""
+        parts = self.layout.parts(self.name, self.stored)
+        return sum(
+            dtype.itemsize * math.prod(shape)
+            for part, (dtype, shape) in parts.items()
+            if not part.startswith("codebook")
+        )
+
+    @property
+    def ranged_symbols(self) -> int:
+        """How many symbols are range coded."""
+        return 0
+
     def to_list(self) -> list[Any]:
         """Return the line, ready for JSON."""
         names = {bits: name for name, bits in {**FLOAT_BITS, **CODE_BITS}.items()}
@@ -75,6 +90,16 @@ class UniformEntry:
         """The distance of neighbouring values."""
         return math.ldexp(self.mantissa, self.exponent)
 
+    @property
+    def deflated_bytes(self) -> int:
+        """What its symbols take before they are deflated."""
+        return self.count * self.width
+
+    @property
+    def ranged_symbols(self) -> int:
+        """How many symbols are range coded."""
+        return self.count if self.model and self.model.kind != "constant" else 0
+
     def to_list(self) -> list[Any]:
         """Return the line, ready for JSON."""
         model = self.model
@@ -90,12 +115,20 @@ Entry = PlainEntry | UniformEntry
 
 
 def split_step(step: float) -> tuple[int, int]:
-    """Return mantissa and exponent of a step of the grid (see `grid_step`)."""
+    """Return mantissa and exponent of a step of the grid (see `grid_step`).
+
+    Raises:
+        ValueError: it is none.
+    """
     fraction, exponent = math.frexp(step)  # step = fraction * 2^exponent, from 1/2 to below 1
-    mantissa = fraction * 32
-    if mantissa != int(mantissa):
-        raise ValueError(f"step is {step}; allowed: a whole number from 16 to 31 times 2^e")
-    return int(mantissa), exponent - 5
+    mantissa, exponent = fraction * 32, exponent - 5
+    within = LEAST_EXPONENT <= exponent <= MOST_EXPONENT
+    if mantissa not in STEP_MANTISSAS or not within:  # also NaN and infinity
+        raise ValueError(
+            f"step is {step}; allowed: a whole number from 16 to 31 times 2^e with e from "
+            f"{LEAST_EXPONENT} to {MOST_EXPONENT}"
+        )
+    return int(mantissa), exponent
 
 
 def read_entries(
@@ -157,6 +190,8 @@ def _read_uniform(name: str, shape: Shape, how: list[Any]) -> UniformEntry:
             raise ValueError(f"tensor {name} has symbols of {rest!r:.40} bytes; allowed: 1, 2, 4")
         return UniformEntry(name, shape, mantissa, exponent, width=rest[0])
     kind, *numbers = rest
+    if len(numbers) < 2:
+        raise ValueError(f"tensor {name} has the symbols {rest!r:.80}; allowed: two bounds")
     if not isinstance(kind, str) or any(type(number) is not int for number in numbers):
         raise ValueError(f"tensor {name} has the symbols {rest!r:.80}; allowed: whole numbers")
     least, most, *parameters = numbers

@@ -25,9 +25,15 @@ def write_header(
         tensors: how each tensor is stored, as plain values.
         lengths: of the parts of the content, in bytes.
         content: of the other member.
+
+    Raises:
+        ValueError: it would be longer than a reader takes.
     """
     header = {"format": FORMAT_VERSION, "recipe": recipe, "tensors": tensors, "bytes": lengths}
-    return _compact({**header, HASH: _hash(header, content)}).encode()
+    written = _compact({**header, HASH: _hash(header, content)}).encode()
+    if len(written) > MAX_HEADER_BYTES:
+        raise ValueError(f"its header has {len(written)} bytes; allowed: {MAX_HEADER_BYTES}")
+    return written
 
 
 def read_header(content: bytes) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from diffusion.compress.archive import CONTENT, HEADER, ReadMember, open_members, pack_members
-from diffusion.compress.content import pack_content, unpack_content
+from diffusion.compress.content import pack_content, read_lengths, unpack_content
 from diffusion.compress.entries import read_entries
 from diffusion.compress.format1 import read_format1
 from diffusion.compress.header import MAX_HEADER_BYTES, check_hash, read_header, write_header
@@ -145,6 +145,7 @@ def _read_tensors(
     """Return the tensors of a package of format 2, whose hash verifies them always."""
     network, shapes = network_shapes(recipe)
     entries = read_entries(header["tensors"], network, shapes, recipe.compression.quantization)
-    content = read(CONTENT, MAX_FILE_BYTES)
+    lengths = read_lengths(header["bytes"], entries)
+    content = read(CONTENT, sum(lengths))
     check_hash(header, content)
-    return unpack_content(entries, header["bytes"], content), True
+    return unpack_content(entries, lengths, content), True

@@ -18,20 +18,19 @@ class CodingUnavailable(ImportError):
 
 
 def encode_ranges(parts: Iterable[tuple[np.ndarray, SymbolModel]]) -> bytes:
-    """Code [n] whole numbers after [n] whole numbers, each by its model."""
+    """Code [n] whole numbers after [n] whole numbers, by models of two symbols at least."""
     stream = _import().stream
     encoder = stream.queue.RangeEncoder()
     for symbols, model in parts:
-        if model.kind != "constant":
-            offsets = (symbols - model.least).astype(np.int32)
-            encoder.encode(offsets, _categorical(stream, model))
+        offsets = (symbols - model.least).astype(np.int32)
+        encoder.encode(offsets, _categorical(stream, model))
     return bytes(np.asarray(encoder.get_compressed()).astype("<u4").tobytes())
 
 
 class RangeReader:
     """A stream of coded symbols, read from its beginning."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes | memoryview) -> None:
         if len(content) % WORD_BYTES:
             raise ValueError(f"range coded part has {len(content)} bytes; allowed: whole words")
         self._stream = _import().stream
@@ -44,13 +43,16 @@ class RangeReader:
         Raises:
             ValueError: the stream holds no such symbols.
         """
-        if model.kind == "constant":
-            return np.full(number, model.least, np.int32)
         try:
             offsets = self._decoder.decode(_categorical(self._stream, model), number)
         except AssertionError as error:
             raise ValueError(f"range coded part cannot be decoded: {error}") from error
         return np.asarray(offsets, np.int32) + np.int32(model.least)
+
+    def check_end(self) -> None:
+        """Raise ValueError if words are left that no symbol needs."""
+        if not self._decoder.maybe_exhausted():
+            raise ValueError("range coded part is longer than its tensors")
 
 
 def _categorical(stream: Any, model: SymbolModel) -> Any:

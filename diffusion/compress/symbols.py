@@ -15,6 +15,7 @@ ModelKind = Literal["constant", "geometric", "gaussian", "table"]
 Counts = np.ndarray  # [symbols] int64, from the least symbol to the most
 
 MOST_SYMBOL = 2**15 - 1  # Wider tensors are not range coded.
+MOST_LISTED = 256  # Symbols of a table; longer ones would fill the header.
 FIXED_BITS = 16  # Ratios are whole numbers over 2^16.
 TOP = 2**30  # The weight of 1 and of -1; that of 0 is told beside them.
 BYTES_A_NUMBER = 1.6  # About what a number costs in the deflated header.
@@ -42,13 +43,17 @@ class SymbolModel:
             raise ValueError(f"symbols go from {self.least} to {self.most}; allowed: 16 bits")
         if (self.kind == "constant") != (self.least == self.most):
             raise ValueError(f"kind is {self.kind!r} for {self.least} to {self.most}")
+        if self.kind == "table" and self.size > MOST_LISTED:
+            raise ValueError(f"table has {self.size} symbols; allowed: at most {MOST_LISTED}")
         number = {"constant": 0, "table": self.size}.get(self.kind, 2)
         if len(self.parameters) != number:
             raise ValueError(f"{self.kind} has {len(self.parameters)} numbers; allowed: {number}")
-        if not all(0 <= value < 2**FIXED_BITS for value in self.parameters):
-            raise ValueError(f"{self.kind} has a number beyond 16 bits")
-        if self.kind != "table" and any(value > 255 for value in self.parameters[:1]):
-            raise ValueError(f"the weight of 0 is {self.parameters[0]}; allowed: up to 255")
+        bounds = [2**8] * number if self.kind == "table" else [2**8, 2**FIXED_BITS]
+        for value, bound in zip(self.parameters, bounds, strict=False):
+            if not 0 <= value < bound:
+                raise ValueError(
+                    f"{self.kind} has the number {value!r:.20}; allowed: below {bound}"
+                )
 
     @property
     def size(self) -> int:
@@ -58,7 +63,7 @@ class SymbolModel:
     def weights(self) -> np.ndarray:
         """Return the weight of each symbol, [size] float64, whole and below 2^53."""
         if self.kind == "table":
-            return np.array([from_minifloat(value & 255) for value in self.parameters], float)
+            return np.array([from_minifloat(value) for value in self.parameters], float)
         largest = max(-self.least, self.most, 1)
         tail = (_geometric if self.kind == "geometric" else _gaussian)(self.parameters[1], largest)
         zero = from_minifloat(self.parameters[0]) << 22
@@ -79,9 +84,10 @@ def fit(symbols: np.ndarray) -> SymbolModel:
         return SymbolModel("constant", least, most)
     counts = np.bincount(symbols - least, minlength=most - least + 1)
     models = [_fit_tail("geometric", least, counts), _fit_tail("gaussian", least, counts)]
-    tops = counts * (from_minifloat(255) / counts.max())
-    table = tuple(to_minifloat(float(value)) for value in tops)
-    models.append(SymbolModel("table", least, most, table))
+    if len(counts) <= MOST_LISTED:
+        tops = counts * (from_minifloat(255) / counts.max())
+        table = tuple(to_minifloat(float(value)) for value in tops)
+        models.append(SymbolModel("table", least, most, table))
     return min(models, key=lambda model: model.bits(counts))
 
 

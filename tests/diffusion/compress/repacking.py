@@ -1,15 +1,15 @@
-"""Packages taken apart, changed and put together again."""
+"""Packages of format 2 taken apart, changed and put together again."""
 
 import hashlib
 import json
 import zipfile
+import zlib
 
-import safetensors.torch
 import torch
 
 from diffusion.errors import PackageError, PackageUnreachable
 
-HEADER, WEIGHTS = "model.json", "weights.safetensors"
+HEADER, CONTENT = "model.json", "weights.bin"
 
 
 def members(path):
@@ -24,19 +24,12 @@ def write_members(path, contents, method=zipfile.ZIP_DEFLATED):
 
 
 def hashed(contents):
-    """Give a changed package the hashes of its new content, as a forger would."""
+    """Give a changed package the hash of its new content, as a forger would."""
     header = json.loads(contents[HEADER])
-    recipe = json.dumps(header["recipe"], separators=(",", ":"), sort_keys=True)
-    header["recipe_sha256"] = hashlib.sha256(recipe.encode()).hexdigest()
-    header["weights_sha256"] = hashlib.sha256(contents[WEIGHTS]).hexdigest()
-    return {**contents, HEADER: json.dumps(header).encode()}
-
-
-def unhashed(contents):
-    """Take the hashes away, as if an earlier version had written the package."""
-    header = json.loads(contents[HEADER])
-    del header["recipe_sha256"], header["weights_sha256"]
-    return {**contents, HEADER: json.dumps(header).encode()}
+    header.pop("sha256", None)
+    text = json.dumps(header, separators=(",", ":"), sort_keys=True)
+    found = hashlib.sha256(text.encode() + contents[CONTENT]).hexdigest()
+    return {**contents, HEADER: json.dumps({**header, "sha256": found}).encode()}
 
 
 def with_header(*path, value):
@@ -57,12 +50,37 @@ def with_member(name, content):
     return lambda contents: {**contents, name: content}
 
 
-def with_parts(change):
-    """Return a change of a package's members that changes the tensors, and hashes them."""
+def with_line(name, change):
+    """Return a change of a package's members that changes a tensor's line, and hashes it."""
 
     def changed(contents):
-        parts = change(safetensors.torch.load(contents[WEIGHTS]))
-        return hashed({**contents, WEIGHTS: safetensors.torch.save(parts)})
+        header = json.loads(contents[HEADER])
+        lines = header["tensors"]
+        header["tensors"] = [change(line) if line[0] == name else line for line in lines]
+        return hashed({**contents, HEADER: json.dumps(header).encode()})
+
+    return changed
+
+
+def line_of(contents, name):
+    (line,) = [line for line in json.loads(contents[HEADER])["tensors"] if line[0] == name]
+    return line
+
+
+def sections(contents):
+    """Return what is deflated, inflated again, and what is range coded."""
+    first, _ = json.loads(contents[HEADER])["bytes"]
+    return zlib.decompress(contents[CONTENT][:first]), contents[CONTENT][first:]
+
+
+def with_sections(deflated=lambda part: part, ranged=lambda part: part, pack=zlib.compress):
+    """Return a change of a package's members that changes the two parts, and hashes them."""
+
+    def changed(contents):
+        plain, words = sections(contents)
+        parts = pack(deflated(plain)), ranged(words)
+        contents = with_header("bytes", value=[len(part) for part in parts])(contents)
+        return hashed({**contents, CONTENT: b"".join(parts)})
 
     return changed
 

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 
 import pytest
-from repacking import HEADER, WEIGHTS, check_refusal, members, same_model, write_members
+from repacking import CONTENT, HEADER, check_refusal, members, same_model, write_members
 
 from diffusion.compress.archive import END
 from diffusion.compress.limits import MAX_FILE_BYTES
@@ -101,12 +101,12 @@ MALFORMED = {
     "bzip2": (by_method(zipfile.ZIP_BZIP2), "compressed by method 12; allowed: 0"),
     "lzma": (by_method(zipfile.ZIP_LZMA), "compressed by method 14; allowed: 0"),
     "a member more": (with_member_again("more.txt"), "has 3 members"),
-    "a member again": (with_member_again(WEIGHTS), "has 3 members"),
+    "a member again": (with_member_again(CONTENT), "has 3 members"),
     "a member instead": (with_one_name, "has the members"),
     "links": (with_entries(as_link), "is no regular file in the archive"),
     "folders": (with_entries(as_folder), "has the members"),
     "bytes more than declared": (declaring(-1), "bytes that it declares"),
-    "bytes less than declared": (declaring(1), "bytes that it declares"),
+    "bytes less than declared": (declaring(1), "bytes; allowed: at most"),
     "half": (with_bytes(lambda content: content[: len(content) // 2]), "does not end as"),
 }
 
@@ -153,7 +153,7 @@ def most_memory(path):
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("name", [HEADER, WEIGHTS])
+@pytest.mark.parametrize("name", [HEADER, CONTENT])
 @pytest.mark.parametrize("declared", [64 * MIB, 1_000, 100_000])
 def test_bombs_take_no_memory(package, name, declared):
     write_bomb(package, name, declared)
