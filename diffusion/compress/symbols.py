@@ -62,6 +62,8 @@ class SymbolModel:
 
     def weights(self) -> np.ndarray:
         """Return the weight of each symbol, [size] float64, whole and below 2^53."""
+        if self.kind == "constant":
+            return np.ones(1)
         if self.kind == "table":
             return np.array([from_minifloat(value) for value in self.parameters], float)
         largest = max(-self.least, self.most, 1)

@@ -5,22 +5,23 @@ tests read 10,000 packages, of which their counts say what became.
 """
 
 import json
-import logging
 import random
+import zipfile
 from collections import Counter
 from dataclasses import replace
 
 import pytest
-import safetensors.torch
 import torch
+from bounds import at_most
 from repacking import (
+    CONTENT,
     HEADER,
-    WEIGHTS,
     check_refusal,
     hashed,
     members,
     same_model,
-    unhashed,
+    sections,
+    with_sections,
     write_members,
 )
 
@@ -35,8 +36,13 @@ COMPRESSIONS = {
     "floats": {},
     "sparse floats": PRUNED,
     "4 bits": {"quantization": "linear4"},
+    "8 bits": {"quantization": "linear8"},
     "sparse 8 bits": {"quantization": "weights8", **PRUNED},
+    "steps": {"quantization": "uniform", "quantization_step": 0.7},
+    "sparse steps": {"quantization": "uniform", "quantization_step": 1.2, **PRUNED},
+    "fine steps": {"quantization": "uniform", "quantization_step": 0.002},
 }
+SECONDS, MORE_BYTES = 20, 2**28  # Within which a package of some kilobytes is read or refused.
 VALUES = (0, 1, -1, 2, 3, 4, 7, 8, 16, 32, 64, 2**31, 2**63, 10**30, 0.5, 1.0, 1e300, 1e-9)
 VALUES += (None, True, False, "", "none", "l1", "linear8", "x" * 1_000, "\n", [], [1], {}, [[]])
 
@@ -65,40 +71,40 @@ def packages(tmp_path_factory, tiny_recipe):
     return found
 
 
-def flip_weights(draw, contents, other):
-    changed = bytearray(contents[WEIGHTS])
-    for _ in range(draw.randint(1, 4)):
+def flip_content(draw, contents, other):
+    return {**contents, CONTENT: flipped(draw, contents[CONTENT])}
+
+
+def flipped(draw, content):
+    changed = bytearray(content)
+    for _ in range(draw.randint(1, 4) if content else 0):
         changed[draw.randrange(len(changed))] ^= draw.randrange(1, 256)
-    return {**contents, WEIGHTS: bytes(changed)}
+    return bytes(changed)
 
 
-def cut_weights(draw, contents, other):
-    content = contents[WEIGHTS]
+def cut_content(draw, contents, other):
+    content = contents[CONTENT]
     length = draw.randrange(len(content) + 100)
-    return {**contents, WEIGHTS: content[:length] + bytes(max(length - len(content), 0))}
+    return {**contents, CONTENT: content[:length] + bytes(max(length - len(content), 0))}
 
 
 def change_parts(draw, contents, other):
-    """Exchange, widen, shorten, shift or forget a part of the weights."""
-    parts = safetensors.torch.load(contents[WEIGHTS])
-    first, second = draw.sample(sorted(parts), 2)
-    part = parts[first]
-    parts[first] = draw.choice(
+    """Flip, shorten, lengthen, empty or exchange what is deflated or range coded."""
+    theirs = dict(zip(("deflated", "ranged"), sections(other), strict=True))
+    which = draw.choice(["deflated", "ranged"])
+    change = draw.choice(
         [
-            parts[second],
-            part.double(),
-            part.to(torch.int8),
-            part.flatten()[:1].clone(),
-            part[..., :1].clone(),
-            torch.cat([part, part]),
-            part.roll(1),
-            part.flatten(),
-            torch.full_like(part, float("nan") if part.is_floating_point() else 255),
+            lambda part: flipped(draw, part),
+            lambda part: part[: draw.randrange(len(part) + 1)],
+            lambda part: part[: 4 * draw.randrange(len(part) // 4 + 1)],
+            lambda part: part + bytes(4 * draw.randint(1, 4)),
+            lambda part: draw.randbytes(len(part)),
+            lambda part: b"\xff" * len(part),
+            lambda part: b"",
+            lambda part: theirs[which],
         ]
-    ).clone()
-    if draw.random() < 0.2:
-        del parts[second]
-    return {**contents, WEIGHTS: safetensors.torch.save(parts)}
+    )
+    return with_sections(**{which: change})(contents)
 
 
 def places(values, inside=()):
@@ -134,74 +140,59 @@ def change_header(draw, contents, other):
 def swap_members(draw, contents, other):
     """Take one member of another package, or give each the other's content."""
     if draw.random() < 0.1:
-        return {HEADER: contents[WEIGHTS], WEIGHTS: contents[HEADER]}
-    name = draw.choice([HEADER, WEIGHTS])
+        return {HEADER: contents[CONTENT], CONTENT: contents[HEADER]}
+    name = draw.choice([HEADER, CONTENT])
     return {**contents, name: other[name]}
 
 
-CHANGES = (flip_weights, cut_weights, change_parts, change_header, swap_members)
+# Parts that are changed have a hash that fits, so that they are a forger's.
+ACCIDENTS = (flip_content, cut_content, change_header, swap_members)
+CHANGES = (*ACCIDENTS, change_parts)
 
 
-def outcome(path, original, caplog):
-    """Read a package: "refused", "same", or "another", said to be unverified where it is."""
-    caplog.clear()
+def outcome(path, original):
+    """Read a package: "refused", "same", "another" or what else a model must not be."""
     try:
-        model = read_package(path)
+        with at_most(SECONDS, MORE_BYTES):
+            model = read_package(path)
     except PackageError as error:
         check_refusal(error)
         return "refused"
     finite = all(bool(value.isfinite().all()) for value in model.network.state_dict().values())
     if not finite:
         return "not finite"
-    kind = "same" if same_model(model, original) else "another"
-    return f"{kind}, unverified" if caplog.records else kind
+    return "same" if same_model(model, original) else "another"
 
 
-def outcomes(packages, path, caplog, count, seed, then=lambda contents: contents):
+def outcomes(packages, path, count, seed, changes, then=lambda contents: contents):
     """Count what becomes of so many changed packages."""
-    caplog.set_level(logging.WARNING)
     draw = random.Random(seed)
     found = Counter()
     for number in range(count):
         (contents, original), (other, _) = draw.sample(packages, 2)
-        changed = CHANGES[number % len(CHANGES)](draw, contents, other)
-        write_members(path, then(changed))
-        found[outcome(path, original, caplog)] += 1
+        changed = changes[number % len(changes)](draw, contents, other)
+        write_members(path, then(changed), zipfile.ZIP_STORED)
+        found[outcome(path, original)] += 1
     return found
 
 
 @pytest.mark.parametrize("count", [300, pytest.param(7_000, marks=pytest.mark.slow)])
-def test_no_changed_package_is_read_as_another_model(packages, tmp_path, caplog, count):
-    found = outcomes(packages, tmp_path / "model.pdm", caplog, count, seed=0)
-    assert found.keys() <= {"refused", "same", "same, unverified"}
+def test_no_changed_package_is_read_as_another_model(packages, tmp_path, count):
+    found = outcomes(packages, tmp_path / "model.pdm", count, seed=0, changes=ACCIDENTS)
+    assert found.keys() <= {"refused", "same"}
     assert found["refused"] >= 0.93 * count, found
-
-
-def as_of_an_earlier_version(contents):
-    try:
-        return unhashed(contents)
-    except (ValueError, KeyError, TypeError):
-        return contents
 
 
 def as_forged(contents):
     try:
         return hashed(contents)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return contents
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(1_500, marks=pytest.mark.slow)])
-def test_without_hashes_every_model_is_whole_and_said_to_be_unverified(
-    packages, tmp_path, caplog, count
-):
+@pytest.mark.parametrize("count", [100, pytest.param(3_000, marks=pytest.mark.slow)])
+def test_forged_hashes_make_no_broken_model(packages, tmp_path, count):
     path = tmp_path / "model.pdm"
-    found = outcomes(packages, path, caplog, count, seed=1, then=as_of_an_earlier_version)
-    assert found.keys() <= {"refused", "same", "same, unverified", "another, unverified"}
-    assert found["another, unverified"] > 0
-
-
-@pytest.mark.parametrize("count", [100, pytest.param(1_500, marks=pytest.mark.slow)])
-def test_forged_hashes_make_no_broken_model(packages, tmp_path, caplog, count):
-    found = outcomes(packages, tmp_path / "model.pdm", caplog, count, 2, then=as_forged)
-    assert found.keys() <= {"refused", "same", "same, unverified", "another"}
+    found = outcomes(packages, path, count, seed=2, changes=CHANGES, then=as_forged)
+    assert found.keys() <= {"refused", "same", "another"}
+    assert found["refused"] >= 0.5 * count, found
