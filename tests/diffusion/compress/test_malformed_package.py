@@ -267,7 +267,7 @@ def test_a_step_that_overflows_is_refused(tmp_path, tiny_recipe, tiny_network):
     fields = QUANTIZATIONS["steps"]
     wide = tiny_network.get_parameter("stem.weight")
     with torch.no_grad():
-        wide.mul_(1e6 / wide.std())
+        wide.mul_(1e8 / wide.std())
     steps = dict.fromkeys(covered_names(tiny_network), 1.0)
     recipe = replace(tiny_recipe, compression=CompressionConfig(**fields))
     path = tmp_path / "model.pdm"
