@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from diffusion.compress.package import read_package
+from diffusion.compress.package import read_package, write_package
 
 FOLDER = Path(__file__).parent / "format1"
 STATES = json.loads((FOLDER / "states.json").read_text())
@@ -29,3 +29,10 @@ def test_a_package_of_format_1_holds_what_its_writer_read(name, hashes, caplog):
     path = FOLDER / (f"{name}.pdm" if hashes else f"{name}_unhashed.pdm")
     assert state_sha256(read_package(path).network) == STATES[name]
     assert ("without hashes" in caplog.text) is not hashes
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_same_weights_take_fewer_bytes_today(name, tmp_path):
+    model = read_package(FOLDER / f"{name}.pdm")
+    size = write_package(tmp_path / "model.pdm", model.recipe, model.network)
+    assert size <= (FOLDER / f"{name}.pdm").stat().st_size
