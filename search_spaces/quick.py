@@ -45,8 +45,8 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
     )
 
 
-_MINI = knobs.backbone_row("mini_ddpm", "24-64", 1, "published")
-_MINI_GROUPED = knobs.backbone_row("mini_ddpm", "24-64", 2)
+_MINI = knobs.backbone_row("mini_ddpm", "24-64", 1)
+_MINI_GROUPED = knobs.backbone_row("mini_ddpm", "24-64", 2, "published")
 _TINY = knobs.backbone_row("mini_ddpm", "12-32", 1)
 _TINY_GROUPED = knobs.backbone_row("mini_ddpm", "12-32", 2)
 _NCSN = knobs.backbone_row("ncsn", "16-32-64-128", 1)
@@ -58,14 +58,14 @@ _COOL = FINETUNE_IMAGES[-1]
 COVERING = (
     knobs.variant_row(_MINI, "short", 1.0),
     knobs.variant_row(_TINY, "short", "weights8"),
-    knobs.variant_row(_MINI, "short", 3.6, finetune_images=_COOL),
-    knobs.variant_row(_TINY, "short", 1.4, finetune_images=_COOL),
-    knobs.variant_row(_MINI, "short", 4.8, finetune_images=_COOL),
-    knobs.variant_row(_TINY, "short", 2.0, finetune_images=_COOL),
+    knobs.variant_row(_MINI, "short", 2.8, finetune_images=_COOL),
+    knobs.variant_row(_TINY, "short", 1.2, finetune_images=_COOL),
+    knobs.variant_row(_MINI, "short", 3.4, finetune_images=_COOL),
+    knobs.variant_row(_TINY, "short", 1.6, finetune_images=_COOL),
     knobs.variant_row(_MINI, "short", "none", finetune_images=_COOL),
     knobs.variant_row(_TINY, "mid", 0.7, guidance=2.5),
     knobs.variant_row(_TINY, "short", "linear4", ("random", 0.3, "extremes")),
-    knobs.variant_row(_TINY, "short", 1.2, ("l1", 0.2, "all")),
+    knobs.variant_row(_TINY, "short", 1.0, ("l1", 0.2, "all")),
     knobs.variant_row(_TINY_GROUPED, "short", 0.7),
     knobs.variant_row(_TINY_GROUPED, "mid", "weights8", ("l1", 0.5, "middle"), guidance=2.5),
     knobs.variant_row(_NCSN, "short", "weights8", guidance=1.5),
