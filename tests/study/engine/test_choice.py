@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from small_studies import (
+    ALL_BACKBONES,
     BACKBONES,
     QUICK,
     SCORES,
@@ -20,6 +21,8 @@ from search_spaces import load_space
 from study.engine.choice import MOST_HELD
 from study.run.storage import StudyStorage
 
+IN_LINE = len(QUICK.covering)
+
 
 def test_a_backbone_in_training_is_not_handed_out_again(tmp_path: Path) -> None:
     source = dispatcher(tmp_path, len(QUICK.covering))
@@ -27,7 +30,7 @@ def test_a_backbone_in_training_is_not_handed_out_again(tmp_path: Path) -> None:
     assert len({a.recipe.backbone_key for a in first}) == BACKBONES
     assert source.next() is None, "every other covering row needs one of these backbones"
     assert not source.ended
-    done = first[2]
+    done = first[0]
     source.end(done.number, SCORES, None)
     for assignment in take(source, 2):
         assert assignment.recipe.backbone_key == done.recipe.backbone_key
@@ -102,10 +105,11 @@ def test_without_reuse_no_trial_waits_for_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("space", "trials", "workers", "trainings"),
     [
-        ("quick", 24, 18, 12),  # as many as the space has
+        ("quick", 60, 30, ALL_BACKBONES),  # as many as the space has
+        ("quick", 60, 18, 18),
         ("quick", 24, 8, 8),
-        ("quick", 18, 18, 6),  # the rows in line are the whole budget
-        ("quick", 20, 18, 8),
+        ("quick", IN_LINE, 18, BACKBONES),  # the rows in line are the whole budget
+        ("quick", IN_LINE + 2, 18, BACKBONES + 2),
         ("mnist", 100, 18, 18),
         ("mnist", 100, 2, 2),
     ],
@@ -120,10 +124,10 @@ def test_every_worker_gets_a_training_as_long_as_there_are_others(
 
 
 def test_new_backbones_for_idle_workers_do_not_exhaust_the_space() -> None:
-    source = dispatcher(None, 40)
+    source = dispatcher(None, 60)
     taken = take_all(source)
-    assert len(taken) == 12
-    for _ in range(40 - len(taken)):
+    assert len(taken) == ALL_BACKBONES
+    for _ in range(60 - len(taken)):
         source.end(taken[0].number, SCORES, None)
         taken = [*taken[1:], *take(source, 1)]
     for assignment in taken:
@@ -133,12 +137,12 @@ def test_new_backbones_for_idle_workers_do_not_exhaust_the_space() -> None:
 
 
 def test_what_is_in_line_is_held_before_anything_is_drawn(tmp_path: Path) -> None:
-    source = dispatcher(tmp_path, 30)
+    source = dispatcher(tmp_path, 60)
     take_all(source)
     storage = StudyStorage(tmp_path / "study.journal", ("fid", "size_bytes"))
     assert "waiting" not in [record.state for record in storage.records()]
     drawn = [r.number for r in storage.records() if not storage.was_in_line(r.number)]
-    assert len(drawn) == 12 - BACKBONES, "each of them trains"
+    assert len(drawn) == ALL_BACKBONES - BACKBONES, "each of them trains"
 
 
 def test_only_so_many_drawn_trials_wait_for_a_training() -> None:

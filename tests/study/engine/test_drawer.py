@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small_studies import DATA, OBJECTIVES, QUICK, proposed, proposer, run, scored
+from small_studies import ALL_BACKBONES, DATA, OBJECTIVES, QUICK, proposed, proposer, run, scored
 
 from search_spaces import load_space
 from study.engine.proposer import Nothing, Proposer
@@ -50,7 +50,7 @@ def test_new_backbones_are_proposed_until_none_is_left() -> None:
     while not isinstance(proposal := source.propose_anew(), Nothing):
         keys.add(proposal[1].backbone_key)
     assert proposal is Nothing.EXHAUSTED
-    assert len(keys) == len(source.storage.records()) == 12
+    assert len(keys) == len(source.storage.records()) == ALL_BACKBONES
     assert proposed(source) is not None, "the space holds other compressions"
 
 
