@@ -2,6 +2,7 @@
 
 import math
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ SYMBOL_TYPES = {1: "<i1", 2: "<i2", 4: "<i4"}
 # Whether deflate would be smaller is tried: with its best effort where that takes no time, and
 # else with its least, which finds the long runs of zeros that it could win by.
 SMALL_TENSOR = 2**18
+SAMPLE_BYTES = 2**20
 MOST_SYMBOL_BYTES = 3  # The range coder's shares are whole numbers over 2^24.
 SPARE_BYTES = 64  # What ends a part, and deflate adds to what it cannot shorten.
 
@@ -46,8 +48,9 @@ def pack_content(stored: dict[str, StoredTensor]) -> tuple[list[Entry], list[int
             entries.append(plain)
             for part, content in parts.items():
                 deflated.add(part, content)
-    sections = [deflated.finish(), encode_ranges(ranged) if ranged else b""]
-    return entries, [len(section) for section in sections], b"".join(sections)
+    pieces, words = deflated.finish(), encode_ranges(ranged) if ranged else b""
+    lengths = [sum(len(piece) for piece in pieces), len(words)]
+    return entries, lengths, b"".join([*pieces, words])
 
 
 def read_lengths(declared: Any, entries: list[Entry]) -> list[int]:
@@ -65,8 +68,10 @@ def read_lengths(declared: Any, entries: list[Entry]) -> list[int]:
     return list(declared)
 
 
-def unpack_content(entries: list[Entry], lengths: list[int], content: bytes) -> dict[str, Tensor]:
-    """Rebuild the tensors, with plain float32 elements.
+def unpack_content(
+    entries: list[Entry], lengths: list[int], content: bytes
+) -> Iterator[tuple[str, Tensor]]:
+    """Rebuild the tensors one after another, by name, with plain float32 elements.
 
     Args:
         entries: how each is stored.
@@ -83,16 +88,14 @@ def unpack_content(entries: list[Entry], lengths: list[int], content: bytes) -> 
     plain = Inflater(memoryview(content)[:first])
     ranges = RangeReader(memoryview(content)[first:]) if lengths[1] else None
     codebooks: dict[str, Tensor] = {}
-    tensors: dict[str, Tensor] = {}
     for entry in entries:
         if isinstance(entry, PlainEntry):
-            tensors[entry.name] = _read_plain(entry, plain, codebooks)
+            yield entry.name, _read_plain(entry, plain, codebooks)
         else:
-            tensors[entry.name] = _read_uniform(entry, plain, ranges)
+            yield entry.name, _read_uniform(entry, plain, ranges)
     plain.check_end()
     if ranges is not None:
         ranges.check_end()
-    return tensors
 
 
 def _choose_coding(name: str, value: UniformTensor) -> UniformEntry:
@@ -168,17 +171,39 @@ def _read_uniform(entry: UniformEntry, plain: Inflater, ranges: RangeReader | No
 
 
 class _Deflater:
-    """Parts deflated together as they come; codebooks come with every tensor, and stay once."""
+    """Parts deflated together as they come; codebooks come with every tensor, and stay once.
+
+    Whether the search for repetitions pays is tried on the first of them: in floats that are
+    not pruned it takes most of the time, and its finds cost more than they save.
+    """
 
     def __init__(self) -> None:
-        self._deflater = zlib.compressobj(9)
         self._names: set[str] = set()
+        self._sample = b""
         self._pieces: list[bytes] = []
+        self._deflater: Any = None
 
     def add(self, name: str, part: bytes) -> None:
-        if name not in self._names:
-            self._names.add(name)
+        if name in self._names:
+            return
+        self._names.add(name)
+        if self._deflater is not None:
             self._pieces.append(self._deflater.compress(part))
+            return
+        self._sample += part
+        if len(self._sample) >= SAMPLE_BYTES:
+            self._start()
 
-    def finish(self) -> bytes:
-        return b"".join([*self._pieces, self._deflater.flush()])
+    def finish(self) -> list[bytes]:
+        if self._deflater is None:
+            self._start()
+        return [*self._pieces, self._deflater.flush()]
+
+    def _start(self) -> None:
+        found = {}
+        for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY):
+            deflater = zlib.compressobj(9, strategy=strategy)
+            pieces = [deflater.compress(self._sample)]
+            found[strategy] = len(pieces[0]) + len(deflater.copy().flush()), deflater, pieces
+        _, self._deflater, self._pieces = min(found.values(), key=lambda tried: tried[0])
+        self._sample = b""

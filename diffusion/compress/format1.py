@@ -6,6 +6,7 @@ Their second member is a safetensors file of all parts, named after their tensor
 import dataclasses
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import safetensors.torch
@@ -23,8 +24,8 @@ PART_HEADER_BYTES = 128  # safetensors: a part's type, shape and offsets, withou
 
 def read_format1(
     header: dict[str, Any], recipe: Recipe, read: ReadMember
-) -> tuple[dict[str, Tensor], bool]:
-    """Return a package's tensors, and whether its header had the hashes that verify them.
+) -> tuple[Iterable[tuple[str, Tensor]], bool]:
+    """Return a package's tensors by name, and whether its header had the hashes that verify them.
 
     Raises:
         ValueError: a tensor is not what the recipe's network has; safetensors has its own errors.
@@ -36,7 +37,8 @@ def read_format1(
     names = {part for name, layout in layouts.items() for part in layout.parts(name, 0)}
     if odd := sorted(tensors.keys() ^ names):
         raise ValueError(f"tensor {odd[0]!r} is missing, or is one too many")
-    return {name: decode(name, layout, tensors) for name, layout in layouts.items()}, verified
+    decoded = ((name, decode(name, layout, tensors)) for name, layout in layouts.items())
+    return decoded, verified
 
 
 def read_layouts(recipe: Recipe, declared: Any) -> dict[str, Layout]:

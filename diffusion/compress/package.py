@@ -12,6 +12,7 @@ import logging
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,11 @@ def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionMod
             header = read_header(read(HEADER, MAX_HEADER_BYTES))
             recipe = Recipe.from_dict(header["recipe"])
             read_tensors = read_format1 if header["format"] == 1 else _read_tensors
-            state, verified = read_tensors(header, recipe, read)
+            tensors, verified = read_tensors(header, recipe, read)
         network = build_network(recipe.network, recipe.data)
-        network.load_state_dict(state)
+        state = network.state_dict()
+        for name, value in tensors:  # one after another, so that they take no memory together
+            state[name].copy_(value)
     except OSError as error:
         reason = f"cannot be read: {error}"
         raise PackageUnreachable(about_path("package", path, reason)) from error
@@ -141,7 +144,7 @@ def _pack(recipe: Recipe, network: nn.Module, steps: Steps | None) -> bytes:
 
 def _read_tensors(
     header: dict[str, Any], recipe: Recipe, read: ReadMember
-) -> tuple[dict[str, Tensor], bool]:
+) -> tuple[Iterable[tuple[str, Tensor]], bool]:
     """Return the tensors of a package of format 2, whose hash verifies them always."""
     network, shapes = network_shapes(recipe)
     entries = read_entries(header["tensors"], network, shapes, recipe.compression.quantization)
