@@ -75,6 +75,23 @@ def test_no_tensor_costs_more_than_deflate_alone(pattern):
     assert len(content) + 1.6 * len(line[8:]) <= len(zlib.compress(planes, 9)) + 16
 
 
+@pytest.mark.parametrize("kind", ["dense", "pruned", "repeated"])
+def test_long_floats_come_back_for_no_more_than_deflates_best_effort(kind):
+    """Longer than the sample that the search for repetitions is tried on, in three tensors."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(3, 120_000, generator=generator)
+    if kind == "pruned":
+        values *= torch.rand(values.shape, generator=generator) < 0.05
+    elif kind == "repeated":
+        values = values[:, :500].repeat(1, 240)
+    stored = {str(number): row for number, row in enumerate(values)}
+    entries, lengths, content = pack_content(stored)
+    found = dict(unpack_content(entries, lengths, content))
+    assert all(torch.equal(found[name], row) for name, row in stored.items())
+    planes = [row.numpy().view(np.uint8).reshape(-1, 4).T.tobytes() for row in values]
+    assert len(content) <= len(zlib.compress(b"".join(planes), 9)) + 64
+
+
 @pytest.mark.parametrize(("pattern", "coding"), [("repeated", "deflate"), ("normal", "range")])
 def test_the_coder_is_chosen_by_tensor(pattern, coding):
     symbols = np.rint(patterns()[pattern]).astype(int)
