@@ -11,6 +11,7 @@ from small_studies import DATA, OBJECTIVES, QUICK, one_knob, proposed, proposer,
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from study.engine.admission import MOST_MEASURED, Refusal
+from study.engine.feasibility import stand_in
 from study.engine.proposer import MOST_REFUSALS, Nothing, Proposal, Proposer
 from study.run.storage import StudyStorage
 
@@ -184,7 +185,7 @@ def test_one_call_measures_so_many_models_and_goes_on_in_the_next() -> None:
     measured: list[object] = []
 
     def refusal(recipe: Recipe) -> str:
-        measured.append((recipe.network, recipe.compression))
+        measured.append(stand_in(recipe))
         return "too large"
 
     source = Proposer(QUICK, DATA, StudyStorage(None, OBJECTIVES), 0, refusal=refusal)

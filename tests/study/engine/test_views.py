@@ -22,8 +22,9 @@ from study.run.storage import StudyStorage
 OBJECTIVES = ("fid", "size_bytes")
 DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
 QUICK = load_space("quick")
-GOOD = {"backbone.architecture": "mini_ddpm", "backbone.mini_ddpm.widths": "24-64"}
-POOR = {"backbone.architecture": "ncsn", "backbone.ncsn.widths": "16-32-64-128"}
+NARROW = {"backbone.conditioning": "narrow"}
+GOOD = {"backbone.architecture": "mini_ddpm", "backbone.mini_ddpm.widths": "24-64", **NARROW}
+POOR = {"backbone.architecture": "ncsn", "backbone.ncsn.widths": "16-32-64-128", **NARROW}
 
 
 class Study:
