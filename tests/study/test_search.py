@@ -65,6 +65,7 @@ def test_a_study_reaches_its_trials_and_leaves_a_whole_run_folder(tmp_path: Path
     assert len(set(keys)) == len(keys), "a recipe ran twice"
 
 
+@pytest.mark.slow
 def test_a_verification_that_fails_leaves_the_front_and_a_line_to_go_on_with(
     tmp_path: Path,
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_verification_that_fails_leaves_the_front_and_a_line_to_go_on_with(
     assert (run / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_failures_are_retried_then_recorded_with_reasons_and_the_study_goes_on(
     tmp_path: Path,
 ) -> None:

@@ -73,6 +73,7 @@ def test_a_search_says_how_far_its_verification_is(searched: tuple[Path, str]) -
     assert lines[-1] == f"drawing again: {total} of {total}"
 
 
+@pytest.mark.slow
 def test_a_verification_goes_on_with_what_is_missing_and_replaces_the_front(
     searched: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

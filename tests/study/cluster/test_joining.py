@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import processes
@@ -211,7 +212,10 @@ def test_ctrl_c_ends_the_wait_for_an_answer() -> None:
     with closing(socket.create_server(("127.0.0.2", 0))) as silent:
         host, port = silent.getsockname()
         words = [sys.executable, "-c", JOIN, f"{host}:{port}", str(10 * HANG_SECONDS)]
-        with processes.running(words, stderr=subprocess.PIPE, text=True) as process:
+        # A shell's background job hears no Ctrl-C, and hands that down to all it starts.
+        hearing = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+        options = {"stderr": subprocess.PIPE, "text": True, "preexec_fn": hearing}
+        with processes.running(words, **options) as process:
             processes.wait_until(process, lambda: asking(process.pid))
             (probe,) = asking(process.pid)
             process.send_signal(signal.SIGINT)
