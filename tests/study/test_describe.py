@@ -225,9 +225,9 @@ def test_what_is_wrong_is_named_in_one_line(
         ("system-a-ncsn/L2 10", "row is 'L2 10' in space 'system-a-ncsn'; allowed: 'base', "),
         ("system-a-ncsn/", "row is '' in space 'system-a-ncsn'; allowed: 'base', "),
         ("system-a-ncsn/0", "row is '0' in space 'system-a-ncsn'; allowed: 'base', "),
-        ("quick/20", "row is '20'; allowed for space 'quick': 0 to 19, of its covering design"),
-        ("quick/-1", "row is '-1'; allowed for space 'quick': 0 to 19"),
-        ("quick/base", "row is 'base'; allowed for space 'quick': 0 to 19"),
+        ("quick/22", "row is '22'; allowed for space 'quick': 0 to 21, of its covering design"),
+        ("quick/-1", "row is '-1'; allowed for space 'quick': 0 to 21"),
+        ("quick/base", "row is 'base'; allowed for space 'quick': 0 to 21"),
         ("/no/such/recipe.json", "recipe /no/such/recipe.json cannot be read"),
     ],
 )
