@@ -25,7 +25,7 @@ SWEPT_QUANTIZATIONS: tuple[Quantization | float, ...] = ("none", "weights8", 0.7
 TRACKS: tuple[Track, ...] = ("none", "short", "mid", "long")
 QUANTIZATIONS: tuple[Quantization, ...] = (*CODEBOOKS, "uniform")
 # Of the shorter ones hardly a byte is saved; of the longer ones hardly a weight is left.
-LEAST_STEP, MOST_STEP = 0.5, 5.0
+LEAST_STEP, MOST_STEP = 0.5, 3.0
 FINETUNE_LEARNING_RATE = 5e-4  # From where a cool-down falls; what docs/compression.md measures.
 CONDITIONINGS = ("narrow", "published")
 STEP_KNOB = "compression.quantization_step"

@@ -61,12 +61,8 @@ def test_it_covers_what_it_promises(
     assert {r.network.groups for r in trained} == {1, 2, 4}
     recipes = [record.recipe for record in complete if record.recipe is not None]
     assert len(recipes) >= 16
-    # At 32,000 images two trainings lie within a percent: the processor's last digits decide
-    # which of them goes on, so that a training that came so far counts as one that does.
-    judged = [record for record in finished if max(record.rungs, default=0) >= 32_000]
-    far = [record.recipe for record in judged if record.recipe is not None]
+    # Half of the trainings are stopped early, whichever the processor's last digits decide on.
     assert len({r.backbone_key for r in recipes}) >= 3
-    assert len({r.backbone_key for r in [*recipes, *far]}) >= 4
     assert {r.compression.prune_method for r in recipes} == set(choices(PruneMethod))
     assert {r.compression.prune_region for r in recipes} == set(choices(PruneRegion))
     assert {r.compression.quantization for r in recipes} == set(QUANTIZATIONS)
@@ -83,7 +79,9 @@ def test_each_backbone_is_trained_once(
     )
     assert len(trained) == len({key for key, _ in trained}), "two trainings of one backbone"
     kept = {path.name for path in (run / "backbones").iterdir() if path.is_dir()}
-    assert kept == {r.recipe.backbone_key for r in finished if r.recipe is not None}
+    recipes = [record.recipe for record in finished if record.recipe is not None]
+    cooled = {r.cool_down_key for r in recipes if r.compression.finetune_images}
+    assert kept == {r.backbone_key for r in recipes} | cooled
 
 
 def test_a_training_that_was_stopped_is_not_on_the_front(
