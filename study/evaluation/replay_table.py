@@ -55,9 +55,7 @@ def make_table(run_dir: Path, *, score_rungs: bool = False) -> Table:
         raise ValueError(f"{run_dir / SETTINGS_NAME} lacks {', '.join(missing)}")
     complete = [record for record in run.complete() if record.recipe is not None]
     if not complete:
-        raise ValueError(
-            f"run {run_dir} has no complete trial; allowed: one or more"
-        )
+        raise ValueError(f"run {run_dir} has no complete trial; allowed: one or more")
     backbones = _backbones(run.records, run.objectives)
     if score_rungs:
         _score_rungs(complete, backbones, RunContext.of(run_dir, run.settings))
