@@ -76,11 +76,10 @@ class Calibration:
         )
 
     @torch.no_grad()
-    def denoise(self, network: nn.Module, num_images: int | None = None) -> Tensor:
-        """Return what a network of the recipe makes of the images, or of the first of them."""
+    def denoise(self, network: nn.Module) -> Tensor:
+        """Return what a network of the recipe makes of the images."""
         denoiser = build_denoiser(network, self.recipe).eval()
-        part = slice(num_images)
-        denoised: Tensor = denoiser(self.noisy[part], self.sigma[part], self.labels[part])
+        denoised: Tensor = denoiser(self.noisy, self.sigma, self.labels)
         return denoised
 
     def drift(self, network: nn.Module, original: Tensor) -> float:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from diffusion.compress.uniform import Steps, UniformTensor, to_symbols
-from diffusion.networks.layers import PackedProjection
+from diffusion.compress.uniform import MULTIPLYING, Steps, UniformTensor, to_symbols
 from diffusion.recipe import Quantization
 
 BLOCK_SIZES = {8: 256, 4: 64}  # Weights that share one scale, by bits.
@@ -107,8 +106,7 @@ def covered_bits(network: nn.Module, quantization: Quantization) -> dict[str, in
 def _is_covered(module: nn.Module, quantization: Quantization) -> bool:
     if quantization in ("linear8", "linear4"):
         return isinstance(module, nn.Linear)
-    weights = (nn.Linear, PackedProjection, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
-    return quantization == "weights8" and isinstance(module, weights)
+    return quantization == "weights8" and isinstance(module, MULTIPLYING)
 
 
 def quantize(values: Tensor, bits: int) -> QuantizedTensor:

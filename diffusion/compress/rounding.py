@@ -26,9 +26,7 @@ from diffusion.recipe import Recipe
 # than their accuracy is worth; more is plain rounding.
 DAMPING = 0.1
 BLOCK_COLUMNS = 64
-MOST_INPUTS = (
-    2_500  # Of a layer; the work grows with the cube, so that others are rounded plainly.
-)
+MOST_INPUTS = 2_500  # Of a layer: the work grows with the cube. Others are rounded plainly.
 ROWS_AN_INPUT = 16  # So many rows of inputs for each input tell how the inputs go together.
 FEWEST_IMAGES = 32
 
@@ -82,7 +80,7 @@ def _input_moments(
         columns = weight_matrix(layer).shape[2]
         if columns > MOST_INPUTS:
             return
-        positions = inputs[0].numel() // inputs.shape[1] if inputs.ndim > 2 else 1
+        positions = input_rows(layer, inputs[:1].float()).shape[1]
         num_images = max(math.ceil(ROWS_AN_INPUT * columns / positions), FEWEST_IMAGES)
         rows = input_rows(layer, inputs[:num_images].float())
         moments[name] = (rows.mT @ rows / rows.shape[1]).cpu()
