@@ -66,8 +66,8 @@ def conditioning_width(
 ) -> int:
     """Draw how many channels noise level and label are embedded in; 0 is the published number.
 
-    A quarter of the published ones in mini_ddpm and half of them in ncsn are narrow: there they
-    hold 38 to 54 % of a small network's parameters.
+    A quarter of the published ones in mini_ddpm and half of them in ncsn are narrow: mini_ddpm
+    12-32 has 125,156 parameters with the published ones, 85,892 with narrow ones.
     """
     if trial.suggest_categorical("backbone.conditioning", CONDITIONINGS) == "published":
         return 0

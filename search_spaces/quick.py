@@ -19,7 +19,7 @@ TRAIN_IMAGES = {
     "24-64": 40_000,
 }
 FINETUNE_IMAGES = (0, 32_000)
-ADAM_BETA2 = 0.99  # Of short trainings better than 0.999 (docs/compression.md).
+ADAM_BETA2 = 0.99  # docs/compression.md has it beside 0.999, with narrow conditioning.
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
