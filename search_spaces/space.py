@@ -12,8 +12,9 @@ from diffusion.recipe import DataConfig, Recipe
 
 Value = bool | int | float | str
 RowFormulation = Literal["edm", "published"]
-# Knobs with this prefix shape the training; all others act on what was trained.
-BACKBONE_PREFIX = "backbone."
+# Knobs with the first prefix shape the training, those with the second what is drawn from a
+# model; all others make a model of what was trained.
+BACKBONE_PREFIX, SAMPLING_PREFIX = "backbone.", "sampling."
 ROW_KNOB = "row"
 # Of named rows: 50 epochs of MNIST's 60,000 images, as published, and our own default.
 PUBLISHED_TRAIN_IMAGES, EDM_TRAIN_IMAGES = 3_000_000, 300_000

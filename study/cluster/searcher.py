@@ -31,7 +31,8 @@ class StudySearcher(Searcher):
             return Searcher.FINISHED if over else None
         self._numbers[trial_id] = assignment.number
         recipe = json.dumps(assignment.recipe.to_dict())
-        return {"number": assignment.number, "recipe": recipe}
+        to_screen = json.dumps([other.to_dict() for _, other in assignment.to_screen])
+        return {"number": assignment.number, "recipe": recipe, "to_screen": to_screen}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass a running trial's progress on."""
@@ -44,6 +45,8 @@ class StudySearcher(Searcher):
             )
         if "warning" in result:
             self._dispatcher.warn(number, result["warning"])
+        if "screened" in result:
+            self._dispatcher.screened(number, json.loads(result["screened"]))
         if "attempt" in result:
             self._reasons[trial_id] = result["attempt"]
 

@@ -72,4 +72,5 @@ def _trial_name(trial: Any) -> str:
 
 def _run_trial(config: dict[str, Any], evaluate: Evaluate, context: RunContext) -> None:
     recipe = Recipe.from_dict(json.loads(config["recipe"]))
-    run_trial(config["number"], recipe, evaluate, context, tune.report)
+    to_screen = [Recipe.from_dict(values) for values in json.loads(config["to_screen"])]
+    run_trial(config["number"], recipe, to_screen, evaluate, context, tune.report)

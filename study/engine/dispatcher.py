@@ -3,8 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from study.engine.budget import Budget
 from study.engine.choice import Choice
@@ -12,6 +13,7 @@ from study.engine.failures import Failure, Failures
 from study.engine.proposer import Proposal, Proposer
 from study.engine.recording import Recording
 from study.engine.running import Assignment, Running
+from study.engine.screened import as_screenings
 from study.engine.trainings import Trainings
 from study.engine.watcher import Listener
 from study.results.objectives import Scores
@@ -59,6 +61,7 @@ class Dispatcher:
         self.ended = self.looking = False
         self.halted: str | None = None
         self._unwritable = False  # a line may be torn, and the next would be written onto it
+        self._proposer = proposer
         self._storage = proposer.storage
         self._trainings = trainings
         self._budget = budget
@@ -86,7 +89,8 @@ class Dispatcher:
                 logger.warning("the search space holds nothing new; the study ends early")
             return None
         self._watcher.on_start(*chosen)
-        return self._running.start(Assignment(*chosen, self._clock()))
+        to_screen = tuple(self._proposer.to_screen(chosen[0]))
+        return self._running.start(Assignment(*chosen, self._clock(), to_screen))
 
     def progress(
         self, number: int, stage: str, share: float, trained_images: int | None = None
@@ -106,6 +110,13 @@ class Dispatcher:
     def warn(self, number: int, text: str) -> None:
         """Pass a running trial's warning on."""
         self._watcher.on_warning(number, text)
+
+    def screened(self, number: int, found: Sequence[Mapping[str, Any]]) -> None:
+        """Keep what a running trial's worker screened, as it reports it."""
+        with self._halting():
+            if not self._unwritable:
+                asked = self._running.to_screen(number)
+                self._storage.keep_screened(number, as_screenings(asked, found))
 
     def judge(self, number: int, train_images: int, scores: Scores) -> bool:
         """Keep what a running trial's training scored on its way; return whether it may go on."""
@@ -146,7 +157,7 @@ class Dispatcher:
             self.abandon(number)
         elif self._failures.may_retry(number):
             self._choice.put_back((number, self._running.recipe(number)))
-            self._running.take_off(number)
+            self._take_off(number)
             self._watcher.on_retry(number, reason)
         else:
             failure = Failure(number, reason, self._take_off(number))
@@ -163,7 +174,7 @@ class Dispatcher:
             number: of the trial.
             halt: why no other trial can go on either.
         """
-        self._running.take_off(number)
+        self._take_off(number)
         self.halted = self.halted or halt
 
     def is_stopped(self, number: int) -> bool:
@@ -181,6 +192,7 @@ class Dispatcher:
 
     def _take_off(self, number: int) -> float:
         """Take a trial off the running ones; return how many seconds it ran."""
+        self._proposer.note_end(number)
         return round(self._clock() - self._running.take_off(number).start, 3)
 
     def _choose(self) -> Proposal | None:

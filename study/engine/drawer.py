@@ -1,18 +1,25 @@
 """What draws the knobs of a trial: a new backbone, or another compression of a good one.
 
-A new backbone is drawn for as long as they cost no more than scoring does, else another
-compression of a backbone near the front; Optuna's TPE draws either from its own view.
+Where compressions were screened, the trial that promises most for its cost, of what was screened
+and of a few new backbones that Optuna draws. Else a new backbone for as long as they cost no more
+than scoring does, or another compression of a backbone near the front; Optuna's TPE draws either
+from its own view.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from optuna.samplers import BaseSampler, RandomSampler
 
+from diffusion.errors import InvalidRecipe
 from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace
-from study.engine.draws import draw, draw_seed, fixing, tpe
+from study.engine.candidates import Candidate
+from study.engine.chooser import Chooser
+from study.engine.draws import draw, draw_seed, fixing, recipe_of, tpe
+from study.engine.feasibility import network_counts_of
 from study.engine.history import History, Knobs, all_knobs, backbone_knobs
 from study.engine.views import backbone_view, compression_view
 
@@ -22,6 +29,7 @@ CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
 # More draws at random where a trial has to train anew: one untried backbone of twelve is missed
 # once in 5,000 times.
 MORE_CANDIDATES = (0,) * 92
+NEW_BACKBONES = 3  # That the best of what was screened is compared with.
 # Before compressions are worth a closer look, however long a training takes.
 LEAST_BACKBONES = 4
 CHANCES = 3  # Compressions refused, after which a backbone is not drawn any more.
@@ -31,7 +39,14 @@ class Drawer:
     """Draws knobs from what the ended trials of a study say."""
 
     def __init__(
-        self, space: SearchSpace, data: DataConfig, history: History, seed: int, *, reuse: bool
+        self,
+        space: SearchSpace,
+        data: DataConfig,
+        history: History,
+        chooser: Chooser,
+        seed: int,
+        *,
+        reuse: bool,
     ) -> None:
         """Draw for a study.
 
@@ -39,12 +54,14 @@ class Drawer:
             space: holds the knobs.
             data: that the recipes are for.
             history: of the study; not changed, but looked at in every draw.
+            chooser: chooses from what was screened in it.
             seed: of the study.
             reuse: whether backbones are; without, one TPE draws all knobs together.
         """
         self._space = space
         self._data = data
         self._history = history
+        self._chooser = chooser
         self._seed = seed
         self._reuse = reuse
 
@@ -53,6 +70,8 @@ class Drawer:
         seed = draw_seed(self._seed, number)
         if not self._reuse:
             return tpe(seed)
+        if knobs := self._chooser.choose(self._trainings(number)):
+            return fixing(knobs, RandomSampler(seed=seed))
         generator = np.random.default_rng(seed)
         backbone = self._new_backbone(generator, CANDIDATES) if self._may_train() else None
         return self._on(backbone or self._tried_backbone(generator), generator, seed)
@@ -73,6 +92,21 @@ class Drawer:
         for place in places:
             sampler = RandomSampler(seed=draw_seed(self._seed, number, place))
             yield draw((), sampler, self._space, self._data)
+
+    def _trainings(self, number: int) -> list[list[Candidate]]:
+        """Draw a few new backbones, with what they might be compressed to."""
+        drawn: dict[Knobs, list[Candidate]] = {}
+        for place in range(NEW_BACKBONES if self._history.front else 0):
+            generator = np.random.default_rng(draw_seed(self._seed, number, place))
+            backbone = self._new_backbone(generator, CANDIDATES)
+            if backbone is None or backbone in drawn:
+                continue
+            sampler = fixing(dict(backbone), RandomSampler(seed=0))
+            knobs = draw((), sampler, self._space, self._data)
+            with suppress(InvalidRecipe):
+                counts = network_counts_of(recipe_of(self._space, knobs, self._data))
+                drawn[backbone] = list(self._chooser.candidates.trainings(backbone, counts))
+        return list(drawn.values())
 
     def _on(self, backbone: Knobs, generator: np.random.Generator, seed: int) -> BaseSampler:
         """Draw the other knobs of a trial of a backbone."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -45,14 +45,28 @@ def draw(
     trials: Sequence[FrozenTrial], sampler: BaseSampler, space: SearchSpace, data: DataConfig
 ) -> dict[str, Any]:
     """Draw knobs from a view; where a recipe cannot be built, those up to there."""
+    return next(draw_all(trials, [sampler], space, data))[0]
+
+
+def draw_all(
+    trials: Sequence[FrozenTrial],
+    samplers: Iterable[BaseSampler],
+    space: SearchSpace,
+    data: DataConfig,
+) -> Iterator[tuple[dict[str, Any], Recipe | None]]:
+    """Draw knobs from a view by one sampler after the other.
+
+    Yields:
+        The knobs and their recipe; where it cannot be built, those up to there and None.
+    """
     num_objectives = next((len(trial.values) for trial in trials if trial.values), 1)
-    study = optuna.create_study(
-        storage=_View(trials), sampler=sampler, directions=["minimize"] * num_objectives
-    )
-    trial = study.ask()
-    with suppress(InvalidRecipe):
-        suggested(space, trial, data)
-    return trial.params
+    study = optuna.create_study(storage=_View(trials), directions=["minimize"] * num_objectives)
+    for sampler in samplers:
+        study.sampler = sampler
+        trial, recipe = study.ask(), None
+        with suppress(InvalidRecipe):
+            recipe = suggested(space, trial, data)
+        yield trial.params, recipe
 
 
 def suggested(space: SearchSpace, trial: optuna.Trial, data: DataConfig) -> Recipe:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search_spaces.space import BACKBONE_PREFIX
+from search_spaces.space import BACKBONE_PREFIX, SAMPLING_PREFIX
 from study.results.dominance import dominates
 from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
 
 Knobs = tuple[tuple[str, Any], ...]  # Names and values, by name.
+# What a training and a cool-down cost beside drawing and scoring, before any was timed.
+TRAINING_RATIO, COOL_DOWN_RATIO = 16.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Variant:
     def number(self) -> int:
         """The trial's number."""
         return self.trial.number
+
+    @property
+    def scores(self) -> Scores:
+        """What the trial measured; nothing where it was refused."""
+        return dict(self.trial.user_attrs.get("scores") or {})
 
     @cached_property
     def compression(self) -> FrozenTrial:
@@ -89,27 +96,38 @@ class History:
 
     Attributes:
         known: the knobs of every trial that was started or refused.
+        models: the same without the knobs of drawing, of those that were started.
+        running: the knobs of those that were started and have not ended.
         num_accepted: trials that were started.
         backbones: by the values of their knobs.
+        complete: every complete variant, by number.
         front: feasible variants that no other one dominates, by number.
     """
 
     def __init__(self, objectives: tuple[str, ...]) -> None:
         self.known: set[Knobs] = set()
+        self.models: set[Knobs] = set()
+        self.running: dict[Knobs, Mapping[str, Any]] = {}
         self.num_accepted = 0
         self.backbones: dict[Knobs, BackboneHistory] = {}
+        self.complete: list[Variant] = []
         self.front: list[Variant] = []
         self._objectives = objectives
         self._score_seconds: list[float] = []
+        self._cool_down_seconds: list[float] = []
 
     def accept(self, params: Mapping[str, Any]) -> None:
         """Learn that a trial was started."""
-        self.known.add(all_knobs(params))
+        knobs = all_knobs(params)
+        self.known.add(knobs)
+        self.models.add(model_knobs(params))
+        self.running[knobs] = params
         self.num_accepted += 1
         self._backbone(params).tried = True
 
     def take_in(self, record: TrialRecord, trial: FrozenTrial) -> None:
         """Learn from a trial that ended."""
+        self.running.pop(all_knobs(trial.params), None)
         backbone = self._backbone(trial.params)
         if backbone.trial is None or trial.number < backbone.trial.number:
             backbone.trial = trial
@@ -124,18 +142,29 @@ class History:
     def new_share(self, default: float) -> float:
         """Return the share of trials that shall train a new backbone.
 
-        Training and scoring shall cost about the same in all. Timings are noisy and a study must
-        give the same proposals again, so their ratio is rounded to a power of two.
+        Training and scoring shall cost about the same in all.
 
         Args:
             default: for as long as no timings are known.
         """
-        train = [b.train_seconds for b in self.backbones.values() if b.train_seconds > 0]
+        train = self._train_seconds()
         if not train or not self._score_seconds:
             return default
-        return float(
-            1 / (1 + 2.0 ** round(math.log2(median(train) / median(self._score_seconds))))
-        )
+        return 1 / (1 + _ratio(train, self._score_seconds))
+
+    def cost(self, *, trains: bool, cools: bool) -> float:
+        """Return what a trial costs, in units of drawing and scoring.
+
+        Args:
+            trains: whether a training has to be done for it.
+            cools: whether a cool-down has to.
+        """
+        train = _ratio(self._train_seconds(), self._score_seconds, TRAINING_RATIO)
+        cool_down = _ratio(self._cool_down_seconds, self._score_seconds, COOL_DOWN_RATIO)
+        return 1 + trains * train + cools * cool_down
+
+    def _train_seconds(self) -> list[float]:
+        return [b.train_seconds for b in self.backbones.values() if b.train_seconds > 0]
 
     def _backbone(self, params: Mapping[str, Any]) -> BackboneHistory:
         return self.backbones.setdefault(backbone_knobs(params), BackboneHistory())
@@ -147,11 +176,12 @@ class History:
         excess = max(trial.constraints.values(), default=0.0)
         variant = Variant(trial, costs(scores, self._objectives), excess)
         backbone.add(variant)
+        insort(self.complete, variant, key=attrgetter("number"))
         backbone.train_seconds = max(backbone.train_seconds, _seconds(scores, "train"))
-        # A cool-down is paid for each variant, as drawing and scoring are.
-        parts = ("finetune", "generate", "score")
-        if score_seconds := sum(_seconds(scores, part) for part in parts):
+        if score_seconds := _seconds(scores, "generate") + _seconds(scores, "score"):
             insort(self._score_seconds, score_seconds)
+        if cool_down_seconds := _seconds(scores, "finetune"):
+            insort(self._cool_down_seconds, cool_down_seconds)
         if record.feasible:
             self._enter_front(variant)
 
@@ -175,6 +205,16 @@ def backbone_knobs(params: Mapping[str, Any]) -> Knobs:
     return tuple(item for item in all_knobs(params) if item[0].startswith(BACKBONE_PREFIX))
 
 
+def model_knobs(params: Mapping[str, Any]) -> Knobs:
+    """Return the knobs that shape the model, in order: all but those of drawing from it."""
+    return tuple(item for item in all_knobs(params) if not item[0].startswith(SAMPLING_PREFIX))
+
+
+def sampling_knobs(params: Mapping[str, Any]) -> Knobs:
+    """Return the knobs that play a part in drawing alone, in order."""
+    return tuple(item for item in all_knobs(params) if item[0].startswith(SAMPLING_PREFIX))
+
+
 def _part(
     trial: FrozenTrial, of_backbone: bool, values: list[float] | None, excess: float
 ) -> FrozenTrial:
@@ -187,6 +227,16 @@ def _part(
         values=values,
         constraints={"excess": excess},
     )
+
+
+def _ratio(dividends: list[float], divisors: list[float], default: float = 1.0) -> float:
+    """Return the ratio of two medians, to a power of two.
+
+    Timings are noisy, and a study must give the same proposals again.
+    """
+    if not dividends or not divisors:
+        return default
+    return float(2.0 ** round(math.log2(median(dividends) / median(divisors))))
 
 
 def _seconds(scores: Scores, name: str) -> float:

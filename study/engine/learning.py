@@ -1,10 +1,12 @@
 """What a driver knows of a study's trials: learned anew where it takes up, then as they end."""
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from diffusion.recipe import Recipe
 from study.engine.admission import Admission
-from study.engine.history import History
+from study.engine.history import History, backbone_knobs
+from study.engine.screened import Screened
+from study.results.records import TrialRecord
 from study.run.storage import StudyStorage
 
 
@@ -13,6 +15,7 @@ class Learning:
 
     Attributes:
         history: of the ended trials.
+        screened: what was screened beside them.
         num_seen: how many trials there are, those in line with them.
         num_ended: how many of them ended.
         num_refused: how many trials in a row were refused, up to the last one.
@@ -25,6 +28,7 @@ class Learning:
         self._admission = admission
         self._open: list[int] = []  # Trials that have not ended, as far as is known.
         self.history = History(storage.objectives)
+        self.screened = Screened()
         self.num_seen = self.num_ended = self.num_refused = 0
         records, trials = storage.records(), storage.frozen_trials()
         for record, trial in zip(records, trials, strict=True):
@@ -33,7 +37,7 @@ class Learning:
             elif record.state == "infeasible":
                 self.num_refused += 1
             if trial.state.is_finished():
-                self.history.take_in(record, trial)
+                self._take_in(record, trial)
             else:
                 self._open.append(record.number)
         self.num_seen = len(records)
@@ -51,9 +55,14 @@ class Learning:
         still_open = []
         for number in [*self._open, *range(self.num_seen, len(records))]:
             if trials[number].state.is_finished():
-                self.history.take_in(records[number], trials[number])
+                self._take_in(records[number], trials[number])
                 self.num_ended += 1
             else:
                 still_open.append(number)
         self._open, self.num_seen = still_open, len(records)
         return [trials[number].state for number in still_open].count(TrialState.WAITING)
+
+    def _take_in(self, record: TrialRecord, trial: FrozenTrial) -> None:
+        own = backbone_knobs(trial.params)
+        self.screened.add(s for s in record.screened if backbone_knobs(s.knobs) == own)
+        self.history.take_in(record, trial)

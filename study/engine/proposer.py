@@ -6,6 +6,7 @@ looked through at random, in memory alone, before it is said to hold nothing new
 """
 
 from enum import Enum
+from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -14,10 +15,12 @@ from diffusion.errors import InvalidRecipe
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
 from study.engine.admission import Admission, Refusal
+from study.engine.chooser import Chooser
 from study.engine.drawer import Drawer
 from study.engine.draws import fixing, recipe_of, suggested
 from study.engine.history import backbone_knobs
 from study.engine.learning import Learning
+from study.engine.screening_draws import ScreeningDraws
 from study.run.storage import StudyStorage
 
 MOST_REFUSALS = 100  # In a row that are recorded, the second half of them drawn anywhere.
@@ -71,7 +74,11 @@ class Proposer:
         self._data = data
         self._admission = Admission(refusal)
         self._known = Learning(storage, self._admission)
-        self._drawer = Drawer(space, data, self._known.history, seed, reuse=reuse)
+        self._reuse = reuse
+        history, screened = self._known.history, self._known.screened
+        chooser = Chooser(history, screened, storage.objectives, storage.limits)
+        self._drawer = Drawer(space, data, history, chooser, seed, reuse=reuse)
+        self._screening = ScreeningDraws(space, data, screened, seed)
         self._num_further = 0  # Draws in memory, since a trial began or ended.
         self._num_ended = 0  # Trials, when the first of them was made.
         storage.enqueue(space.covering)
@@ -124,6 +131,17 @@ class Proposer:
             if proposal := self._accept(self._start_at(number, self._at_random(number))):
                 return proposal
         return Nothing.EXHAUSTED
+
+    def to_screen(self, number: int) -> list[tuple[dict[str, Any], Recipe]]:
+        """Return knobs and recipes to screen beside a trial; none of named rows."""
+        if not self._reuse or self._space.rows:
+            return []
+        record = self.storage.record(number)
+        return self._screening.draw(number, record.knobs, record.screened)
+
+    def note_end(self, number: int) -> None:
+        """Note that a trial ended, beside which something was to be screened."""
+        self._screening.forget(number)
 
     def enqueue_sweep(self) -> None:
         """Put the space's sweep in line for every backbone on the front."""

@@ -1,17 +1,23 @@
 """The trials that run: since when, why they are being stopped, and what they said on their way."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from diffusion.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """A trial that was handed out."""
+    """A trial that was handed out.
+
+    Attributes:
+        to_screen: knobs and recipes of other compressions of its backbone, to screen beside it.
+    """
 
     number: int
     recipe: Recipe
     start: float
+    to_screen: tuple[tuple[dict[str, Any], Recipe], ...] = ()
 
 
 class Running:
@@ -41,6 +47,10 @@ class Running:
         """Take off a trial that does not run any more."""
         self.stops.pop(number, None)
         return self._assignments.pop(number)
+
+    def to_screen(self, number: int) -> tuple[tuple[dict[str, Any], Recipe], ...]:
+        """Return what one of them is to screen."""
+        return self._assignments[number].to_screen
 
     def recipe(self, number: int) -> Recipe:
         """Return the recipe of one of them."""

@@ -1,9 +1,10 @@
 """What a worker process does with one trial: evaluate it, and report how that ended.
 
 Knows nothing of Ray. Reports are plain dictionaries: {"warning"} and {"stage", "share",
-"trained_images"} on the way, {"rung", "rung_scores"} at a rung, and at the end one of {"scores"},
-{"reason"} for a failure that would only repeat itself, {"attempt"} before the error of one that
-may not, these two with the progress until then, {"halt"} when nothing can be written any more.
+"trained_images"} on the way, {"rung", "rung_scores"} at a rung, {"screened"} where other
+compressions were screened, and at the end one of {"scores"}, {"reason"} for a failure that would
+only repeat itself, {"attempt"} before the error of one that may not, these two with the progress
+until then, {"halt"} when nothing can be written any more.
 """
 
 import errno
@@ -11,7 +12,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,12 +36,18 @@ Report = Callable[[dict[str, Any]], None]
 
 
 def run_trial(
-    number: int, recipe: Recipe, evaluate: Evaluate, run: RunContext, report: Report
+    number: int,
+    recipe: Recipe,
+    to_screen: Sequence[Recipe],
+    evaluate: Evaluate,
+    run: RunContext,
+    report: Report,
 ) -> None:
     """Evaluate a recipe and report how it ended.
 
     Args:
         number: of the trial; its folder's name.
+        to_screen: other compressions of its backbone.
         report: may not return, when the trial is stopped early.
 
     Raises:
@@ -49,7 +56,15 @@ def run_trial(
     trial_dir = run.trials_dir / str(number)
     on_rung = _rung_report(report) if run.judges else None
     progress = _Progress(report)
-    context = TrialContext(run, trial_dir, progress.tell, on_rung, progress.count)
+    context = TrialContext(
+        run,
+        trial_dir,
+        progress.tell,
+        on_rung,
+        progress.count,
+        tuple(to_screen),
+        lambda found: report({"screened": json.dumps(found)}),
+    )
     try:
         with _passing_on_warnings(report):
             scores = _evaluate(evaluate, recipe, context)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from diffusion.data import load_dataset
 from diffusion.recipe import Recipe
@@ -24,6 +24,8 @@ StageProgress = Callable[[str, float], None]
 RungReport = Callable[[int, Scores], None]
 # on_trained(images): how many the trial was trained on so far, over all its attempts.
 TrainedReport = Callable[[int], None]
+# on_screened(found): plain values of each compression that was screened.
+ScreenedReport = Callable[[list[dict[str, Any]]], None]
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ class TrialContext:
         trial_dir: gets recipe.json, model.pdm, samples.png and scores.json, and training.json
             where the trial trains.
         on_rung: takes what the training scores on its way; None where it is not judged.
+        to_screen: other compressions of the trial's backbone.
+        on_screened: takes what was found of them.
     """
 
     run: RunContext
@@ -102,6 +106,8 @@ class TrialContext:
     on_progress: StageProgress = lambda stage, share: None
     on_rung: RungReport | None = None
     on_trained: TrainedReport = lambda images: None
+    to_screen: tuple[Recipe, ...] = ()
+    on_screened: ScreenedReport = lambda found: None
 
     @property
     def store_dir(self) -> Path:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from diffusion.recipe import Recipe
 from study.results.limits import OVER_A_LIMIT
 from study.results.objectives import Scores
+from study.results.screenings import Screening
 
 State = Literal["running", "complete", "pruned", "failed", "infeasible", "waiting"]
 
@@ -23,6 +24,7 @@ class TrialRecord:
         knobs: what was drawn for it, by the names of the search space.
         images_before_failure: that a failed trial was trained on, as far as it could say.
         end_time: when it ended, in seconds since 1970; None until then.
+        screened: other compressions of its backbone that its worker screened beside it.
     """
 
     number: int
@@ -36,6 +38,7 @@ class TrialRecord:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     images_before_failure: int | None = None
     end_time: float | None = None
+    screened: tuple[Screening, ...] = ()
 
     @property
     def finished(self) -> bool:

@@ -17,8 +17,9 @@ from diffusion.recipe import Recipe
 from study.results.limits import excesses, over_limits
 from study.results.objectives import Scores, objective_values
 from study.results.records import TrialRecord
+from study.results.screenings import Screening
 from study.run.opening import STUDY_NAME, open_study, settle
-from study.run.trial_attributes import RUNG_PREFIX
+from study.run.trial_attributes import RUNG_PREFIX, SCREENED
 from study.run.trial_records import TrialRecords
 
 FEASIBLE = "recipe"  # The constraint: 0 when the recipe can be built, 1 when not.
@@ -106,6 +107,11 @@ class StudyStorage:
     def keep_rung(self, number: int, train_images: int, scores: Scores) -> None:
         """Keep what a running trial's uncompressed training scored on its way."""
         self._set_attrs(number, **{f"{RUNG_PREFIX}{train_images}": scores})
+
+    def keep_screened(self, number: int, screenings: Sequence[Screening]) -> None:
+        """Keep what a running trial's worker screened, beside what it screened before."""
+        kept = self.frozen_trials()[number].user_attrs.get(SCREENED, [])
+        self._set_attrs(number, **{SCREENED: [*kept, *(s.to_dict() for s in screenings)]})
 
     def complete(self, number: int, scores: Scores, wall_seconds: float) -> None:
         """End a trial with its scores; without finite objectives it is a failure."""

@@ -16,9 +16,11 @@ from diffusion.errors import one_line
 from diffusion.recipe import Recipe
 from study.results.objectives import OBJECTIVES, Scores, objective_values
 from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS
+from study.results.screenings import Screening
 
 RUNG_PREFIX = "rung "  # of a trial's attributes, before the training images
 COUNTED = "trained_images"  # by the budget
+SCREENED = "screened"
 NUMBERS = {
     *(*OBJECTIVES, *SCORE_COLUMNS, *LATER_SCORE_COLUMNS),
     *("generate_seconds", "score_seconds", COUNTED, "threads", "peak_memory_bytes"),
@@ -50,6 +52,7 @@ def read_attributes(trial: FrozenTrial, objectives: tuple[str, ...], where: str)
             "end_time": _time(trial),
             "rungs": _rungs(attrs),
             "knobs": dict(trial.params),
+            "screened": tuple(Screening.from_dict(s) for s in attrs.get(SCREENED, ())),
             "images_before_failure": checked("trained_images", attrs.get(COUNTED), int | None),
         }
         if trial.state == TrialState.COMPLETE:

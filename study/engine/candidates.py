@@ -1,0 +1,135 @@
+"""What might be tried next: screened compressions, and new backbones compressed like the front.
+
+Of a backbone's screened compressions only those count that no other one beats in drift and in
+what is known exactly. Each is offered with every way of drawing that the study knows, so that a
+model on the front is tried with another guidance, too.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from study.engine.history import (
+    History,
+    Knobs,
+    all_knobs,
+    backbone_knobs,
+    model_knobs,
+    sampling_knobs,
+)
+from study.engine.prediction import Point
+from study.engine.screened import Screened
+from study.results.dominance import non_dominated
+from study.results.limits import excesses
+from study.results.objectives import Scores
+from study.results.screenings import EXACT, Screening
+
+MOST_SAMPLINGS = 16  # Ways of drawing, the latest known.
+MOST_PROFILES = 8  # Compressions of the front that a new backbone is imagined with.
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial that might be started.
+
+    Attributes:
+        knobs: that draw it.
+        point: by which its costs are predicted.
+        exact: scores that are known.
+        trains, cools: whether a training, or a cool-down, has to be done for it.
+    """
+
+    knobs: dict[str, Any]
+    point: Point
+    exact: Scores
+    trains: bool
+    cools: bool
+
+
+def point_of(params: Mapping[str, Any], screening: Screening) -> Point:
+    """Return a screened model, drawn from as knobs say, as a prediction sees it."""
+    return Point(
+        model_knobs(params),
+        backbone_knobs(params),
+        sampling_knobs(params),
+        screening.drift or 0.0,
+        screening.cool_down_images > 0,
+        int(screening.scores["parameters"]),
+    )
+
+
+class Candidates:
+    """Finds them in what ended and what was screened."""
+
+    def __init__(
+        self,
+        history: History,
+        screened: Screened,
+        objectives: Sequence[str],
+        limits: Mapping[str, float],
+    ) -> None:
+        """Look at a study, which goes on meanwhile."""
+        self._history = history
+        self._screened = screened
+        self._exact = tuple(name for name in objectives if name in EXACT)
+        self._limits = {name: most for name, most in limits.items() if name in EXACT}
+
+    def compressions(self) -> Iterator[Candidate]:
+        """Return untried models of trained backbones, and tried ones drawn from otherwise."""
+        ways = self._samplings()
+        for backbone in self._screened.backbones:
+            if self._history.backbones[backbone].best is None:
+                continue
+            for screening in self._best(self._screened.of(backbone)):
+                names = {name for name, _ in sampling_knobs(screening.knobs)}
+                model = model_knobs(screening.knobs)
+                cools = screening.cool_down_images > 0 and model not in self._history.models
+                for way in ways:
+                    knobs = dict((*model, *way))
+                    fits = {name for name, _ in way} == names
+                    if fits and all_knobs(knobs) not in self._history.known:
+                        point = point_of(knobs, screening)
+                        yield Candidate(knobs, point, screening.scores, False, cools)
+
+    def trainings(self, backbone: Knobs, network: Scores) -> Iterator[Candidate]:
+        """Return a new backbone with the compressions of the front.
+
+        Args:
+            backbone: its knobs.
+            network: its parameters and multiply-accumulates.
+        """
+        for variant in self._history.front[:MOST_PROFILES]:
+            params = variant.trial.params
+            screening = self._screened.find(params)
+            if screening is None or screening.drift is None:
+                continue
+            share = network["parameters"] / int(screening.scores["parameters"])
+            exact = {name: share * screening.scores[name] for name in EXACT} | network
+            if self._is_over(exact):
+                continue
+            others = (item for item in all_knobs(params) if item not in backbone_knobs(params))
+            knobs = dict((*backbone, *others))
+            point = replace(point_of(knobs, screening), parameters=network["parameters"])
+            yield Candidate(knobs, point, exact, True, screening.cool_down_images > 0)
+
+    def _best(self, screenings: Iterable[Screening]) -> list[Screening]:
+        """Return those that none with as much cool-down beats in drift and exact objectives."""
+        kept = [s for s in screenings if s.drift is not None and not self._is_over(s.scores)]
+        best: list[Screening] = []
+        for images in dict.fromkeys(screening.cool_down_images for screening in kept):
+            alike = [screening for screening in kept if screening.cool_down_images == images]
+            values = [[s.drift or 0.0, *(s.scores[name] for name in self._exact)] for s in alike]
+            best += [alike[position] for position in non_dominated(values)]
+        return best
+
+    def _samplings(self) -> list[Knobs]:
+        """Return the ways of drawing that were drawn so far, the latest ones."""
+        ways = dict.fromkeys(
+            sampling_knobs(screening.knobs)
+            for backbone in self._screened.backbones
+            for screening in self._screened.of(backbone)
+        )
+        return list(ways)[-MOST_SAMPLINGS:]
+
+    def _is_over(self, exact: Scores) -> bool:
+        return any(excess > 0 for excess in excesses(exact, self._limits).values())

@@ -1,0 +1,163 @@
+"""What a compression would score, from its drift and from what the study's trials have shown.
+
+The logarithm of a cost like FID is a sum: of what its backbone reaches, which other backbones of
+the same knobs and size hint at; of what the knobs of drawing add; and of a part that grows with
+drift, one for models that are cooled down afterwards and one for those that are not. All terms
+have normal priors, so that little is claimed before much is known (Bayesian linear regression,
+Bishop 2006, section 3.3); those of drift are kept from falling.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import lsq_linear
+
+from study.engine.history import Knobs
+
+# Where the terms of drift bend: below the first, a compression is as good as none; at 1 the
+# denoiser's error is that of a prior mean.
+BENDS = (0.003, 0.05, 1.0)
+# Prior means and standard deviations of the terms, in units of ln FID.
+DRIFT_MEANS, DRIFT_DEVIATION = (0.2, 0.6, 0.6), 0.5
+COOLED_SHARE = 0.3  # Of these means, where a cool-down mends what drifted.
+LEVEL_DEVIATION, OWN_DEVIATION, SIZE_DEVIATION = 0.2, 0.3, 0.3
+COOLED_DEVIATION, SAMPLING_DEVIATION, INTERCEPT_DEVIATION = 0.2, 0.25, 5.0
+# Of what remains unexplained; it counts as so many trials, before there are any.
+NOISE_DEVIATION, NOISE_TRIALS = 0.15, 4
+# How much of that a model keeps where it is drawn from in another way.
+SAME_MODEL = 0.8
+
+
+@dataclass(frozen=True)
+class Point:
+    """A model as a prediction sees it.
+
+    Attributes:
+        model: its knobs without those of drawing.
+        backbone: its training's knobs.
+        sampling: its knobs of drawing.
+        drift: before any cool-down.
+        is_cooled: whether a cool-down follows.
+        parameters: of its network.
+    """
+
+    model: Knobs
+    backbone: Knobs
+    sampling: Knobs
+    drift: float
+    is_cooled: bool
+    parameters: int
+
+
+class Prediction:
+    """Costs of models, predicted from those that were measured."""
+
+    def __init__(self, points: Sequence[Point], costs: Sequence[float]) -> None:
+        """Fit.
+
+        Args:
+            points: measured models.
+            costs: of one objective, finite.
+        """
+        values = np.asarray(costs, dtype=np.float64)
+        self._is_logarithmic = bool((values > 0).all())
+        self._unit = 1.0
+        if not self._is_logarithmic:
+            self._unit = float(values.std()) or 1.0
+        self._terms = _Terms(points)
+        terms, scaled = self._terms.of(points), self.scaled(values)
+        self._fit(terms, scaled)
+        rests = scaled - terms @ self._weights
+        self._rests = {p.model: SAME_MODEL * r for p, r in zip(points, rests, strict=True)}
+
+    def scaled(self, costs: np.ndarray) -> np.ndarray:
+        """Return costs on the scale of predictions."""
+        if self._is_logarithmic:
+            return np.asarray(np.log(np.maximum(costs, 1e-300)))
+        return np.asarray(costs / self._unit)
+
+    def predict(self, points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and the standard deviation of each point's scaled cost."""
+        terms = self._terms.of(points)
+        variances = ((terms @ self._covariance) * terms).sum(axis=1)
+        rests = np.array([self._rests.get(point.model, 0.0) for point in points])
+        unknown = np.array([1 - SAME_MODEL**2 * (p.model in self._rests) for p in points])
+        means, deviations = (
+            terms @ self._weights + rests,
+            np.sqrt(unknown * self._noise + variances),
+        )
+        return means, deviations
+
+    def _fit(self, terms: np.ndarray, values: np.ndarray) -> None:
+        means, deviations = self._terms.means.copy(), self._terms.deviations
+        means[0] = values.mean()
+        least = np.where(self._terms.is_rising, 0.0, -np.inf)
+        self._noise, self._weights = NOISE_DEVIATION**2, means
+        for _ in range(2):  # the noise that weighs trials against priors comes from a first fit
+            root = np.sqrt(self._noise)
+            rows = np.vstack([terms / root, np.diag(1 / deviations)])
+            targets = np.concatenate([values / root, means / deviations])
+            self._weights = lsq_linear(rows, targets, (least, np.inf), method="bvls").x
+            squares = float(np.square(values - terms @ self._weights).sum())
+            prior = NOISE_TRIALS * NOISE_DEVIATION**2
+            self._noise = (squares + prior) / (len(values) + NOISE_TRIALS)
+        precision = terms.T @ terms / self._noise + np.diag(deviations**-2.0)
+        self._covariance = np.linalg.inv(precision)
+
+
+class _Terms:
+    """The columns of the regression: what of a point adds to its cost.
+
+    Attributes:
+        means, deviations: of the priors.
+        is_rising: which columns' weights must not be negative.
+    """
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self._size = float(np.mean([np.log(point.parameters) for point in points]))
+        self._backbones = list(dict.fromkeys(point.backbone for point in points))
+        self._levels = list(dict.fromkeys(item for p in points for item in p.backbone))
+        self._samplings = list(dict.fromkeys(item for p in points for item in p.sampling))
+        drift = np.array(DRIFT_MEANS)
+        parts = [
+            (np.zeros(1), INTERCEPT_DEVIATION),
+            (np.zeros(1), SIZE_DEVIATION),
+            (np.zeros(1), COOLED_DEVIATION),
+            (drift, DRIFT_DEVIATION),
+            (COOLED_SHARE * drift, DRIFT_DEVIATION),
+            (np.zeros(len(self._backbones)), OWN_DEVIATION),
+            (np.zeros(len(self._levels)), LEVEL_DEVIATION),
+            (np.zeros(len(self._samplings)), SAMPLING_DEVIATION),
+        ]
+        self.means = np.concatenate([means for means, _ in parts])
+        self.deviations = np.concatenate([np.full(len(m), deviation) for m, deviation in parts])
+        self.is_rising = np.zeros(len(self.means), dtype=bool)
+        self.is_rising[3 : 3 + 2 * len(drift)] = True
+
+    def of(self, points: Sequence[Point]) -> np.ndarray:
+        """Return the terms of points, [points, columns]."""
+        drift = np.log1p(np.array([[p.drift / bend for bend in BENDS] for p in points]))
+        cooled = np.array([[float(p.is_cooled)] for p in points])
+        size = np.array([[np.log(p.parameters) - self._size] for p in points])
+        return np.hstack(
+            [
+                np.ones_like(size),
+                size,
+                cooled,
+                drift * (1 - cooled),
+                drift * cooled,
+                _ones(self._backbones, [(p.backbone,) for p in points]),
+                _ones(self._levels, [p.backbone for p in points]),
+                _ones(self._samplings, [p.sampling for p in points]),
+            ]
+        )
+
+
+def _ones(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> np.ndarray:
+    """Return 1 where a row holds a column, else 0."""
+    places = {column: place for place, column in enumerate(columns)}
+    found = np.zeros((len(rows), len(columns)))
+    for number, row in enumerate(rows):
+        found[number, [places[item] for item in row if item in places]] = 1
+    return found

@@ -1,0 +1,71 @@
+"""Compressions that were screened: what they change in the denoiser and what they cost is known.
+
+No trial ran them, so their objectives are not known, but those that a file and a network tell
+without drawing an image. Knobs of drawing play no part: a model is the same whatever is drawn
+from it, so screenings are told apart without them.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from diffusion.recipe import Recipe
+from study.engine.history import Knobs, backbone_knobs, model_knobs
+from study.results.screenings import EXACT, Screening
+
+
+class Screened:
+    """All that was screened in a study, by backbone."""
+
+    def __init__(self) -> None:
+        self._by_backbone: dict[Knobs, dict[Knobs, Screening]] = {}
+        self._in_order: list[Screening] = []
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._in_order)
+
+    def add(self, screenings: Iterable[Screening]) -> None:
+        """Take in screenings; the first of each compression stays."""
+        for screening in screenings:
+            found = self._by_backbone.setdefault(backbone_knobs(screening.knobs), {})
+            model = model_knobs(screening.knobs)
+            if model not in found:
+                found[model] = screening
+                self._in_order.append(screening)
+
+    def of(self, backbone: Knobs) -> list[Screening]:
+        """Return those of one backbone, in the order in which they were screened."""
+        return list(self._by_backbone.get(backbone, {}).values())
+
+    def find(self, params: Mapping[str, Any]) -> Screening | None:
+        """Return the screening of the model that knobs draw, or None."""
+        return self._by_backbone.get(backbone_knobs(params), {}).get(model_knobs(params))
+
+    def latest(self, count: int) -> list[Screening]:
+        """Return so many of those that were screened last, whatever their backbone."""
+        return self._in_order[-count:]
+
+    @property
+    def backbones(self) -> list[Knobs]:
+        """The backbones of which something was screened, in order."""
+        return list(self._by_backbone)
+
+
+def as_screenings(
+    asked: Iterable[tuple[Mapping[str, Any], Recipe]], found: Iterable[Mapping[str, Any]]
+) -> list[Screening]:
+    """Return what a worker found, with the knobs and recipes that it was asked for."""
+    by_key = {recipe.key: (knobs, recipe) for knobs, recipe in asked}
+    screenings = []
+    for values in found:
+        knobs, recipe = by_key[values["recipe_key"]]
+        whole = values["drift"] is not None and all(values[name] for name in EXACT)
+        screening = Screening(
+            knobs=knobs,
+            drift=values["drift"] if whole else None,
+            cool_down_images=recipe.compression.finetune_images,
+            scores={name: values[name] for name in EXACT} if whole else {},
+            reason=None if whole else values["reason"] or "all weights vanish",
+        )
+        screenings.append(screening)
+    return screenings

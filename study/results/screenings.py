@@ -1,0 +1,61 @@
+"""Screenings: compressions whose cost and drift are known, though no image was drawn from them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from diffusion.config import checked
+from study.results.objectives import Scores
+
+# What a file and a network tell without a drawn image.
+EXACT = ("size_bytes", "macs", "parameters", "nonzero_parameters")
+SCALARS = (bool, int, float, str, type(None))
+
+
+@dataclass(frozen=True)
+class Screening:
+    """One compression of one backbone, without any trial.
+
+    Attributes:
+        knobs: that draw it.
+        drift: weighted mean squared change of the denoiser's output; None where it cannot be
+            compressed so.
+        cool_down_images: of a training that would follow; it was screened without.
+        scores: what is exact without drawing: bytes, parameters, multiply-accumulates.
+        reason: why it cannot be compressed so.
+    """
+
+    knobs: Mapping[str, Any]
+    drift: float | None
+    cool_down_images: int = 0
+    scores: Scores = field(default_factory=dict)
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as the journal keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ValueError: it is not as we write it; the message names the field.
+        """
+        knobs = values["knobs"]
+        if not all(isinstance(value, SCALARS) for value in knobs.values()):
+            raise ValueError("knobs of a screening are no numbers or texts")
+        drift: float | None = checked("drift", values["drift"], float | None)
+        if drift is not None and not 0 <= drift < float("inf"):
+            raise ValueError(f"drift is {drift}; allowed: a finite number of 0 or more")
+        scores: dict[str, int] = checked("scores", values["scores"], dict[str, int])
+        if drift is not None and not all(scores.get(name, 0) > 0 for name in EXACT):
+            # also of weights other than 0: what has none is worth no look
+            raise ValueError(f"scores of a screening are {scores}; allowed: {', '.join(EXACT)}")
+        return cls(
+            knobs=dict(knobs),
+            drift=drift,
+            cool_down_images=checked("cool_down_images", values["cool_down_images"], int),
+            scores=dict(scores),
+            reason=checked("reason", values["reason"], str | None),
+        )

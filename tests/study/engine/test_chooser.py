@@ -1,0 +1,75 @@
+"""What is tried where compressions were screened."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from screened_world import NOISE_FID, scores, step, study
+from small_studies import OBJECTIVES, QUICK
+
+from diffusion.recipe import Recipe
+from study.run.storage import StudyStorage
+
+NO_DESIGN = replace(QUICK, covering=())
+
+
+@pytest.fixture(scope="module")
+def recipes() -> list[Recipe]:
+    """Return the recipes of a study, in order."""
+    source = study(space=NO_DESIGN)
+    return [step(source)[1] for _ in range(30)]
+
+
+def test_after_two_backbones_hardly_a_trial_is_worse_than_noise_and_most_reach_the_front(
+    recipes: list[Recipe],
+) -> None:
+    points = [(scores(recipe)["fid"], scores(recipe)["size_bytes"]) for recipe in recipes]
+    second = next(n for n, r in enumerate(recipes) if r.backbone_key != recipes[0].backbone_key)
+    later = range(second + 1, len(recipes))
+    useful = [
+        not any(p[0] < points[n][0] / 1.1 and p[1] < points[n][1] / 1.1 for p in points[:n])
+        for n in later
+    ]
+    assert sum(points[n][0] >= NOISE_FID for n in later) <= len(later) / 20
+    assert sum(useful) >= len(later) / 2
+
+
+def test_good_backbones_are_found_and_compressed(recipes: list[Recipe]) -> None:
+    best = [scores(r) for r in recipes if scores(r)["fid"] < 20]
+    assert min(s["size_bytes"] for s in best) < 12_000
+    assert 2 <= len({recipe.backbone_key for recipe in recipes}) < 15, "not all are trained"
+
+
+def test_proposals_are_the_same_after_a_restart(tmp_path: Path) -> None:
+    whole = study(space=NO_DESIGN)
+    expected = [step(whole)[1].key for _ in range(12)]
+    path = tmp_path / "study.journal"
+    found = []
+    for _ in range(12):  # a new driver for each trial
+        found.append(step(study(StudyStorage(path, OBJECTIVES), space=NO_DESIGN))[1].key)
+    assert found == expected
+
+
+def test_a_model_of_the_front_is_drawn_from_with_other_guidance(recipes: list[Recipe]) -> None:
+    models: dict[str, set[float]] = {}
+    for recipe in recipes:
+        plain = replace(recipe, sampling=replace(recipe.sampling, guidance=1.0))
+        models.setdefault(plain.key, set()).add(recipe.sampling.guidance)
+    assert max(len(ways) for ways in models.values()) >= 2
+
+
+@pytest.mark.parametrize(
+    "objectives", [("fid",), ("fid", "macs"), ("fid", "parameters", "size_bytes")]
+)
+def test_any_objectives_go(objectives: tuple[str, ...]) -> None:
+    source = study(StudyStorage(None, objectives), space=NO_DESIGN)
+    recipes = [step(source)[1] for _ in range(8)]
+    assert len({recipe.key for recipe in recipes}) == 8
+    assert min(scores(recipe)["fid"] for recipe in recipes) < 40
+
+
+def test_what_is_over_a_limit_by_its_exact_size_is_not_tried() -> None:
+    storage = StudyStorage(None, OBJECTIVES, {"size_bytes": 20_000})
+    source = study(storage, space=NO_DESIGN)
+    sizes = [scores(step(source)[1])["size_bytes"] for _ in range(16)]
+    assert all(size <= 20_000 for size in sizes[-8:])

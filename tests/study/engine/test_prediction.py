@@ -1,0 +1,80 @@
+"""Predictions: what they hold to before and after trials were seen."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from study.engine.prediction import Point, Prediction
+
+SMALL = Point(
+    (("m", 0),), (("backbone.width", 8),), (("sampling.guidance", 2.0),), 0.01, False, 100
+)
+
+
+def points(count: int, seed: int = 0) -> list[Point]:
+    """Return models of two backbones that drift by very different amounts."""
+    drifts = np.random.default_rng(seed).uniform(-7, 1, count)
+    return [
+        replace(
+            SMALL,
+            model=(("m", n),),
+            backbone=(("backbone.width", 8 * (1 + n % 2)),),
+            drift=float(np.exp(drift)),
+            parameters=100 * (1 + n % 2),
+        )
+        for n, drift in enumerate(drifts)
+    ]
+
+
+def costs(known: list[Point]) -> list[float]:
+    """Return costs of a world in which the wider backbone is better."""
+    return [float(12 / (p.parameters / 100) * (1 + 12 * p.drift)) for p in known]
+
+
+def test_unseen_models_are_predicted_within_the_stated_deviation() -> None:
+    known, unseen = points(30), points(40, seed=1)
+    prediction = Prediction(known, costs(known))
+    means, deviations = prediction.predict(unseen)
+    errors = (means - np.log(costs(unseen))) / deviations
+    assert np.abs(errors).mean() < 1.0
+    assert np.abs(errors).max() < 3.0
+    assert np.corrcoef(means, np.log(costs(unseen)))[0, 1] > 0.97
+
+
+@given(st.lists(st.floats(1, 500), min_size=3, max_size=12), st.booleans())
+def test_more_drift_is_never_predicted_to_be_better(values: list[float], is_cooled: bool) -> None:
+    prediction = Prediction(points(len(values)), values)
+    line = [replace(SMALL, drift=drift, is_cooled=is_cooled) for drift in np.logspace(-4, 1, 30)]
+    means, _ = prediction.predict([replace(p, model=(("new", 0),)) for p in line])
+    assert (np.diff(means) >= -1e-9).all()
+
+
+def test_one_trial_is_believed_near_it_and_little_is_claimed_elsewhere() -> None:
+    prediction = Prediction([SMALL], [20.0])
+    means, deviations = prediction.predict(
+        [SMALL, replace(SMALL, model=(), backbone=(("backbone.width", 64),), parameters=10_000)]
+    )
+    assert abs(means[0] - np.log(20)) < 0.05
+    assert deviations[1] > 3 * deviations[0]
+
+
+def test_a_model_drawn_from_otherwise_keeps_most_of_what_was_unexplained() -> None:
+    known = points(20)
+    values = costs(known)
+    values[7] *= 1.5  # worse than its drift says
+    prediction = Prediction(known, values)
+    other = replace(known[7], sampling=(("sampling.guidance", 3.0),))
+    stranger = replace(other, model=(("m", "another"),))
+    (same, unlike), (sure, unsure) = prediction.predict([other, stranger])
+    assert np.log(values[7]) - same < 0.5 * (np.log(values[7]) - unlike)
+    assert sure < unsure
+
+
+def test_costs_below_zero_are_predicted_too() -> None:
+    known = points(20)
+    agreement = [-1 / (1 + p.drift) for p in known]
+    prediction = Prediction(known, agreement)
+    means, _ = prediction.predict(known)
+    assert np.corrcoef(means, agreement)[0, 1] > 0.9
