@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ from diffusion.compress.matrices import (
     set_weight_matrix,
     weight_matrix,
 )
-from diffusion.compress.uniform import Steps, check_rounded, round_values, round_weights
+from diffusion.compress.uniform import Steps, check_rounded, round_weights
 from diffusion.recipe import Recipe
 
 # Of the mean square of the inputs, added to each. Less makes weights grow that cost more bytes
@@ -114,22 +115,40 @@ def _round_layer(layer: nn.Module, step: float, moments: Tensor) -> Tensor:
 def _round_matrix(matrix: Tensor, step: float, moment: Tensor) -> Tensor:
     """Round [outputs, inputs] weights column by column, those of the strongest inputs first."""
     order = moment.diagonal().argsort(descending=True, stable=True)
-    weights = matrix[:, order].double()
-    pruned = weights == 0
+    weights = matrix[:, order].double().T.contiguous()  # an input's weights side by side
+    pruned = (weights == 0).numpy()
     spread = _error_spread(moment[order][:, order].double())
     rounded = torch.zeros_like(weights)
-    for start in range(0, weights.shape[1], BLOCK_COLUMNS):
-        block = slice(start, min(start + BLOCK_COLUMNS, weights.shape[1]))
-        errors = torch.zeros_like(weights[:, block])
-        for column in range(block.start, block.stop):
-            values = round_values(weights[:, column], step).masked_fill(pruned[:, column], 0)
-            rounded[:, column] = values
-            error = (weights[:, column] - values) / spread[column, column]
-            ahead = slice(column, block.stop)
-            weights[:, ahead] -= error[:, None] * spread[column, ahead]
-            errors[:, column - start] = error
-        weights[:, block.stop :] -= errors @ spread[block, block.stop :]
-    return rounded[:, order.argsort()].float()
+    for start in range(0, len(weights), BLOCK_COLUMNS):
+        block = slice(start, min(start + BLOCK_COLUMNS, len(weights)))
+        errors = _round_block(
+            weights[block].numpy(),
+            pruned[block],
+            step,
+            spread[block, block].numpy(),
+            rounded[block].numpy(),
+        )
+        weights[block.stop :] -= spread[block, block.stop :].T @ torch.from_numpy(errors)
+    return rounded.T[:, order.argsort()].float()
+
+
+def _round_block(
+    weights: np.ndarray, pruned: np.ndarray, step: float, spread: np.ndarray, rounded: np.ndarray
+) -> np.ndarray:
+    """Round [inputs, outputs] weights row by row into `rounded`; moves those ahead.
+
+    In NumPy, whose operations on a few numbers take a quarter of torch's time.
+
+    Returns:
+        The error of each, [inputs, outputs], as it spreads.
+    """
+    errors = np.empty_like(weights)
+    for row, values in enumerate(weights):
+        np.multiply(np.rint(values / step), step, out=rounded[row])
+        rounded[row][pruned[row]] = 0
+        np.divide(values - rounded[row], spread[row, row], out=errors[row])
+        weights[row:] -= spread[row, row:, None] * errors[row]
+    return errors
 
 
 def _error_spread(moment: Tensor) -> Tensor:
