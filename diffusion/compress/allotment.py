@@ -22,6 +22,7 @@ from diffusion.recipe import Recipe
 # to learn from where all is trained through the rounding.
 FINEST, COARSEST = 0.01, 4.0
 LEAST_SENSITIVITY = 1e-12  # Of a tensor that the denoiser does not heed, as where it is untrained.
+PROBE_STEP = 1.0  # In standard deviations: what each tensor is tried with.
 ROUNDS = 30  # Of clipping and scaling: each of them moves the mean a little less.
 
 
@@ -31,23 +32,59 @@ def allot_steps(
     """Return the step that each weight is to be rounded by, for `uniform` quantization.
 
     Args:
-        network: float32, pruned already, on the device to run on; comes back as it was.
+        network: float32, on the device to run on; comes back as it was.
         recipe: its compression says how coarse the steps are on the mean.
         images: [N, C, H, W] uint8 training images.
         labels: [N] int64.
     """
+    sensitivities = measure_sensitivities(network, recipe, images, labels)
+    return steps_by(sensitivities, network, recipe.compression.quantization_step)
+
+
+@torch.no_grad()
+def measure_sensitivities(
+    network: nn.Module, recipe: Recipe, images: Tensor, labels: Tensor
+) -> dict[str, float]:
+    """Return the drift over the squared step of each tensor, rounded alone: one pass for each.
+
+    Args:
+        network: float32, on the device to run on; comes back as it was.
+        recipe: of the network.
+        images: [N, C, H, W] uint8 training images.
+        labels: [N] int64.
+    """
     calibration = Calibration.of(recipe, network, images, labels)
-    probes = relative_steps(network, recipe.compression.quantization_step)
-    deviations = {
-        name: float(network.get_parameter(name).detach().std(correction=0)) for name in probes
+    original = calibration.denoise(network)
+    found: dict[str, float] = {}
+    for name, step in relative_steps(network, PROBE_STEP).items():
+        weight = network.get_parameter(name)
+        kept = weight.clone()
+        weight.copy_(round_values(weight, step))
+        found[name] = max(calibration.drift(network, original) / step**2, LEAST_SENSITIVITY)
+        weight.copy_(kept)
+    return found
+
+
+def steps_by(
+    sensitivities: Mapping[str, float], network: nn.Module, mean_step: float
+) -> dict[str, float]:
+    """Return the step that each weight is to be rounded by; those that are all 0 take 1.
+
+    Args:
+        sensitivities: of the network, or of what it was before it was pruned.
+        network: what will be rounded.
+        mean_step: in standard deviations of each tensor.
+    """
+    weights = {name: network.get_parameter(name).detach() for name in sensitivities}
+    deviations = {name: float(weight.std(correction=0)) for name, weight in weights.items()}
+    squares = {
+        name: sensitivities[name] * deviation**2
+        for name, deviation in deviations.items()
+        if deviation > 0
     }
-    heeded = {name: step for name, step in probes.items() if deviations[name] > 0}
-    sensitivities = _sensitivities(network, heeded, calibration)
-    squares = {name: value * deviations[name] ** 2 for name, value in sensitivities.items()}
-    counts = {name: network.get_parameter(name).numel() for name in heeded}
-    allotted = allot(squares, counts, recipe.compression.quantization_step)
+    allotted = allot(squares, {name: weights[name].numel() for name in squares}, mean_step)
     steps = {name: grid_step(step * deviations[name]) for name, step in allotted.items()}
-    return {**probes, **steps}
+    return {name: steps.get(name, 1.0) for name in sensitivities}
 
 
 def allot(
@@ -67,22 +104,6 @@ def allot(
         factor *= mean_step / _geometric_mean(steps, counts)
         steps = {name: min(max(factor * step, finest), coarsest) for name, step in best.items()}
     return steps
-
-
-@torch.no_grad()
-def _sensitivities(
-    network: nn.Module, probes: Mapping[str, float], calibration: Calibration
-) -> dict[str, float]:
-    """Return the drift over the squared step of each tensor, rounded alone: one pass for each."""
-    original = calibration.denoise(network)
-    found: dict[str, float] = {}
-    for name, step in probes.items():
-        weight = network.get_parameter(name)
-        kept = weight.clone()
-        weight.copy_(round_values(weight, step))
-        found[name] = max(calibration.drift(network, original) / step**2, LEAST_SENSITIVITY)
-        weight.copy_(kept)
-    return found
 
 
 def _geometric_mean(values: Mapping[str, float], counts: Mapping[str, int]) -> float:
