@@ -4,9 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from diffusion.compress.allotment import allot_steps
-from diffusion.compress.prune import prune
-from diffusion.compress.rounding import round_with_errors
+from diffusion.compress.original import Original
 from diffusion.compress.uniform import Steps
 from diffusion.data import ImageDataset
 from diffusion.recipe import Recipe
@@ -42,15 +40,18 @@ def compress(
 ) -> Compressed:
     """Prune a backbone that was trained on so many images, and cool it down or round it."""
     compression = recipe.compression
-    data = dataset.train_images, dataset.train_labels
-    network = backbone.network()
-    prune(network, compression)
-    network.to(context.run.device)
+    original = Original(
+        backbone.network().to(context.run.device),
+        recipe,
+        dataset.train_images,
+        dataset.train_labels,
+    )
+    network = original.pruned(compression)
     if compression.finetune_images:
-        compressed = _cool_down(recipe, backbone, network, context, dataset, trained_images)
+        compressed = _cool_down(recipe, original, network, context, dataset, trained_images)
     elif compression.quantization == "uniform":
-        steps = allot_steps(network, recipe, *data)
-        round_with_errors(network, recipe, steps, *data)
+        steps = original.allot(network, compression)
+        original.round(network, compression, steps)
         compressed = Compressed(network, steps)
     else:
         compressed = Compressed(network)
@@ -60,7 +61,7 @@ def compress(
 
 def _cool_down(
     recipe: Recipe,
-    backbone: Backbone,
+    original: Original,
     network: nn.Module,
     context: TrialContext,
     dataset: ImageDataset,
@@ -75,10 +76,10 @@ def _cool_down(
         context.on_progress("cool-down", done / images)
 
     def allot() -> Steps:
-        return allot_steps(network, recipe, dataset.train_images, dataset.train_labels)
+        return original.allot(network, recipe.compression)
 
     found = CoolDownStore(context.store_dir).obtain(
-        recipe, network, backbone.network, allot, dataset, on_progress
+        recipe, network, lambda: original.network, allot, dataset, on_progress
     )
     found.load_into(network)
     count = begin.count_at_end(images)

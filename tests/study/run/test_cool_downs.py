@@ -185,7 +185,7 @@ def test_steps_that_leave_no_weights_are_a_trials_failure(
     digit_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reports: list[dict[str, Any]] = []
-    monkeypatch.setattr("study.evaluation.compressing.allot_steps", far_too_large)
+    monkeypatch.setattr("diffusion.compress.original.steps_by", far_too_large)
     for images in (0, 64):
         compression = CompressionConfig(
             quantization="uniform", quantization_step=16.0, finetune_images=images
@@ -198,5 +198,5 @@ def test_steps_that_leave_no_weights_are_a_trials_failure(
         )
 
 
-def far_too_large(network: nn.Module, *given: Any) -> dict[str, float]:
+def far_too_large(sensitivities: Any, network: nn.Module, *given: Any) -> dict[str, float]:
     return dict.fromkeys(covered_names(network), 1024.0)

@@ -1,0 +1,54 @@
+"""A network before it is compressed, and what is measured of it once for all its compressions."""
+
+import copy
+from functools import cached_property
+
+from torch import Tensor, nn
+
+from diffusion.compress.allotment import measure_sensitivities, steps_by
+from diffusion.compress.prune import prune
+from diffusion.compress.rounding import Spread, measure_spreads, round_by
+from diffusion.compress.uniform import Steps
+from diffusion.recipe import CompressionConfig, Recipe
+
+
+class Original:
+    """A float network, and how its weights are rounded, whatever was pruned of them first."""
+
+    def __init__(self, network: nn.Module, recipe: Recipe, images: Tensor, labels: Tensor) -> None:
+        """Take up a network; nothing is measured before it is asked for.
+
+        Args:
+            network: not pruned, on the device to run on; stays as it is.
+            recipe: of the network, with any compression.
+            images: [N, C, H, W] uint8 training images.
+            labels: [N] int64.
+        """
+        self.network = network
+        self._given = network, recipe, images, labels
+
+    def pruned(self, compression: CompressionConfig) -> nn.Module:
+        """Return a copy, pruned as a compression asks."""
+        network = copy.deepcopy(self.network)
+        prune(network, compression)
+        return network
+
+    def allot(self, network: nn.Module, compression: CompressionConfig) -> Steps:
+        """Return the steps by which a pruned copy is to be rounded."""
+        return steps_by(self._sensitivities, network, compression.quantization_step)
+
+    def round(self, network: nn.Module, compression: CompressionConfig, steps: Steps) -> None:
+        """Round a pruned copy to multiples of these steps, making up for the errors.
+
+        Raises:
+            InvalidRecipe: they are so large that all weights become 0.
+        """
+        round_by(self._spreads, network, steps, compression.quantization_step)
+
+    @cached_property
+    def _sensitivities(self) -> dict[str, float]:
+        return measure_sensitivities(*self._given)
+
+    @cached_property
+    def _spreads(self) -> dict[str, list[Spread]]:
+        return measure_spreads(*self._given)
