@@ -24,7 +24,7 @@ class Calibration:
     """Noisy images with noise levels and labels, the same for the same recipe and data.
 
     Attributes:
-        noisy: [N, C, H, W] float32, in the range that the denoiser works in.
+        clean, noisy: [N, C, H, W] float32, in the range that the denoiser works in.
         sigma: [N] float32, evenly spaced in its logarithm, in random order.
         labels: [N] int64, some of them hidden.
         weight: [N, 1, 1, 1], by which a squared error counts at a noise level (Karras et al.
@@ -32,6 +32,7 @@ class Calibration:
     """
 
     recipe: Recipe
+    clean: Tensor
     noisy: Tensor
     sigma: Tensor
     labels: Tensor
@@ -69,6 +70,7 @@ class Calibration:
         std = recipe.data.pixel_std
         return cls(
             recipe,
+            clean,
             clean + white_like(clean, generator) * per_image(sigma),
             sigma,
             labels[chosen].masked_fill(hide, recipe.data.num_classes).to(device),
@@ -84,5 +86,12 @@ class Calibration:
 
     def drift(self, network: nn.Module, original: Tensor) -> float:
         """Return the weighted mean squared change from the original network's output."""
-        change = self.denoise(network) - original
-        return float((self.weight * change.square()).mean())
+        return float(self.distances(self.denoise(network), original).mean())
+
+    def loss(self, denoised: Tensor) -> float:
+        """Return the weighted mean squared error of what a network made of the images."""
+        return float(self.distances(denoised, self.clean).mean())
+
+    def distances(self, denoised: Tensor, target: Tensor) -> Tensor:
+        """Return each image's weighted mean squared difference, [N]."""
+        return (self.weight * (denoised - target).square()).mean(dim=(1, 2, 3))

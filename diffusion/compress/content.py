@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ MOST_SYMBOL_BYTES = 3  # The range coder's shares are whole numbers over 2^24.
 SPARE_BYTES = 64  # What ends a part, and deflate adds to what it cannot shorten.
 
 
-def pack_content(stored: dict[str, StoredTensor]) -> tuple[list[Entry], list[int], bytes]:
+def pack_content(stored: Mapping[str, StoredTensor]) -> tuple[list[Entry], list[int], bytes]:
     """Return how each tensor is stored, the lengths of the two parts, and the parts.
 
     Args:

@@ -37,13 +37,25 @@ class Original:
         """Return the steps by which a pruned copy is to be rounded."""
         return steps_by(self._sensitivities, network, compression.quantization_step)
 
-    def round(self, network: nn.Module, compression: CompressionConfig, steps: Steps) -> None:
-        """Round a pruned copy to multiples of these steps, making up for the errors.
+    def compressed(self, compression: CompressionConfig) -> tuple[nn.Module, Steps | None]:
+        """Return a pruned and rounded copy, as it is where it is not trained any further.
+
+        What is to be trained is rounded to the nearest, since the training makes up for the
+        errors; other weights make up for each other's.
+
+        Returns:
+            The network, and its steps with quantization `uniform`, which alone rounds here.
 
         Raises:
-            InvalidRecipe: they are so large that all weights become 0.
+            InvalidRecipe: the steps are so large that all weights become 0.
         """
-        round_by(self._spreads, network, steps, compression.quantization_step)
+        network = self.pruned(compression)
+        if compression.quantization != "uniform":
+            return network, None
+        steps = self.allot(network, compression)
+        spreads = {} if compression.finetune_images else self._spreads
+        round_by(spreads, network, steps, compression.quantization_step)
+        return network, steps
 
     @cached_property
     def _sensitivities(self) -> dict[str, float]:

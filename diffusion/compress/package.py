@@ -12,7 +12,7 @@ import logging
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def write_package(
     """
     try:
         check_parameters(sum(value.numel() for value in network.state_dict().values()))
-        content = _pack(recipe, network, steps)
+        content = pack(recipe, stored_weights(recipe, network, steps))
     except (ValueError, CodingUnavailable) as error:
         raise PackageError(about_path("package", path, f"is not written: {error}")) from error
     write_bytes(path, content)
@@ -112,7 +112,7 @@ def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionMod
 def gzip_state_dict_bytes(recipe: Recipe, network: nn.Module, steps: Steps | None = None) -> int:
     """Return the length of the gzipped, saved state dict, the size that older studies quote."""
     state: dict[str, Tensor] = {}
-    for name, value in _stored(recipe, network, steps).items():
+    for name, value in stored_weights(recipe, network, steps).items():
         if isinstance(value, UniformTensor):
             small = bool((value.symbols.abs() < 2**7).all())
             state[name] = value.symbols.to(torch.int8 if small else torch.int32)
@@ -127,16 +127,19 @@ def gzip_state_dict_bytes(recipe: Recipe, network: nn.Module, steps: Steps | Non
     return len(gzip.compress(buffer.getvalue()))
 
 
-def _stored(recipe: Recipe, network: nn.Module, steps: Steps | None) -> dict[str, StoredTensor]:
+def stored_weights(
+    recipe: Recipe, network: nn.Module, steps: Steps | None = None
+) -> dict[str, StoredTensor]:
+    """Return the tensors as a package holds them, of what `write_package` takes."""
     compression = recipe.compression
     if compression.quantization == "uniform" and steps is None:
         steps = relative_steps(network, compression.quantization_step)
     return quantize_weights(network, compression.quantization, steps)
 
 
-def _pack(recipe: Recipe, network: nn.Module, steps: Steps | None) -> bytes:
+def pack(recipe: Recipe, stored: Mapping[str, StoredTensor]) -> bytes:
     """Return the bytes of a package."""
-    entries, lengths, content = pack_content(_stored(recipe, network, steps))
+    entries, lengths, content = pack_content(stored)
     lines = [entry.to_list() for entry in entries]
     header = write_header(recipe.to_dict(), lines, lengths, content)
     return pack_members({HEADER: header, CONTENT: content})

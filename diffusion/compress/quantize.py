@@ -79,6 +79,11 @@ def quantize_weights(
     }
 
 
+def plain_values(stored: StoredTensor) -> Tensor:
+    """Return the float32 tensor that a reader of the package sees."""
+    return stored.float() if isinstance(stored, Tensor) else stored.dequantize()
+
+
 def _round_uniformly(network: nn.Module, steps: Steps) -> dict[str, StoredTensor]:
     parameters = dict(network.named_parameters())
     stored: dict[str, StoredTensor] = {}

@@ -46,28 +46,23 @@ def compress(
         dataset.train_images,
         dataset.train_labels,
     )
-    network = original.pruned(compression)
     if compression.finetune_images:
-        compressed = _cool_down(recipe, original, network, context, dataset, trained_images)
-    elif compression.quantization == "uniform":
-        steps = original.allot(network, compression)
-        original.round(network, compression, steps)
-        compressed = Compressed(network, steps)
+        compressed = _cool_down(recipe, original, context, dataset, trained_images)
     else:
-        compressed = Compressed(network)
-    network.cpu()
+        compressed = Compressed(*original.compressed(compression))
+    compressed.network.cpu()
     return compressed
 
 
 def _cool_down(
     recipe: Recipe,
     original: Original,
-    network: nn.Module,
     context: TrialContext,
     dataset: ImageDataset,
     trained_images: int,
 ) -> Compressed:
     """Train on or reuse; what this trial trained counts from where its first attempt began."""
+    network = original.pruned(recipe.compression)
     images, begin = recipe.compression.finetune_images, Begin(context.trial_dir / COOL_DOWN)
 
     def on_progress(images_seen: int) -> None:

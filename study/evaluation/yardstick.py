@@ -1,0 +1,68 @@
+"""The yardstick of a screening: noisy held-out images, and what the best network makes of them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from diffusion.compress.calibration import Calibration
+from diffusion.data import ImageDataset
+from diffusion.networks import count_macs, count_parameters
+from diffusion.recipe import Recipe, Track
+
+NUM_IMAGES = 256
+
+LoadNetwork = Callable[[Track], nn.Module]
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What the compressions of a backbone are measured by.
+
+    Attributes:
+        batch: noisy held-out images, evaluated all at once.
+        target: [N, C, H, W] what the uncompressed network of the best average makes of them,
+            which is the one of the least denoising loss.
+        track_losses: of the uncompressed networks on the batch.
+        macs, parameters: of the network, however it is compressed.
+    """
+
+    batch: Calibration
+    target: Tensor
+    track_losses: Mapping[Track, float]
+    macs: int
+    parameters: int
+
+    @classmethod
+    def of(
+        cls,
+        recipes: Iterable[Recipe],
+        load_network: LoadNetwork,
+        dataset: ImageDataset,
+        device: torch.device,
+    ) -> Self:
+        """Choose the best of the averages that occur.
+
+        Args:
+            recipes: one or more, of one backbone.
+            load_network: returns the float network of an average, on the CPU.
+            dataset: its held-out images are drawn from.
+            device: to run the networks on.
+        """
+        by_track = {recipe.ema.track: recipe for recipe in recipes}
+        networks = {track: load_network(track).to(device) for track in sorted(by_track)}
+        network, recipe = next(iter(networks.values())), next(iter(by_track.values()))
+        held_out = dataset.held_out_images, dataset.held_out_labels
+        batch = Calibration.of(recipe, network, *held_out, num_images=NUM_IMAGES)
+        denoised = {track: batch.denoise(network) for track, network in networks.items()}
+        losses = {track: batch.loss(output) for track, output in denoised.items()}
+        best = min(losses, key=lambda track: losses[track])
+        macs, (parameters, _) = count_macs(network, recipe.data), count_parameters(network)
+        return cls(batch, denoised[best], losses, macs, parameters)
+
+    def measure(self, network: nn.Module) -> tuple[float, float]:
+        """Return the drift of a compressed network from the target, and its denoising loss."""
+        denoised = self.batch.denoise(network)
+        return float(self.batch.distances(denoised, self.target).mean()), self.batch.loss(denoised)
