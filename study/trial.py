@@ -1,6 +1,8 @@
 """One trial: from a recipe to the scores of the very file that ships. Runs without Ray.
 
 backbone -> EMA track -> prune -> cool-down or rounding -> package -> reload -> generate -> score
+
+Beside it other compressions of the backbone are screened, of which nothing is kept but figures.
 """
 
 import hashlib
@@ -18,6 +20,7 @@ from diffusion.data import ImageDataset
 from diffusion.errors import DataUnavailable
 from diffusion.recipe import Recipe
 from study.evaluation.begin import TRAINING, Begin
+from study.evaluation.beside import screen_beside
 from study.evaluation.compressing import compress
 from study.evaluation.context import TrialContext
 from study.evaluation.cost import network_counts
@@ -71,6 +74,8 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
         **run.conditions(),
     }
     write_json(context.trial_dir / "scores.json", scores)
+    if context.to_screen:
+        context.on_screened(screen_beside(recipe, context, dataset, device))
     samples = _pick_samples(drawing.images, drawing.labels)
     save_grid(samples, SAMPLE_COLUMNS, context.trial_dir / "samples.png")
     return scores

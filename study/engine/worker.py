@@ -21,6 +21,7 @@ import torch
 
 from diffusion.errors import InvalidRecipe, MetricUndefined, TrainingDiverged
 from diffusion.files import write_bytes
+from diffusion.memory import is_out_of_memory
 from diffusion.recipe import Recipe
 from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
@@ -116,14 +117,6 @@ def failure_reason(error: Exception) -> str:
     """Return the reason that an error is recorded as."""
     kind = "OutOfMemory" if is_out_of_memory(error) else type(error).__name__
     return f"{kind}: {error}"
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, of the machine or of a GPU."""
-    # On the CPU torch raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
 
 
 class _Progress:
