@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from search_spaces import mnist, quick, quick_grid, system_a, system_b
+from search_spaces import compress, mnist, quick, quick_grid, system_a, system_b
 from search_spaces.space import SearchSpace, SpaceOptions
 
 SPACES: dict[str, Callable[[SpaceOptions], SearchSpace]] = {
     "quick": quick.SPACE.with_options,
     "quick-grid": quick_grid.SPACE.with_options,
     "mnist": mnist.SPACE.with_options,
+    compress.NAME: compress.space,
     "system-a-ncsn": system_a.ncsn,
     "system-a-ddpm": system_a.ddpm,
     "system-a-samplers": system_a.samplers,
@@ -17,12 +18,30 @@ SPACES: dict[str, Callable[[SpaceOptions], SearchSpace]] = {
 }
 
 
+# Spaces that compress what is stored, and train no backbone.
+COMPRESSING = (compress.NAME,)
+
+
+def known_space(name: str) -> str:
+    """Return the name of a search space.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in SPACES:
+        raise ValueError(f"space is {name!r}; allowed: {', '.join(SPACES)}")
+    return name
+
+
 def load_space(name: str, options: SpaceOptions | None = None) -> SearchSpace:
     """Return a search space.
 
     Raises:
         ValueError: there is none of that name, or it does not have the options.
     """
-    if name not in SPACES:
-        raise ValueError(f"space is {name!r}; allowed: {', '.join(SPACES)}")
-    return SPACES[name](options or SpaceOptions())
+    options = options or SpaceOptions()
+    if options.backbones and known_space(name) not in COMPRESSING:
+        raise ValueError(
+            f"space {name!r} trains its backbones; stored ones go with {', '.join(COMPRESSING)}"
+        )
+    return SPACES[known_space(name)](options)

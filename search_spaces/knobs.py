@@ -55,9 +55,11 @@ def groups(trial: optuna.Trial, options: Sequence[int]) -> int:
     return int(trial.suggest_categorical("backbone.groups", options))
 
 
-def ema(trial: optuna.Trial) -> EmaConfig:
+def ema(
+    trial: optuna.Trial, tracks: Sequence[Track] = TRACKS, knob: str = "ema.track"
+) -> EmaConfig:
     """Draw the average of the trajectory that becomes the model."""
-    track: Any = trial.suggest_categorical("ema.track", TRACKS)
+    track: Any = trial.suggest_categorical(knob, tracks)
     return EmaConfig(track)
 
 

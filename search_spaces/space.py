@@ -9,6 +9,7 @@ import optuna
 
 from diffusion.config import choices
 from diffusion.recipe import DataConfig, Recipe
+from search_spaces.stored import StoredBackbone
 
 Value = bool | int | float | str
 RowFormulation = Literal["edm", "published"]
@@ -26,15 +27,18 @@ class SpaceOptions:
     """What a user may change of a space.
 
     Attributes:
-        train_images: of every training; None leaves it to the space.
+        train_images: of every training, or of the snapshots that are compressed; None leaves it
+            to the space.
         formulation: of named rows: `edm` trains the published networks our way, `published` as
             their authors did.
         rows: names of the rows to run; none stands for all.
+        backbones: that are compressed, where a space trains none.
     """
 
     train_images: int | None = None
     formulation: RowFormulation = "edm"
     rows: tuple[str, ...] = ()
+    backbones: tuple[StoredBackbone, ...] = ()
 
     def __post_init__(self) -> None:
         if self.train_images is not None and self.train_images < 1:
@@ -42,6 +46,9 @@ class SpaceOptions:
         if self.formulation not in choices(RowFormulation):
             allowed = " or ".join(choices(RowFormulation))
             raise ValueError(f"formulation is {self.formulation!r}; allowed: {allowed}")
+        keys = [backbone.key for backbone in self.backbones]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"backbones are {', '.join(keys)}; allowed: each once")
 
     @property
     def rows_train_images(self) -> int:
@@ -127,11 +134,7 @@ class SearchSpace:
 
     def with_options(self, options: SpaceOptions) -> "SearchSpace":
         """Return a space without named rows with other training lengths."""
-        if options.formulation != "edm" or options.rows:
-            raise ValueError(
-                f"space {self.name!r} has no named rows; --formulation and --row go with a "
-                "space that has"
-            )
+        refuse_row_options(self.name, options)
         if options.train_images is None:
             return self
 
@@ -140,6 +143,18 @@ class SearchSpace:
             return recipe.with_changes({"training.train_images": options.train_images})
 
         return replace(self, suggest=suggest)
+
+
+def refuse_row_options(name: str, options: SpaceOptions) -> None:
+    """Refuse what goes with named rows alone.
+
+    Raises:
+        ValueError: the options have some of it.
+    """
+    if options.formulation != "edm" or options.rows:
+        raise ValueError(
+            f"space {name!r} has no named rows; --formulation and --row go with a space that has"
+        )
 
 
 def fixed_list(

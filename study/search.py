@@ -4,6 +4,7 @@ python -m study.search                                  the quick space on embed
 python -m study.search --space mnist --dataset mnist --data-dir DIR --trials 100
 python -m study.search --time-budget 30m --seed 1 --name digits
 python -m study.search --resume runs/quick-001          go on after Ctrl-C or a crash
+python -m study.search --space compress --store DIR     compress stored backbones, train none
 python -m study.search --dry-run                        print the resolved study and stop
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 from rich.console import Console
 
 from diffusion.recipe import DataConfig, Recipe
-from search_spaces import load_space
+from search_spaces import known_space
 from study import trial
 from study.cli import parser as cli
 from study.cli.resolve import new_settings, resumed_settings
@@ -102,8 +103,8 @@ def _settle(given: Namespace) -> tuple[Path, dict[str, Any]]:
     if given.resume is not None:
         resumed = RunSettings.load(given.resume)
         return given.resume.resolve(), resumed_settings(given, resumed)
-    space = load_space(given.space or DEFAULT_SPACE)
-    run_dir = new_run_dir(given.out or Path("runs"), given.name, space.name)
+    space = known_space(given.space or DEFAULT_SPACE)
+    run_dir = new_run_dir(given.out or Path("runs"), given.name, space)
     return run_dir, new_settings(given)
 
 
@@ -179,7 +180,8 @@ def _search(
 def _dispatcher(run: Run, storage: StudyStorage, view: LiveView) -> Dispatcher:
     """Return what proposes the trials that are missing and decides when they end."""
     settings = run.settings
-    trainings = Trainings(run.records, settings.objectives, reuse=settings.reuse)
+    stored = [(backbone.key, backbone.training.train_images) for backbone in settings.backbones]
+    trainings = Trainings(run.records, settings.objectives, reuse=settings.reuse, stored=stored)
 
     def refusal(recipe: Recipe) -> str | None:
         return trainings.refusal(recipe) or excess(recipe, settings.limits)

@@ -39,7 +39,8 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
 
     Raises:
         TrainingDiverged: the training did not converge.
-        DataUnavailable: the data is not what the recipe was made for.
+        DataUnavailable: the data is not what the recipe was made for, or a stored backbone is
+            missing in a run that trains none.
     """
     run = context.run
     torch.set_num_threads(run.threads)
@@ -90,6 +91,8 @@ def _obtain_backbone(
         The backbone, and how many images it was trained on by this trial, over all its attempts.
     """
     store, train_images = BackboneStore(context.store_dir), recipe.training.train_images
+    if not context.run.trains:
+        return store.require(recipe), 0
     begin, judged = Begin(context.trial_dir / TRAINING), 0
 
     def on_progress(images_seen: int) -> None:

@@ -9,21 +9,24 @@ from diffusion.data import DATA_DIR_VARIABLE, load_dataset, resolve_name
 from diffusion.files import whole_path
 from diffusion.recipe import DataConfig
 from diffusion.score.choose_extractor import build_extractor
-from search_spaces import load_space
+from search_spaces import known_space, load_space
 from search_spaces.space import SpaceOptions
+from study.cli.compressing import check_compressing, with_backbones
 from study.cli.extractor_choice import extractor_choice, extractor_settings
 from study.cli.scorable import check_scorable
 from study.cli.search_options import DEFAULT_DATASET, DEFAULT_RETRIES, DEFAULT_SPACE
 from study.results.limits import check_limits
 from study.results.objectives import DEFAULT_OBJECTIVES, check_objectives
 from study.run.settings import RunSettings
+from study.run.stored_backbones import check_backbones
 from study.run.stores import check_store
 from study.run.time_budget import total_seconds
 
 THIS_MACHINE = "local"
 # What makes a run the study that it is; a resume keeps them.
 KEPT = (
-    *("space", "space_edition", "train_images", "formulation", "rows", "dataset", "data"),
+    *("space", "space_edition", "train_images", "formulation", "rows", "backbones"),
+    *("dataset", "data"),
     *("extractor", "inception_weights", "extractor_sha256"),
     *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
 )
@@ -31,12 +34,18 @@ KEPT = (
 
 def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     """Return a new run's settings, all but its resources, checked before anything starts."""
+    name = known_space(given.space or DEFAULT_SPACE)
     options = SpaceOptions(given.train_images, given.formulation or "edm", tuple(given.row or ()))
-    space = load_space(given.space or DEFAULT_SPACE, options)
+    compresses = check_compressing(given, name, options)
+    if not compresses:
+        load_space(name, options)  # what is wrong with it is said before any data is read
     objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
     data_dir = _data_dir(given)
     dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
-    data = dataset.config()
+    data, store = dataset.config(), _store(given)
+    if compresses:
+        options = with_backbones(options, given, data)
+    space = load_space(name, options)
     extractor = extractor_choice(given)
     features = build_extractor(data, extractor, dataset.class_names)
     limits = check_limits(given.max or ())
@@ -47,14 +56,15 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "train_images": options.train_images,
         "formulation": options.formulation,
         "rows": options.rows,
+        "backbones": options.backbones,
         "dataset": dataset.name,
         "data": vars(data),
         "objectives": objectives,
         "limits": limits,
         "seed": given.seed or 0,
         "reuse": not given.no_reuse,
-        # Whoever asks for named rows wants every one of them.
-        "early_stopping": not given.no_early_stopping and not space.rows,
+        # Whoever asks for named rows wants every one of them; stored trainings are at their end.
+        "early_stopping": not (given.no_early_stopping or space.rows or compresses),
         "trials": given.trials or space.trials,
         "time_budget_seconds": given.time_budget,
         "train_images_total": given.train_images_total,
@@ -63,7 +73,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "fid_num_images": space.fid_num_images,
         "data_dir": None if data_dir is None else str(data_dir),
         **extractor_settings(extractor),
-        "store": _store(given),
+        "store": store,
         "extractor_sha256": features.sha256,
         "concurrent_trials": given.concurrent_trials,
         "cpus_per_trial": given.cpus_per_trial,
@@ -84,6 +94,9 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
             f"dataset {resumed.dataset!r} has fingerprint {data.fingerprint}, but the run has "
             f"{resumed.data.get('fingerprint')}; allowed: the data that the run began with"
         )
+    store = _store(given, resumed)
+    if store is not None:
+        check_backbones(Path(store), resumed.backbones, data)
     extractor = resumed.extractor_choice()
     sha256 = build_extractor(data, extractor, dataset.class_names).sha256
     if sha256 != resumed.extractor_sha256:
@@ -95,7 +108,7 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
     return {
         **{name: getattr(resumed, name) for name in KEPT},
         "data_dir": None if data_dir is None else str(data_dir),
-        "store": _store(given, resumed),
+        "store": store,
         "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials,
         "trials": given.trials or resumed.trials,
         "time_budget_seconds": total_seconds(given.resume, resumed, given.time_budget),
@@ -146,6 +159,8 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
     for name in ("out", "name"):
         if getattr(given, name) is not None:
             raise ValueError(f"--{name} goes with a new run; --resume keeps the run's folder")
+    if given.backbone is not None:
+        raise ValueError("--backbone goes with a new run; --resume keeps the run's backbones")
     extractor = extractor_choice(given)
     asked = {
         "space": given.space,

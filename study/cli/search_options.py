@@ -17,7 +17,19 @@ def build_parser(description: str) -> cli.Parser:
     parser = cli.Parser(prog="python -m study.search", description=description)
     add = parser.add_argument
     add("--space", help=f"search space: {', '.join(SPACES)} (default {DEFAULT_SPACE})")
-    add("--train-images", type=cli.positive_int, help="of every training (default: the space's)")
+    add(
+        "--train-images",
+        type=cli.positive_int,
+        help="of every training (default: the space's); with --space compress of the snapshots "
+        "(default: each backbone's longest)",
+    )
+    add(
+        "--backbone",
+        action="append",
+        metavar="KEY",
+        help="with --space compress: a backbone of --store, by its key or how that begins; again "
+        "for more (default: all that were trained on the data)",
+    )
     add(
         "--formulation",
         choices=("edm", "published"),

@@ -10,9 +10,11 @@ from study.display.console import print_front, say
 from study.results.objectives import aims
 from study.results.pick import pick_model
 from study.results.rows import FrontRow
-from study.results.words import format_seconds
+from study.results.words import format_seconds, name_backbone
 from study.run.packages import unsound
 from study.run.run import Run
+
+MOST_NAMED = 5  # Of the backbones that are compressed.
 
 
 def introduce(run: Run, console: Console) -> None:
@@ -30,6 +32,11 @@ def introduce(run: Run, console: Console) -> None:
         f"({finished} finished), {aims(settings.objectives)}{limits}\n"
         f"workers  {settings.concurrent_trials} at once {where}, {each} each",
     )
+    if settings.backbones:
+        names = [f"{b.key} ({name_backbone(b)})" for b in settings.backbones[:MOST_NAMED]]
+        more = len(settings.backbones) - len(names)
+        names += [f"{more} more"] if more else []
+        say(console, f"compress {', '.join(names)} of {settings.store}; none is trained")
 
 
 def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console) -> None:

@@ -20,7 +20,12 @@ class Trainings:
     """Which trainings ended, which were stopped, and what running trials still have to train."""
 
     def __init__(
-        self, records: Iterable[TrialRecord], objectives: tuple[str, ...], *, reuse: bool = True
+        self,
+        records: Iterable[TrialRecord],
+        objectives: tuple[str, ...],
+        *,
+        reuse: bool = True,
+        stored: Iterable[tuple[str, int]] = (),
     ) -> None:
         """Take up what a study's records hold.
 
@@ -28,10 +33,11 @@ class Trainings:
             records: of the trials so far, in any order.
             objectives: names of the scores by which trainings are compared on their way.
             reuse: whether a training feeds every trial that can use it.
+            stored: backbone keys and training images of what is there before any trial.
         """
         self._reuse = reuse
         self._rungs = Rungs(objectives)
-        self._done: set[tuple[str, int]] = set()  # backbone key and training images
+        self._done: set[tuple[str, int]] = set(stored)  # backbone key and training images
         self._cooled: set[str] = set()  # cool-down keys
         self._stopped: dict[str, int] = {}  # rung by backbone key
         for record in records:

@@ -4,7 +4,8 @@ Knows nothing of Ray. Reports are plain dictionaries: {"warning"} and {"stage", 
 "trained_images"} on the way, {"rung", "rung_scores"} at a rung, {"screened"} where other
 compressions were screened, and at the end one of {"scores"}, {"reason"} for a failure that would
 only repeat itself, {"attempt"} before the error of one that may not, these two with the progress
-until then, {"halt"} when nothing can be written any more.
+until then, {"halt"} when nothing can be written any more, or a backbone is gone that is not to be
+trained.
 """
 
 import errno
@@ -26,10 +27,10 @@ from diffusion.recipe import Recipe
 from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
 from study.run.files import make_own
+from study.run.key_folder import SnapshotUnavailable
 
 REPORT_EVERY_SECONDS = 1.0
 OUR_LOGGERS = ("study", "diffusion")
-# A full disk is the whole study's trouble, not the trial's.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # They lie in the recipe: another attempt would end the same. All others may be of the moment.
 FINAL = (TrainingDiverged, MetricUndefined, InvalidRecipe)
@@ -70,7 +71,7 @@ def run_trial(
         with _passing_on_warnings(report):
             scores = _evaluate(evaluate, recipe, context)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
+        if _is_the_study_s(error):
             report({"halt": failure_reason(error)})
             return
         _write_log(trial_dir)
@@ -111,6 +112,12 @@ class _Reporting(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._report({"warning": record.getMessage()})
+
+
+def _is_the_study_s(error: Exception) -> bool:
+    """Whether an error is the whole study's trouble, not the trial's."""
+    full = isinstance(error, OSError) and error.errno in DISK_FULL
+    return full or isinstance(error, SnapshotUnavailable)
 
 
 def failure_reason(error: Exception) -> str:

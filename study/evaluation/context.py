@@ -39,6 +39,7 @@ class RunContext:
         threads: torch's threads; recorded, since they may change the last digits.
         reuse: whether a training feeds every trial that can use it.
         judges: whether trainings are judged on their way.
+        trains: whether a backbone that is missing is trained; without, it is an error.
     """
 
     dataset: str
@@ -51,6 +52,7 @@ class RunContext:
     threads: int = 1
     reuse: bool = True
     judges: bool = False
+    trains: bool = True
 
     @classmethod
     def of(cls, run_dir: Path, settings: RunSettings, data_dir: Path | None = None) -> Self:
@@ -71,6 +73,7 @@ class RunContext:
             threads=settings.threads,
             reuse=settings.reuse,
             judges=settings.early_stopping,
+            trains=not settings.backbones,
         )
 
     def references(self) -> References:

@@ -1,6 +1,7 @@
 """Recipes, sizes and durations as people read them."""
 
-from diffusion.recipe import Recipe
+from diffusion.recipe import NetworkConfig, Recipe
+from search_spaces.stored import StoredBackbone
 
 
 def format_figure(value: float | None, form: str) -> str:
@@ -33,13 +34,8 @@ def name_recipe(recipe: Recipe) -> str:
 
     What is not done to it is not named.
     """
-    network, compression = recipe.network, recipe.compression
-    words = [
-        network.architecture,
-        "-".join(map(str, network.widths)),
-        f"groups {network.groups}",
-        f"ema {recipe.ema.track}",
-    ]
+    compression = recipe.compression
+    words = [*_name_network(recipe.network), f"ema {recipe.ema.track}"]
     if compression.prune_method != "none":
         region, ratio = compression.prune_region, compression.prune_ratio
         words.append(f"{compression.prune_method} {ratio:.0%} {region}")
@@ -48,6 +44,12 @@ def name_recipe(recipe: Recipe) -> str:
     if compression.finetune_images:
         words.append(name_cool_down(compression.finetune_images, compression.finetune_teacher))
     return ", ".join(words)
+
+
+def name_backbone(backbone: StoredBackbone) -> str:
+    """Name a stored backbone: network, groups, and how long it was trained."""
+    images = f"{backbone.training.train_images:,} images"
+    return ", ".join([*_name_network(backbone.network), images])
 
 
 def name_quantization(quantization: str, step: float) -> str:
@@ -59,6 +61,11 @@ def name_cool_down(images: int, has_teacher: bool) -> str:
     """Name a cool-down by its images, above 0: +32k, +32k distilled."""
     count = format_count(images).replace(" ", "")
     return f"+{count} distilled" if has_teacher else f"+{count}"
+
+
+def _name_network(network: NetworkConfig) -> list[str]:
+    widths = "-".join(map(str, network.widths))
+    return [network.architecture, widths, f"groups {network.groups}"]
 
 
 def _three_digits(value: float, units: tuple[str, ...]) -> str:

@@ -70,11 +70,18 @@ class BackboneStore:
         A snapshot whose file is not what the record says was written is set aside, and said.
         """
         folder = self._folder(recipe)
-        images = recipe.training.train_images
-        line = folder.find(images, recipe.ema.track)
-        if line is None:
-            return None
-        return Backbone(recipe, folder.path / str(images), float(line["train_seconds"]))
+        line = folder.find(recipe.training.train_images, recipe.ema.track)
+        return None if line is None else _backbone(recipe, folder, line)
+
+    def require(self, recipe: Recipe) -> Backbone:
+        """Return the backbone that a recipe asks for, where none is to be trained.
+
+        Raises:
+            SnapshotUnavailable: it is missing or damaged; nothing of it is changed.
+        """
+        folder = self._folder(recipe)
+        line = folder.require(recipe.training.train_images, recipe.ema.track)
+        return _backbone(recipe, folder, line)
 
     def obtain(
         self, recipe: Recipe, dataset: ImageDataset, device: torch.device, on_progress: Progress
@@ -108,6 +115,11 @@ class BackboneStore:
     def _folder(self, recipe: Recipe) -> KeyFolder:
         path = self.root / recipe.backbone_key
         return KeyFolder(path, "backbone", lambda: _new_record(recipe))
+
+
+def _backbone(recipe: Recipe, folder: KeyFolder, line: dict[str, Any]) -> Backbone:
+    path = folder.path / str(recipe.training.train_images)
+    return Backbone(recipe, path, float(line["train_seconds"]))
 
 
 def _new_record(recipe: Recipe) -> dict[str, Any]:

@@ -21,6 +21,10 @@ RECORD, CHECKPOINT = "record.json", "checkpoint.safetensors"
 MOST_RECORD_BYTES = 16 * MEGABYTE
 
 
+class SnapshotUnavailable(DataUnavailable):
+    """A snapshot that has to be there is missing or damaged; who needs it can but wait for it."""
+
+
 class _Damaged(Exception):
     """A file or folder of the store that is not what was written, and how to say so."""
 
@@ -65,6 +69,24 @@ class KeyFolder:
         except _Damaged:
             with locked(self.path):  # a writer may just have been replacing it
                 return self._find_or_set_aside(images, track)
+
+    def require(self, images: int, track: str) -> dict[str, Any]:
+        """Return the record's line of a snapshot that has to be there; nothing is set aside.
+
+        Raises:
+            SnapshotUnavailable: it is missing, or not what was written.
+        """
+        try:
+            try:
+                line = self._find(images, track)
+            except _Damaged:
+                with locked(self.path):  # a writer may just have been replacing it
+                    line = self._find(images, track)
+        except _Damaged as damaged:
+            raise self._unavailable(images, f"{damaged.path.name} is damaged") from damaged
+        if line is None:
+            raise self._unavailable(images, "it is missing")
+        return line
 
     def record(self) -> dict[str, Any]:
         """Return what is known of the training; the lock is this process's."""
@@ -112,6 +134,12 @@ class KeyFolder:
         except _Damaged as damaged:
             self._set_aside(damaged)
             return None
+
+    def _unavailable(self, images: int, why: str) -> SnapshotUnavailable:
+        return SnapshotUnavailable(
+            f"{self._what} {self.path.name} cannot be used after {images:,} images ({why}) in "
+            f"store {self.path.parent}; allowed: what the run began with, since it trains none"
+        )
 
     def _set_aside(self, damaged: _Damaged) -> None:
         logger.warning(damaged.message, set_aside(damaged.path))

@@ -15,17 +15,19 @@ from diffusion.recipe import DataConfig
 from diffusion.score.choose_extractor import ExtractorChoice
 from search_spaces import load_space
 from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
+from search_spaces.stored import StoredBackbone
 from study.results.limits import check_limits
 from study.results.objectives import check_objectives
 from study.run.files import read_json, write_json
 from study.run.folder import SETTINGS_NAME
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 # What older formats lack, by their version; no other one is read.
 ADDED: dict[int, dict[str, Any]] = {
     FORMAT_VERSION: {},
-    5: {"space_edition": 1},
-    4: {"space_edition": 1, "address": None},
+    6: {"backbones": []},
+    5: {"backbones": [], "space_edition": 1},
+    4: {"backbones": [], "space_edition": 1, "address": None},
 }
 LEAST_SHARE, MOST_CPUS = 0.01, 4096  # of a core or a GPU, and of cores
 DEVICES = ("cpu", "cuda")
@@ -45,6 +47,7 @@ class RunSettings:
 
     Attributes:
         train_images, formulation, rows: what differs from the space as it is.
+        backbones: of the store, that a space compresses which trains none; else none.
         data: the data as recipes name it, with its fingerprint.
         extractor: "inception" or a classifier's file, to score by; None for the built-in one.
         inception_weights: their file; None for the published ones.
@@ -90,10 +93,11 @@ class RunSettings:
     device: str
     address: str | None = None
     space_edition: int = 1
+    backbones: tuple[StoredBackbone, ...] = ()
 
     def load_space(self) -> SearchSpace:
         """Return the run's search space."""
-        options = SpaceOptions(self.train_images, self.formulation, self.rows)
+        options = SpaceOptions(self.train_images, self.formulation, self.rows, self.backbones)
         return load_space(self.space, options)
 
     def extractor_choice(self) -> ExtractorChoice | None:
@@ -126,10 +130,13 @@ class RunSettings:
             raise ValueError(f"{path} lacks {', '.join(missing)}")
         given = {name: values[name] for name in names}
         try:
-            DataConfig.from_dict(given["data"])
+            data = DataConfig.from_dict(given["data"])
+            given["backbones"] = _backbones(given["backbones"], data)
             given["objectives"] = check_objectives(tuple(given["objectives"]))
             given["limits"] = check_limits(given["limits"].items())
             settings = cls(**_checked_fields(given))
+            if settings.backbones and settings.store is None:
+                raise ValueError("store is None with backbones; allowed: the one that has them")
             settings.load_space()
             settings.extractor_choice()
             return settings
@@ -160,6 +167,20 @@ def _read(path: Path) -> dict[str, Any]:
             f"wrote is read by that one: {_written_by(values)}"
         )
     return {**ADDED[found], **values}
+
+
+def _backbones(values: Any, data: DataConfig) -> tuple[StoredBackbone, ...]:
+    """Return the stored backbones as they were written.
+
+    Raises:
+        ValueError: one is not as we write it, or its key is another one's.
+    """
+    listed = checked("backbones", values, tuple[dict[str, Any], ...])
+    backbones = tuple(StoredBackbone.from_dict(each) for each in listed)
+    for backbone in backbones:
+        if (key := backbone.recipes(data)[0].backbone_key) != backbone.key:
+            raise ValueError(f"a backbone's key is {backbone.key}; allowed: {key}")
+    return backbones
 
 
 def _checked_fields(values: dict[str, Any]) -> dict[str, Any]:

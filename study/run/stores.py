@@ -10,7 +10,7 @@ from study.run.files import read_json, write_json
 from study.run.key_folder import FORMAT_VERSION, MOST_RECORD_BYTES, RECORD
 
 MARKER = "store.json"
-_KEY = re.compile(r"[0-9a-f]{16}")
+KEY = re.compile(r"[0-9a-f]{16}")
 
 
 def check_store(root: Path) -> None:
@@ -27,7 +27,7 @@ def check_store(root: Path) -> None:
         raise ValueError(f"store {root} is a file; allowed: a folder")
     # What a crash or damage left aside is hidden.
     entries = [path for path in root.iterdir() if not path.name.startswith(".")]
-    trainings = [path for path in entries if _KEY.fullmatch(path.name) and path.is_dir()]
+    trainings = [path for path in entries if KEY.fullmatch(path.name) and path.is_dir()]
     if entries and not trainings and not (root / MARKER).is_file():
         raise ValueError(
             f"folder {root} is no store of trainings: it holds {min(entries).name!r}; allowed: "
