@@ -9,13 +9,13 @@ from itertools import product
 
 import optuna
 
-from diffusion.recipe import DataConfig, Quantization, Recipe, SamplingConfig, Track
+from diffusion.recipe import DataConfig, Quantization, Recipe, Track
 from search_spaces import knobs
 from search_spaces.space import SearchSpace, SpaceOptions, Value, refuse_row_options
 from search_spaces.stored import StoredBackbone
 
 NAME = "compress"
-KEY_KNOB, STEPS_KNOB, TRACK_KNOB = "backbone.key", "sampling.steps", "ema.track"
+KEY_KNOB, TRACK_KNOB = "backbone.key", "ema.track"
 STEPS = (12, 18, 25)
 FINETUNE_IMAGES = (0, 32_000)
 FID_NUM_IMAGES = 1_000  # Two compressions of one backbone may lie close to each other.
@@ -68,17 +68,13 @@ def space(options: SpaceOptions) -> SearchSpace:
 
 def _suggest(trial: optuna.Trial, backbone: StoredBackbone, data: DataConfig) -> Recipe:
     """Draw a compression of a backbone."""
-    steps = int(trial.suggest_categorical(STEPS_KNOB, STEPS))
-    sampling = SamplingConfig(steps=steps, guidance=1.0)
-    if backbone.network.conditional:
-        sampling = knobs.guidance(trial, steps)
     return Recipe(
         data=data,
         network=backbone.network,
         training=backbone.training,
         ema=knobs.ema(trial, backbone.tracks, _track_knob(backbone.tracks)),
         compression=knobs.compression(trial, FINETUNE_IMAGES),
-        sampling=sampling,
+        sampling=knobs.sampling(trial, STEPS, labels=backbone.network.conditional),
     )
 
 
@@ -92,12 +88,12 @@ def _row(
     steps: int,
 ) -> dict[str, Value]:
     """Return the knob values of one compression of a backbone."""
-    row = knobs.variant_row({}, track, quantization, pruning, finetune_images, guidance)
+    row = knobs.variant_row({}, track, quantization, pruning, finetune_images, guidance, steps)
     del row[TRACK_KNOB]
     if not backbone.network.conditional:
         del row["sampling.guidance"]
     tracks = {_track_knob(backbone.tracks): _nearest(track, backbone.tracks)}
-    return {KEY_KNOB: backbone.key, **row, **tracks, STEPS_KNOB: steps}
+    return {KEY_KNOB: backbone.key, **row, **tracks}
 
 
 def _sweep(backbones: Sequence[StoredBackbone]) -> tuple[dict[str, Value], ...]:
@@ -107,9 +103,8 @@ def _sweep(backbones: Sequence[StoredBackbone]) -> tuple[dict[str, Value], ...]:
     grid = product(knobs.SWEPT_PRUNINGS, tracks, knobs.SWEPT_QUANTIZATIONS)
     return tuple(
         {
-            **knobs.variant_row({}, track, quantization, pruning),
+            **knobs.variant_row({}, track, quantization, pruning, steps=STEPS[1]),
             **{_track_knob(each): _nearest(track, each) for each in sets},
-            STEPS_KNOB: STEPS[1],
         }
         for pruning, track, quantization in grid
     )

@@ -28,8 +28,9 @@ QUANTIZATIONS: tuple[Quantization, ...] = (*CODEBOOKS, "uniform")
 LEAST_STEP, MOST_STEP = 0.5, 3.0
 FINETUNE_LEARNING_RATE = 5e-4  # From where a cool-down falls; what docs/compression.md measures.
 CONDITIONINGS = ("narrow", "published")
-STEP_KNOB = "compression.quantization_step"
+STEP_KNOB, STEPS_KNOB = "compression.quantization_step", "sampling.steps"
 GUIDANCES = (1.5, 2.0, 2.5, 3.0)
+LEAST_GUIDED_SIGMA = 0.3
 # Method, ratio and region; the steps of a uniform quantization stand for it.
 Pruning = tuple[PruneMethod, float | None, PruneRegion | None]
 UNPRUNED: Pruning = ("none", None, None)
@@ -76,10 +77,22 @@ def conditioning_width(
     return widths[-1] if architecture == "mini_ddpm" else widths[-1] // 2
 
 
-def guidance(trial: optuna.Trial, steps: int) -> SamplingConfig:
-    """Draw how strongly labels guide; each compression has its own best."""
-    drawn = trial.suggest_categorical("sampling.guidance", GUIDANCES)
-    return SamplingConfig(steps=steps, guidance=float(drawn))
+def sampling(trial: optuna.Trial, steps: Sequence[int], *, labels: bool = True) -> SamplingConfig:
+    """Draw how images are drawn; each compression has its own best.
+
+    Guidance acts down to a noise level of 0.3 alone: below, an image is settled, so that it costs
+    a fifth of the work and changes nothing (docs/compression.md).
+
+    Args:
+        trial: draws.
+        steps: numbers of steps to draw from.
+        labels: whether there are labels that may guide.
+    """
+    chosen = int(trial.suggest_categorical(STEPS_KNOB, steps))
+    if not labels:
+        return SamplingConfig(steps=chosen, guidance=1.0)
+    guidance = float(trial.suggest_categorical("sampling.guidance", GUIDANCES))
+    return SamplingConfig(steps=chosen, guidance=guidance, guidance_sigma_min=LEAST_GUIDED_SIGMA)
 
 
 def compression(
@@ -140,6 +153,7 @@ def variant_row(
     pruning: Pruning = UNPRUNED,
     finetune_images: int = 0,
     guidance: float = 2.0,
+    steps: int = 12,
 ) -> dict[str, Value]:
     """Return the knob values of one compression of a backbone, for a covering design.
 
@@ -150,6 +164,7 @@ def variant_row(
         pruning: method, ratio and region.
         finetune_images: length of the cool-down.
         guidance: of the sampling.
+        steps: of the sampling.
     """
     method, ratio, region = pruning
     row: dict[str, Value] = {
@@ -159,6 +174,7 @@ def variant_row(
         "compression.prune_method": method,
         "compression.finetune_images": finetune_images,
         "sampling.guidance": guidance,
+        STEPS_KNOB: steps,
     }
     if not isinstance(quantization, str):
         row |= {"compression.quantization": "uniform", STEP_KNOB: quantization}

@@ -30,6 +30,7 @@ LEARNING_RATES = (1e-3, 2e-3)
 BATCH_SIZES = (16, 64)
 TRAIN_IMAGES = 1_000_000
 FINETUNE_IMAGES = (0, 200_000)
+SAMPLING_STEPS = (12, 18, 25)
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
@@ -58,7 +59,7 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
         training=training,
         ema=knobs.ema(trial),
         compression=knobs.compression(trial, FINETUNE_IMAGES),
-        sampling=knobs.guidance(trial, steps=18),
+        sampling=knobs.sampling(trial, SAMPLING_STEPS),
     )
 
 
@@ -70,6 +71,7 @@ def _covering() -> tuple[dict[str, Value], ...]:
     quantizations: Iterator[Quantization | float] = cycle((0.7, 1.2, *knobs.CODEBOOKS, 2.0))
     groups, rates, conditionings = cycle(GROUPS), cycle(LEARNING_RATES), cycle(knobs.CONDITIONINGS)
     cool_downs, guidances = cycle((*FINETUNE_IMAGES, 0)), cycle(knobs.GUIDANCES)
+    steps = cycle(SAMPLING_STEPS)
     methods: Iterator[PruneMethod] = cycle(("l1", "random"))
     regions: Iterator[PruneRegion] = cycle(choices(PruneRegion))
     rows: list[dict[str, Value]] = []
@@ -82,7 +84,9 @@ def _covering() -> tuple[dict[str, Value], ...]:
         ratio = round(0.1 * (1 + position % 7), 1)
         for pruning in (knobs.UNPRUNED, (next(methods), ratio, next(regions))):
             variant = (next(tracks), next(quantizations), pruning, next(cool_downs))
-            rows.append(knobs.variant_row(backbone, *variant, guidance=next(guidances)))
+            rows.append(
+                knobs.variant_row(backbone, *variant, guidance=next(guidances), steps=next(steps))
+            )
     # The trainings first, then what reuses them.
     return tuple(rows[0::2] + rows[1::2])
 
@@ -95,5 +99,5 @@ SPACE = SearchSpace(
     reuse_share=0.8,
     fid_num_images=1_000,
     sweep=knobs.sweep(),
-    edition=2,
+    edition=3,
 )

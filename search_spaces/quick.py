@@ -19,6 +19,7 @@ TRAIN_IMAGES = {
     "24-64": 40_000,
 }
 FINETUNE_IMAGES = (0, 32_000)
+SAMPLING_STEPS = (12, 18)
 ADAM_BETA2 = 0.99  # docs/compression.md has it beside 0.999, with narrow conditioning.
 
 
@@ -41,7 +42,7 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
         training=TrainingConfig(train_images=TRAIN_IMAGES[names], adam_beta2=ADAM_BETA2),
         ema=knobs.ema(trial),
         compression=knobs.compression(trial, FINETUNE_IMAGES),
-        sampling=knobs.guidance(trial, steps=12),
+        sampling=knobs.sampling(trial, SAMPLING_STEPS),
     )
 
 
@@ -88,5 +89,5 @@ SPACE = SearchSpace(
     reuse_share=0.75,
     fid_num_images=500,
     sweep=knobs.sweep(),
-    edition=2,
+    edition=3,
 )
