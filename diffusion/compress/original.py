@@ -13,9 +13,20 @@ from diffusion.recipe import CompressionConfig, Recipe
 
 
 class Original:
-    """A float network, and how its weights are rounded, whatever was pruned of them first."""
+    """A float network, and how its weights are rounded, whatever was pruned of them first.
 
-    def __init__(self, network: nn.Module, recipe: Recipe, images: Tensor, labels: Tensor) -> None:
+    Attributes:
+        measured_sensitivities: of its tensors; None until they were asked for.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        images: Tensor,
+        labels: Tensor,
+        sensitivities: dict[str, float] | None = None,
+    ) -> None:
         """Take up a network; nothing is measured before it is asked for.
 
         Args:
@@ -23,8 +34,10 @@ class Original:
             recipe: of the network, with any compression.
             images: [N, C, H, W] uint8 training images.
             labels: [N] int64.
+            sensitivities: of the network, where they were measured before.
         """
         self.network = network
+        self.measured_sensitivities = sensitivities
         self._given = network, recipe, images, labels
 
     def pruned(self, compression: CompressionConfig) -> nn.Module:
@@ -35,7 +48,9 @@ class Original:
 
     def allot(self, network: nn.Module, compression: CompressionConfig) -> Steps:
         """Return the steps by which a pruned copy is to be rounded."""
-        return steps_by(self._sensitivities, network, compression.quantization_step)
+        if self.measured_sensitivities is None:
+            self.measured_sensitivities = measure_sensitivities(*self._given)
+        return steps_by(self.measured_sensitivities, network, compression.quantization_step)
 
     def compressed(self, compression: CompressionConfig) -> tuple[nn.Module, Steps | None]:
         """Return a pruned and rounded copy, as it is where it is not trained any further.
@@ -56,10 +71,6 @@ class Original:
         spreads = {} if compression.finetune_images else self._spreads
         round_by(spreads, network, steps, compression.quantization_step)
         return network, steps
-
-    @cached_property
-    def _sensitivities(self) -> dict[str, float]:
-        return measure_sensitivities(*self._given)
 
     @cached_property
     def _spreads(self) -> dict[str, list[Spread]]:

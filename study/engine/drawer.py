@@ -18,7 +18,7 @@ from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace
 from study.engine.candidates import Candidate
 from study.engine.chooser import Chooser
-from study.engine.draws import draw, draw_seed, fixing, recipe_of, tpe
+from study.engine.draws import draw, draw_all, draw_seed, fixing, recipe_of, tpe
 from study.engine.feasibility import network_counts_of
 from study.engine.history import History, Knobs, all_knobs, backbone_knobs
 from study.engine.views import backbone_view, compression_view
@@ -89,9 +89,10 @@ class Drawer:
 
     def at_random(self, number: int, places: range) -> Iterator[dict[str, Any]]:
         """Draw knobs for a trial from the whole space, at some places of an endless sequence."""
-        for place in places:
-            sampler = RandomSampler(seed=draw_seed(self._seed, number, place))
-            yield draw((), sampler, self._space, self._data)
+        seeds = (draw_seed(self._seed, number, place) for place in places)
+        samplers = (RandomSampler(seed=seed) for seed in seeds)
+        for knobs, _ in draw_all((), samplers, self._space, self._data):
+            yield knobs
 
     def _trainings(self, number: int) -> list[list[Candidate]]:
         """Draw a few new backbones, with what they might be compressed to."""

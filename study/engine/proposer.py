@@ -20,7 +20,7 @@ from study.engine.drawer import Drawer
 from study.engine.draws import fixing, recipe_of, suggested
 from study.engine.history import backbone_knobs
 from study.engine.learning import Learning
-from study.engine.screening_draws import ScreeningDraws
+from study.engine.screening_draws import NUM_SCREENED, ScreeningDraws
 from study.run.storage import StudyStorage
 
 MOST_REFUSALS = 100  # In a row that are recorded, the second half of them drawn anywhere.
@@ -58,6 +58,7 @@ class Proposer:
         *,
         reuse: bool = True,
         refusal: Refusal | None = None,
+        num_screened: int = NUM_SCREENED,
     ) -> None:
         """Take up a study.
 
@@ -68,13 +69,15 @@ class Proposer:
             seed: of the study.
             reuse: whether backbones are; without, one TPE draws all knobs together.
             refusal: says why a new recipe that can be built is not to be run, or None.
+            num_screened: compressions to screen beside each trial.
         """
         self.storage = storage
         self._space = space
         self._data = data
         self._admission = Admission(refusal)
         self._known = Learning(storage, self._admission)
-        self._reuse = reuse
+        # Of named rows there are no others, and without reuse no other trial could use them.
+        self._screens = num_screened if reuse and not space.rows else 0
         history, screened = self._known.history, self._known.screened
         chooser = Chooser(history, screened, storage.objectives, storage.limits)
         self._drawer = Drawer(space, data, history, chooser, seed, reuse=reuse)
@@ -133,11 +136,11 @@ class Proposer:
         return Nothing.EXHAUSTED
 
     def to_screen(self, number: int) -> list[tuple[dict[str, Any], Recipe]]:
-        """Return knobs and recipes to screen beside a trial; none of named rows."""
-        if not self._reuse or self._space.rows:
+        """Return knobs and recipes to screen beside a trial."""
+        if not self._screens:
             return []
         record = self.storage.record(number)
-        return self._screening.draw(number, record.knobs, record.screened)
+        return self._screening.draw(number, record.knobs, self._screens, record.screened)
 
     def note_end(self, number: int) -> None:
         """Note that a trial ended, beside which something was to be screened."""

@@ -41,13 +41,18 @@ class ScreeningDraws:
         self._seen: dict[Knobs, FrozenTrial] = {}
 
     def draw(
-        self, number: int, params: Mapping[str, Any], done: Sequence[Screening] = ()
+        self,
+        number: int,
+        params: Mapping[str, Any],
+        count: int,
+        done: Sequence[Screening] = (),
     ) -> list[tuple[dict[str, Any], Recipe]]:
         """Return knobs and recipes to screen beside a trial: its own model first.
 
         Args:
             number: of the trial.
             params: its knobs.
+            count: how many.
             done: what was screened beside it before it was cut off.
         """
         self._handed_out[number] = [model_knobs(screening.knobs) for screening in done]
@@ -58,7 +63,7 @@ class ScreeningDraws:
             is_known = model in chosen or model in busy or self._screened.find(knobs) is not None
             if recipe is not None and not is_known:
                 chosen[model] = knobs, recipe
-            if len(chosen) + len(done) >= NUM_SCREENED:
+            if len(chosen) + len(done) >= count:
                 break
         self._handed_out[number] += chosen
         return list(chosen.values())

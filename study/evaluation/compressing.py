@@ -10,6 +10,7 @@ from diffusion.data import ImageDataset
 from diffusion.recipe import Recipe
 from study.evaluation.begin import COOL_DOWN, Begin
 from study.evaluation.context import TrialContext
+from study.evaluation.originals import keep_measured, original_of
 from study.results.objectives import Scores
 from study.run.backbones import Backbone
 from study.run.cool_downs import CoolDownStore
@@ -40,16 +41,12 @@ def compress(
 ) -> Compressed:
     """Prune a backbone that was trained on so many images, and cool it down or round it."""
     compression = recipe.compression
-    original = Original(
-        backbone.network().to(context.run.device),
-        recipe,
-        dataset.train_images,
-        dataset.train_labels,
-    )
+    original = original_of(backbone.network().to(context.run.device), recipe, dataset)
     if compression.finetune_images:
         compressed = _cool_down(recipe, original, context, dataset, trained_images)
     else:
         compressed = Compressed(*original.compressed(compression))
+    keep_measured(original, recipe)
     compressed.network.cpu()
     return compressed
 

@@ -17,7 +17,8 @@ from diffusion.compress.quantize import plain_values
 from diffusion.data import ImageDataset
 from diffusion.errors import InvalidRecipe
 from diffusion.networks import count_parameters
-from diffusion.recipe import CompressionConfig, Recipe, Track
+from diffusion.recipe import CompressionConfig, EmaConfig, Recipe, Track
+from study.evaluation.originals import keep_measured, original_of
 from study.evaluation.yardstick import LoadNetwork, Yardstick
 
 
@@ -80,9 +81,11 @@ def _screen(
     # One average after another, so that the measurements of one alone are in memory.
     for track, of_track in groupby(sorted(recipes, key=_track), key=_track):
         network, recipe = load_network(track).to(device), recipes[0]
-        original = Original(network, recipe, dataset.train_images, dataset.train_labels)
+        with_track = replace(recipe, ema=EmaConfig(track))
+        original = original_of(network, with_track, dataset)
         for _, same in groupby(sorted(of_track, key=_weights_key), key=_weights_key):
             yield from _screen_same(list(same), original, yardstick)
+        keep_measured(original, with_track)
 
 
 def _screen_same(

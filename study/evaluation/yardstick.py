@@ -12,7 +12,7 @@ from diffusion.data import ImageDataset
 from diffusion.networks import count_macs, count_parameters
 from diffusion.recipe import Recipe, Track
 
-NUM_IMAGES = 256
+NUM_IMAGES = 128
 
 LoadNetwork = Callable[[Track], nn.Module]
 

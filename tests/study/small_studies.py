@@ -68,7 +68,7 @@ def dispatcher(
     def refused(recipe: Recipe) -> str | None:
         return trainings.refusal(recipe) or (None if refusal is None else refusal(recipe))
 
-    proposer = Proposer(space, DATA, storage, seed=0, reuse=reuse, refusal=refused)
+    proposer = Proposer(space, DATA, storage, seed=0, reuse=reuse, refusal=refused, num_screened=0)
     budget = Budget(trials, deadline, train_images)
     return Dispatcher(
         proposer, trainings, budget, log or Log(), sweep_front=sweep_front, retries=retries

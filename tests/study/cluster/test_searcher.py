@@ -2,13 +2,13 @@
 
 import json
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from diffusion.recipe import Recipe
 from study.cluster.searcher import PROCESS_DIED, StudySearcher
+from study.engine.running import Assignment
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Dispatcher:
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
     def next(self) -> Any:
-        return None if self.told else SimpleNamespace(number=7, recipe=self.recipe)
+        return None if self.told else Assignment(7, self.recipe, 0.0, (({}, self.recipe),))
 
     def is_stopped(self, number: int) -> bool:
         return number == 7
@@ -43,6 +43,7 @@ def searcher(dispatcher: Dispatcher) -> StudySearcher:
     config = searcher.suggest("a")
     assert config["number"] == 7
     assert Recipe.from_dict(json.loads(config["recipe"])) == dispatcher.recipe
+    assert [Recipe.from_dict(r) for r in json.loads(config["to_screen"])] == [dispatcher.recipe]
     assert searcher.suggest("b") is None, "one is at work, and no more are allowed"
     return searcher
 
@@ -55,6 +56,11 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
     [
         ([PROGRESS], False, [("progress", 7, "train", 0.5, 640), ("abandon", 7, None)]),
         ([{"warning": "torn"}], False, [("warn", 7, "torn"), ("abandon", 7, None)]),
+        (
+            [{"screened": '[{"drift": 1}]'}],
+            False,
+            [("screened", 7, [{"drift": 1}]), ("abandon", 7, None)],
+        ),
         ([{"scores": '{"fid": 1.0}'}], False, [("end", 7, {"fid": 1.0}, None)]),
         (
             [{"reason": "diverged", **PROGRESS}],
@@ -74,7 +80,17 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
         ([{"rung": 8_000}], False, [("end", 7, None, None)]),
         ([{"halt": "disk full"}], False, [("abandon", 7, "disk full")]),
     ],
-    ids=["cut off", "warning", "scores", "reason", "attempt", "died", "stopped", "halt"],
+    ids=[
+        "cut off",
+        "warning",
+        "screened",
+        "scores",
+        "reason",
+        "attempt",
+        "died",
+        "stopped",
+        "halt",
+    ],
 )
 def test_how_a_trial_goes_and_ends_reaches_the_dispatcher(
     searcher: StudySearcher,

@@ -38,7 +38,7 @@ def context(folder: Path) -> RunContext:
 
 def reports(folder: Path, evaluate: worker.Evaluate, **changes: Any) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
-    run_trial(7, RECIPE, evaluate, replace(context(folder), **changes), made.append)
+    run_trial(7, RECIPE, (), evaluate, replace(context(folder), **changes), made.append)
     return made
 
 
@@ -102,7 +102,7 @@ def test_what_another_attempt_may_mend_is_reported_and_raised(
 ) -> None:
     made: list[dict[str, Any]] = []
     with pytest.raises(type(error)):
-        run_trial(7, RECIPE, raising(error), context(tmp_path), made.append)
+        run_trial(7, RECIPE, (), raising(error), context(tmp_path), made.append)
     assert made == [{"attempt": reason, **BEGIN}]
     log = (tmp_path / "trials" / "7" / "log.txt").read_text()
     assert "Traceback" in log
@@ -164,7 +164,7 @@ def test_a_failure_tells_on_how_many_images_the_trial_was_trained(
 
     made: list[dict[str, Any]] = []
     with suppress(OSError):
-        run_trial(7, RECIPE, evaluate, context(tmp_path), made.append)
+        run_trial(7, RECIPE, (), evaluate, context(tmp_path), made.append)
     last = {"stage": "train", "share": 0.5, "trained_images": 4_096}
     assert made[-1] == {end: f"{error.__name__}: boom", **last}
 
@@ -191,3 +191,14 @@ def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
     reports(tmp_path, raising(MetricUndefined("fid is nan")))
     assert outside.read_text() == "mine"
     assert "fid is nan" in log.read_text()
+
+
+def test_what_was_screened_is_reported_before_the_scores(tmp_path: Path) -> None:
+    def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
+        context.on_screened([{"recipe_key": other.key} for other in context.to_screen])
+        return {"fid": 1.0}
+
+    made: list[dict[str, Any]] = []
+    run_trial(7, RECIPE, [RECIPE], evaluate, context(tmp_path), made.append)
+    assert [list(report) for report in made] == [["screened"], ["scores"]]
+    assert json.loads(made[0]["screened"]) == [{"recipe_key": RECIPE.key}]

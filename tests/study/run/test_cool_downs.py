@@ -191,7 +191,7 @@ def test_steps_that_leave_no_weights_are_a_trials_failure(
             quantization="uniform", quantization_step=16.0, finetune_images=images
         )
         recipe = replace(digit_recipe, compression=compression)
-        run_trial(0, recipe, evaluate, context(tmp_path, 0).run, reports.append)
+        run_trial(0, recipe, (), evaluate, context(tmp_path, 0).run, reports.append)
         assert reports[-1]["reason"] == (
             "InvalidRecipe: compression.quantization_step is 16, which rounds all weights to 0; "
             "allowed: a smaller step"
