@@ -7,7 +7,8 @@
 Nothing is trained or drawn: trials are looked up in the table, in simulated time with two
 workers. Proposals, early stopping and storage are the real ones. The space is the quick space's,
 with the levels that the table holds. The quick space's covering design was arranged with such
-trials in view, so one search goes without it. Prints a Markdown table.
+trials in view, so one search goes without it, and one with what the engine makes of the knobs
+for a study of as many trials as the plain search has. Prints a Markdown table.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -28,6 +29,7 @@ from search_spaces import load_space
 from search_spaces.quick_grid import DESIGN
 from search_spaces.space import SearchSpace
 from study.engine.budget import Budget
+from study.engine.design import with_design
 from study.engine.dispatcher import Dispatcher
 from study.engine.proposer import MOST_REFUSALS, Proposer
 from study.engine.running import Assignment
@@ -41,6 +43,7 @@ OBJECTIVES = ("fid", "size_bytes")
 SHIPPED = Path(__file__).parent / "quick-grid.json.gz"
 PLAIN_TRIALS, MOST_TRIALS = 24, 250
 PROJECTED_SLOWDOWN = 10
+Begin = Literal["by hand", "own design", "drawn"]
 PLAIN = "plain TPE (OptunaSearch's), every trial trains"
 
 
@@ -133,14 +136,18 @@ def engine(
     target: float,
     *,
     views: bool = True,
-    covering: bool = True,
+    begin: Begin = "by hand",
     judges: bool = False,
 ) -> list[Moment]:
     """Run our engine; without views one TPE draws all knobs."""
     world, space = World(table, slowdown, reuse=True, judges=judges), replayed_space(table)
     trainings, storage = Trainings([], OBJECTIVES), StudyStorage(None, OBJECTIVES)
+    if begin != "by hand":
+        space = replace(space, covering=())
+    if begin == "own design":
+        space = with_design(space, world.data, storage, seed, PLAIN_TRIALS)
     proposer = Proposer(
-        space if covering else replace(space, covering=()),
+        space,
         world.data,
         storage,
         seed,
@@ -156,8 +163,11 @@ Strategy = Callable[[Table, int, int, float], list[Moment]]
 STRATEGIES: dict[str, Strategy] = {
     PLAIN: plain,
     "random, every trial trains": random,
-    "one TPE, trainings reused": lambda *a: engine(*a, views=False, covering=False),
-    "ours without the covering design": lambda *a: engine(*a, covering=False, judges=True),
+    "one TPE, trainings reused": lambda *a: engine(*a, views=False, begin="drawn"),
+    "ours without the covering design": lambda *a: engine(*a, begin="drawn", judges=True),
+    "ours with a design of the engine's own": lambda *a: engine(
+        *a, begin="own design", judges=True
+    ),
     "ours without early stopping": lambda *a: engine(*a),
     "ours": lambda *a: engine(*a, judges=True),
 }

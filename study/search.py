@@ -35,6 +35,7 @@ from study.display.console import print_soundness, say
 from study.display.live import LiveView
 from study.display.summary import introduce, sum_up
 from study.engine.budget import Budget
+from study.engine.design import with_design
 from study.engine.dispatcher import Dispatcher
 from study.engine.feasibility import excess
 from study.engine.proposer import Proposer
@@ -186,9 +187,10 @@ def _dispatcher(run: Run, storage: StudyStorage, view: LiveView) -> Dispatcher:
     def refusal(recipe: Recipe) -> str | None:
         return trainings.refusal(recipe) or excess(recipe, settings.limits)
 
+    space, data = settings.load_space(), DataConfig.from_dict(settings.data)
     proposer = Proposer(
-        settings.load_space(),
-        DataConfig.from_dict(settings.data),
+        with_design(space, data, storage, settings.seed, settings.trials, screens=settings.reuse),
+        data,
         storage,
         settings.seed,
         reuse=settings.reuse,

@@ -59,14 +59,26 @@ def draw_all(
     Yields:
         The knobs and their recipe; where it cannot be built, those up to there and None.
     """
-    num_objectives = next((len(trial.values) for trial in trials if trial.values), 1)
-    study = optuna.create_study(storage=_View(trials), directions=["minimize"] * num_objectives)
+    study = _looking_at(trials)
     for sampler in samplers:
         study.sampler = sampler
         trial, recipe = study.ask(), None
         with suppress(InvalidRecipe):
             recipe = suggested(space, trial, data)
         yield trial.params, recipe
+
+
+def begun(trials: Sequence[FrozenTrial], sampler: BaseSampler) -> optuna.Trial:
+    """Begin a trial in memory, whose sampler sees a view."""
+    study = _looking_at(trials)
+    study.sampler = sampler
+    return study.ask()
+
+
+def _looking_at(trials: Sequence[FrozenTrial]) -> optuna.Study:
+    num_objectives = next((len(trial.values) for trial in trials if trial.values), 1)
+    directions = ["minimize"] * num_objectives
+    return optuna.create_study(storage=_View(trials), directions=directions)
 
 
 def suggested(space: SearchSpace, trial: optuna.Trial, data: DataConfig) -> Recipe:

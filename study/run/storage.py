@@ -6,7 +6,7 @@ FAIL with a reason, PRUNED for what was stopped early, and with its constraint v
 cannot be built or is too large.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from study.run.trial_attributes import RUNG_PREFIX, SCREENED
 from study.run.trial_records import TrialRecords
 
 FEASIBLE = "recipe"  # The constraint: 0 when the recipe can be built, 1 when not.
+DESIGN = "design"  # An attribute of the study: the engine's own design, as knob values.
 SWEEP = "sweep"  # An attribute of the trials that a sweep put in line.
 IN_LINE = "fixed_params"  # Optuna's attribute of the trials that were put in line: their knobs.
 
@@ -58,6 +59,17 @@ class StudyStorage:
         """Put knob values in line to be asked for first; those already there are skipped."""
         for row in rows:
             self._study.enqueue_trial(dict(row), skip_if_exists=True)
+
+    def settle_design(self, make: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """Return the design that the study has, made where there is neither one nor a trial.
+
+        It is kept whole before any of it is in line, so that a study goes on with the same one.
+        """
+        if DESIGN not in self._study.user_attrs:
+            rows = [] if self.frozen_trials() else make()
+            self._study.set_user_attr(DESIGN, rows)
+        rows_kept: list[dict[str, Any]] = self._study.user_attrs[DESIGN]
+        return rows_kept
 
     def enqueue_sweep(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Put knob values in line as those of a sweep, whether they were in line or not."""

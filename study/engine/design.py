@@ -1,0 +1,104 @@
+"""The engine's own design, for a space that has none: what to try before there are results.
+
+Few backbones, each with several compressions, so that every level of every knob occurs. It is
+made of draws at random from the space alone, and of what they cost; nothing is trained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from diffusion.recipe import DataConfig
+from search_spaces.space import SearchSpace, Value
+from study.engine.design_backbones import PLACE, Backbone, chosen_backbones, drawn_backbones
+from study.engine.design_compressions import Branch, choose
+from study.engine.design_draws import Candidate, candidates
+from study.engine.draws import draw_seed
+from study.run.storage import StudyStorage
+
+MOST_ALIKE = 8  # Compressions of a backbone, where only a longer design has every level.
+# Compressions that are drawn, of all backbones together and at least of each.
+NUM_DRAWS, LEAST_DRAWS = 128, 32
+AHEAD = 2  # Trainings that begin before another compression of the first one: for two workers.
+Rows = list[dict[str, Value]]
+
+
+def with_design(
+    space: SearchSpace,
+    data: DataConfig,
+    storage: StudyStorage,
+    seed: int,
+    num_trials: int,
+    *,
+    screens: bool,
+) -> SearchSpace:
+    """Return a space with a design: its own or, where it has none, that of the study.
+
+    Args:
+        space: that is searched.
+        data: that the models are for.
+        storage: of the study; keeps what is made, and gives it again.
+        seed: of the study.
+        num_trials: that the study has.
+        screens: whether compressions are screened beside trials.
+
+    Raises:
+        ValueError: nothing that the space draws can be built.
+    """
+    if space.covering or space.rows:
+        return space
+    rows = storage.settle_design(lambda: design(space, data, seed, num_trials, screens=screens))
+    return replace(space, covering=rows)
+
+
+def design(
+    space: SearchSpace, data: DataConfig, seed: int, num_trials: int, *, screens: bool
+) -> Rows:
+    """Choose what a study begins with.
+
+    Args:
+        space: holds the knobs.
+        data: that the models are for.
+        seed: of the study; the same one makes the same design.
+        num_trials: that the study has, of which the design takes at most two thirds.
+        screens: whether compressions are screened beside trials, so that one of each backbone,
+            the least compressed, is enough to begin with.
+
+    Returns:
+        Knob values, one a trial, in the order in which they are to be tried.
+
+    Raises:
+        ValueError: nothing that the space draws can be built.
+    """
+    most = max(1, 2 * num_trials // 3)
+    new_share = 1 - space.reuse_share
+    drawn = drawn_backbones(space, data, seed)
+    backbones = chosen_backbones(drawn, max(1, round(new_share * most)))
+    branches = _branches(space, data, seed, backbones)
+    if screens:
+        choose(branches, len(branches), len(branches))
+    else:
+        alike = min(1 / new_share, MOST_ALIKE) if new_share > 0 else MOST_ALIKE
+        choose(branches, min(most, round(alike * len(branches))), most)
+    return [candidate.knobs for candidate in _in_order(branches)]
+
+
+def _branches(
+    space: SearchSpace, data: DataConfig, seed: int, backbones: Sequence[Backbone]
+) -> list[Branch]:
+    """Draw compressions of each backbone."""
+    count = max(NUM_DRAWS // len(backbones), LEAST_DRAWS)
+    branches = []
+    for place, backbone in enumerate(backbones):
+        seeds = [draw_seed(seed, PLACE, place, number) for number in range(count)]
+        branches.append(Branch(backbone, list(candidates(space, data, seeds, backbone.knobs))))
+    return branches
+
+
+def _in_order(branches: Sequence[Branch]) -> list[Candidate]:
+    """Let the dear trainings wait for compressions of the cheap ones, which come in between."""
+    places = [
+        (AHEAD * number + place, place, candidate)
+        for place, branch in enumerate(branches)
+        for number, candidate in enumerate(branch.ordered())
+    ]
+    return [candidate for *_, candidate in sorted(places, key=lambda entry: entry[:2])]
