@@ -60,10 +60,12 @@ def _aims(run: Run) -> str:
 
 
 def _count_trials(records: Sequence[TrialRecord]) -> str:
-    """Say how many trials ended in which way."""
+    """Say how many trials ended in which way, and how many compressions were screened."""
     outcomes = [record.outcome for record in records if record.state != "waiting"]
     counts = Counter(OUTCOMES.get(outcome, outcome) for outcome in outcomes)
-    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none"
+    ended = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "none"
+    screened = sum(len(record.screened) for record in records)
+    return f"{ended}; {screened:,} more compressions screened" if screened else ended
 
 
 def _further(run: Run) -> list[str]:

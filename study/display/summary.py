@@ -49,10 +49,12 @@ def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console)
     unsound_ones = unsound(run)  # told of with the front
     failed = [r for r in run.records if r.state == "failed" and r not in unsound_ones]
     finished = sum(record.finished for record in run.records)
+    screened = sum(len(record.screened) for record in run.records)
+    beside = f"; {screened:,} more compressions screened" if screened else ""
     say(
         console,
         f"\n{finished} of {max(run.settings.trials, finished)} trials finished, "
-        f"{len(failed)} failed, in {format_seconds(seconds)}",
+        f"{len(failed)} failed, in {format_seconds(seconds)}{beside}",
     )
     for record in failed:
         say(console, f"trial {record.number} failed: {record.reason}")

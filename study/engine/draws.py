@@ -77,8 +77,7 @@ def begun(trials: Sequence[FrozenTrial], sampler: BaseSampler) -> optuna.Trial:
 
 def _looking_at(trials: Sequence[FrozenTrial]) -> optuna.Study:
     num_objectives = next((len(trial.values) for trial in trials if trial.values), 1)
-    directions = ["minimize"] * num_objectives
-    return optuna.create_study(storage=_View(trials), directions=directions)
+    return optuna.create_study(storage=_View(trials), directions=["minimize"] * num_objectives)
 
 
 def suggested(space: SearchSpace, trial: optuna.Trial, data: DataConfig) -> Recipe:
