@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 
 from diffusion.data import ImageDataset
+from diffusion.recipe import DataConfig, Recipe
 from diffusion.score.extractor import FeatureExtractor
 from diffusion.score.interval import IMAGES_PER_FEATURE
 from search_spaces.space import SearchSpace
+from study.engine.candidates import candidates
 from study.results.objectives import OBJECTIVES
+
+MOST_DRAWS = 100  # Until one makes a recipe.
 
 
 def check_scorable(
@@ -36,6 +40,15 @@ def _why_not(
     if name == "label_agreement":
         if extractor.guess_labels(dataset.train_images[:1]) is None:
             return f"extractor {extractor.name!r} does not know the labels of {dataset.name!r}"
-        if not space.recipe(space.covering[0], dataset.config()).network.conditional:
+        if not _some_recipe(space, dataset.config()).network.conditional:
             return f"the networks of space {space.name!r} take no labels"
     return None
+
+
+def _some_recipe(space: SearchSpace, data: DataConfig) -> Recipe:
+    """Return a recipe of a space: the first of its design, else one that is drawn."""
+    if space.covering:
+        return space.recipe(space.covering[0], data)
+    for candidate in candidates(space, data, range(MOST_DRAWS)):
+        return candidate.recipe
+    raise ValueError(f"search space {space.name!r} makes no recipe in {MOST_DRAWS} draws")

@@ -19,10 +19,11 @@ def extractor(mnist5k: ImageDataset) -> FeatureExtractor:
     return build_extractor(mnist5k.config(), None, mnist5k.class_names)
 
 
-def test_the_quick_space_can_be_scored_by_everything(
+def test_the_quick_space_can_be_scored_by_everything_with_and_without_its_design(
     mnist5k: ImageDataset, extractor: FeatureExtractor
 ) -> None:
-    check_scorable(OBJECTIVES, QUICK, mnist5k, extractor)
+    for space in (QUICK, replace(QUICK, covering=())):
+        check_scorable(OBJECTIVES, space, mnist5k, extractor)
 
 
 def test_an_extrapolation_needs_more_than_four_images_a_feature(
