@@ -127,7 +127,7 @@ def test_quick_networks_stay_under_the_stated_size() -> None:
     assert {n.groups for n in networks} == {1, 2, 4}
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", TRAINING_SPACES)
 def test_a_space_is_known_by_its_own_name(name: str) -> None:
     assert load_space(name).name == name
 
