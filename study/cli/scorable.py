@@ -7,7 +7,7 @@ from diffusion.recipe import DataConfig, Recipe
 from diffusion.score.extractor import FeatureExtractor
 from diffusion.score.interval import IMAGES_PER_FEATURE
 from search_spaces.space import SearchSpace
-from study.engine.candidates import candidates
+from study.engine.design_draws import candidates
 from study.results.objectives import OBJECTIVES
 
 MOST_DRAWS = 100  # Until one makes a recipe.

@@ -29,7 +29,7 @@ def with_design(
     seed: int,
     num_trials: int,
     *,
-    screens: bool,
+    screens: bool = False,
 ) -> SearchSpace:
     """Return a space with a design: its own or, where it has none, that of the study.
 
@@ -51,7 +51,7 @@ def with_design(
 
 
 def design(
-    space: SearchSpace, data: DataConfig, seed: int, num_trials: int, *, screens: bool
+    space: SearchSpace, data: DataConfig, seed: int, num_trials: int, *, screens: bool = False
 ) -> Rows:
     """Choose what a study begins with.
 

@@ -13,8 +13,8 @@ from diffusion.networks import build_network
 from diffusion.recipe import CompressionConfig, DataConfig, EmaConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import BACKBONE_PREFIX, SearchSpace, Value
-from study.engine.candidates import network_cost
 from study.engine.design import Rows, design, with_design
+from study.engine.design_draws import network_cost
 from study.engine.history import backbone_knobs
 from study.engine.proposer import Proposer
 from study.run.storage import StudyStorage
@@ -185,3 +185,14 @@ def test_backbones_of_a_design_differ_in_cost(quick_rows: Rows) -> None:
     assert all(name.startswith(BACKBONE_PREFIX) for knobs in backbones for name, _ in knobs)
     costs = [train_macs(recipe) for recipe in recipes(BARE, quick_rows)]
     assert max(costs) > 3 * min(costs)
+
+
+def test_where_compressions_are_screened_each_backbone_begins_with_its_least_compressed(
+    quick_rows: Rows,
+) -> None:
+    rows = design(BARE, DATA, 0, 24, screens=True)
+    firsts: dict[object, dict[str, Value]] = {}
+    for row in quick_rows:
+        firsts.setdefault(backbone_knobs(row), row)
+    assert [backbone_knobs(row) for row in rows] == list(firsts)
+    assert all(recipe.compression.finetune_images == 0 for recipe in recipes(BARE, rows))

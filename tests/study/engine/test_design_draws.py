@@ -8,7 +8,7 @@ from small_studies import DATA, QUICK, one_knob
 
 from diffusion.networks import build_network, count_macs, count_parameters
 from diffusion.recipe import CompressionConfig, DataConfig, Recipe
-from study.engine.candidates import NUM_STRATA, candidates, network_cost
+from study.engine.design_draws import NUM_STRATA, candidates, network_cost
 
 RECIPE = QUICK.recipe(QUICK.covering[0], DATA)
 
