@@ -3,7 +3,6 @@
 import json
 import logging
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,8 +43,8 @@ def trained(
 
 
 @pytest.fixture
-def store(trained: Path, tmp_path: Path) -> Iterator[Path]:
-    yield Path(shutil.copytree(trained, tmp_path / "store"))
+def store(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "store"))
 
 
 def test_all_are_found_as_they_were_trained(
