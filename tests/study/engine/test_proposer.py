@@ -6,7 +6,17 @@ from typing import Any
 
 import optuna
 import pytest
-from small_studies import DATA, OBJECTIVES, QUICK, one_knob, proposed, proposer, rare, run
+from small_studies import (
+    BACKBONES,
+    DATA,
+    OBJECTIVES,
+    QUICK,
+    one_knob,
+    proposed,
+    proposer,
+    rare,
+    run,
+)
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
@@ -21,7 +31,7 @@ def test_the_covering_design_comes_first_in_its_order(tmp_path: Path) -> None:
     expected = [dict(row) for row in QUICK.covering]
     trials = StudyStorage(tmp_path / "study.journal", OBJECTIVES).frozen_trials()
     assert [trial.params for trial in trials] == [pytest.approx(row) for row in expected]
-    assert len({recipe.backbone_key for recipe in recipes}) == 6
+    assert len({recipe.backbone_key for recipe in recipes}) == BACKBONES
 
 
 def test_no_recipe_is_proposed_twice_even_after_a_restart(tmp_path: Path) -> None:
