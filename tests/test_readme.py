@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search_spaces import load_space
+from search_spaces import COMPRESSING, load_space
 from search_spaces.space import SpaceOptions
 from study.cli.search_options import build_parser as search_parser
 from study.describe import build_parser as describe_parser
@@ -60,7 +60,9 @@ def test_spaces_and_rows_that_are_named_exist(page: Path) -> None:
         words = shlex.split(rest)
         pairs = list(itertools.pairwise(words))
         given = dict(pairs)
-        if "--space" in given:
+        if given.get("--space") in COMPRESSING:
+            assert "--store" in given
+        elif "--space" in given:
             rows = tuple(b for a, b in pairs if a == "--row")
             assert load_space(given["--space"], SpaceOptions(rows=rows)).trials > 0
         if command == "describe" and not words[0].endswith(".json"):

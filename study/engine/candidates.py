@@ -5,7 +5,7 @@ what is known exactly. Each is offered with every way of drawing that the study 
 model on the front is tried with another guidance, too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,14 +73,16 @@ class Candidates:
         self._screened = screened
         self._exact = tuple(name for name in objectives if name in EXACT)
         self._limits = {name: most for name, most in limits.items() if name in EXACT}
+        # By backbone: how many screenings were looked at, and those that none of them beats.
+        self._bests: dict[Knobs, tuple[int, list[Screening]]] = {}
 
     def compressions(self) -> Iterator[Candidate]:
         """Return untried models of trained backbones, and tried ones drawn from otherwise."""
-        ways = self._samplings()
+        ways = self._screened.ways(MOST_SAMPLINGS)
         for backbone in self._screened.backbones:
             if self._history.backbones[backbone].best is None:
                 continue
-            for screening in self._best(self._screened.of(backbone)):
+            for screening in self._best(backbone):
                 names = {name for name, _ in sampling_knobs(screening.knobs)}
                 model = model_knobs(screening.knobs)
                 cools = screening.cool_down_images > 0 and model not in self._history.models
@@ -112,24 +114,22 @@ class Candidates:
             point = replace(point_of(knobs, screening), parameters=network["parameters"])
             yield Candidate(knobs, point, exact, True, screening.cool_down_images > 0)
 
-    def _best(self, screenings: Iterable[Screening]) -> list[Screening]:
+    def _best(self, backbone: Knobs) -> list[Screening]:
         """Return those that none with as much cool-down beats in drift and exact objectives."""
-        kept = [s for s in screenings if s.drift is not None and not self._is_over(s.scores)]
+        known, (num_seen, best) = self._screened.of(backbone), self._bests.get(backbone, (0, []))
+        new = [s for s in known[num_seen:] if s.drift is not None and not self._is_over(s.scores)]
+        if new:  # what was beaten before stays so
+            best = self._unbeaten([*best, *new])
+        self._bests[backbone] = len(known), best
+        return best
+
+    def _unbeaten(self, screenings: Sequence[Screening]) -> list[Screening]:
         best: list[Screening] = []
-        for images in dict.fromkeys(screening.cool_down_images for screening in kept):
-            alike = [screening for screening in kept if screening.cool_down_images == images]
+        for images in dict.fromkeys(screening.cool_down_images for screening in screenings):
+            alike = [s for s in screenings if s.cool_down_images == images]
             values = [[s.drift or 0.0, *(s.scores[name] for name in self._exact)] for s in alike]
             best += [alike[position] for position in non_dominated(values)]
         return best
-
-    def _samplings(self) -> list[Knobs]:
-        """Return the ways of drawing that were drawn so far, the latest ones."""
-        ways = dict.fromkeys(
-            sampling_knobs(screening.knobs)
-            for backbone in self._screened.backbones
-            for screening in self._screened.of(backbone)
-        )
-        return list(ways)[-MOST_SAMPLINGS:]
 
     def _is_over(self, exact: Scores) -> bool:
         return any(excess > 0 for excess in excesses(exact, self._limits).values())

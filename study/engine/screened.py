@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from diffusion.recipe import Recipe
-from study.engine.history import Knobs, backbone_knobs, model_knobs
+from study.engine.history import Knobs, backbone_knobs, model_knobs, sampling_knobs
 from study.results.screenings import EXACT, Screening
 
 
@@ -17,7 +17,9 @@ class Screened:
     """All that was screened in a study, by backbone."""
 
     def __init__(self) -> None:
+        self._ways: dict[Knobs, None] = {}
         self._by_backbone: dict[Knobs, dict[Knobs, Screening]] = {}
+        self._lists: dict[Knobs, list[Screening]] = {}
         self._in_order: list[Screening] = []
 
     def __len__(self) -> int:
@@ -27,15 +29,18 @@ class Screened:
     def add(self, screenings: Iterable[Screening]) -> None:
         """Take in screenings; the first of each compression stays."""
         for screening in screenings:
-            found = self._by_backbone.setdefault(backbone_knobs(screening.knobs), {})
+            backbone = backbone_knobs(screening.knobs)
+            found = self._by_backbone.setdefault(backbone, {})
             model = model_knobs(screening.knobs)
             if model not in found:
                 found[model] = screening
+                self._lists.setdefault(backbone, []).append(screening)
                 self._in_order.append(screening)
+            self._ways.setdefault(sampling_knobs(screening.knobs))
 
     def of(self, backbone: Knobs) -> list[Screening]:
         """Return those of one backbone, in the order in which they were screened."""
-        return list(self._by_backbone.get(backbone, {}).values())
+        return self._lists.get(backbone, [])
 
     def find(self, params: Mapping[str, Any]) -> Screening | None:
         """Return the screening of the model that knobs draw, or None."""
@@ -44,6 +49,10 @@ class Screened:
     def latest(self, count: int) -> list[Screening]:
         """Return so many of those that were screened last, whatever their backbone."""
         return self._in_order[-count:]
+
+    def ways(self, count: int) -> list[Knobs]:
+        """Return the knobs of drawing that occurred, the latest so many of them."""
+        return list(self._ways)[-count:]
 
     @property
     def backbones(self) -> list[Knobs]:
