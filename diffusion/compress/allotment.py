@@ -22,6 +22,9 @@ from diffusion.recipe import Recipe
 # to learn from where all is trained through the rounding.
 FINEST, COARSEST = 0.01, 4.0
 LEAST_SENSITIVITY = 1e-12  # Of a tensor that the denoiser does not heed, as where it is untrained.
+# Images that each tensor is tried on: 16 and 128 gave drifts within 12 % of each other at equal
+# bytes, one way or the other, and there is a pass for every tensor.
+NUM_PROBED = 32
 PROBE_STEP = 1.0  # In standard deviations: what each tensor is tried with.
 ROUNDS = 30  # Of clipping and scaling: each of them moves the mean a little less.
 
@@ -53,7 +56,7 @@ def measure_sensitivities(
         images: [N, C, H, W] uint8 training images.
         labels: [N] int64.
     """
-    calibration = Calibration.of(recipe, network, images, labels)
+    calibration = Calibration.of(recipe, network, images, labels, num_images=NUM_PROBED)
     original = calibration.denoise(network)
     found: dict[str, float] = {}
     for name, step in relative_steps(network, PROBE_STEP).items():
