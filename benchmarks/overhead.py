@@ -3,8 +3,9 @@
     python -m benchmarks.overhead --trials 5000
 
 A real search of the mnist space, with real Ray workers and a real journal; only what a trial does
-is injected. Prints the time of a trial around every thousand, the driver's memory, how soon the
-trial of a killed worker runs again, and the time that the front of 10,000 trials takes.
+is injected, and what is screened beside it. Prints the time of a trial around every thousand, the
+driver's memory, how soon the trial of a killed worker runs again, and the time that the front of
+10,000 trials takes.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +44,9 @@ WARM = 100  # Trials after which memory is counted: by then all is loaded.
 
 
 def do_nothing(recipe: Recipe, context: TrialContext) -> Scores:
-    """Score by the recipe's hash."""
-    share = int(recipe.key[:8], 16) / 16**8
+    """Score by the recipe's hash, and what was asked to be screened likewise."""
+    share = _share(recipe)
+    context.on_screened([_screened(other) for other in context.to_screen])
     return {
         "fid": 10 + 90 * share,
         "size_bytes": int(1e6 * (1.5 - share) ** 2),
@@ -51,6 +54,18 @@ def do_nothing(recipe: Recipe, context: TrialContext) -> Scores:
         "generate_seconds": 3.0,
         "score_seconds": 1.0,
     }
+
+
+def _share(recipe: Recipe) -> float:
+    return int(recipe.key[:8], 16) / 16**8
+
+
+def _screened(recipe: Recipe) -> dict[str, Any]:
+    share = _share(recipe)
+    counts = dict.fromkeys(("macs", "parameters", "nonzero_parameters"), 100_000)
+    size_bytes = int(1e6 * (1.5 - share) ** 2)
+    found = {"recipe_key": recipe.key, "drift": share**3, "size_bytes": size_bytes}
+    return {**found, **counts, "reason": None}
 
 
 def resident_bytes() -> int:

@@ -35,13 +35,13 @@ class Candidate:
     Attributes:
         knobs: that draw it.
         point: by which its costs are predicted.
-        exact: scores that are known.
+        screening: of its model, or what it would be.
         trains, cools: whether a training, or a cool-down, has to be done for it.
     """
 
     knobs: dict[str, Any]
     point: Point
-    exact: Scores
+    screening: Screening
     trains: bool
     cools: bool
 
@@ -78,20 +78,18 @@ class Candidates:
 
     def compressions(self) -> Iterator[Candidate]:
         """Return untried models of trained backbones, and tried ones drawn from otherwise."""
-        ways = self._screened.ways(MOST_SAMPLINGS)
+        names = {way: {name for name, _ in way} for way in self._screened.ways(MOST_SAMPLINGS)}
         for backbone in self._screened.backbones:
             if self._history.backbones[backbone].best is None:
                 continue
             for screening in self._best(backbone):
-                names = {name for name, _ in sampling_knobs(screening.knobs)}
-                model = model_knobs(screening.knobs)
-                cools = screening.cool_down_images > 0 and model not in self._history.models
-                for way in ways:
-                    knobs = dict((*model, *way))
-                    fits = {name for name, _ in way} == names
-                    if fits and all_knobs(knobs) not in self._history.known:
-                        point = point_of(knobs, screening)
-                        yield Candidate(knobs, point, screening.scores, False, cools)
+                point = point_of(screening.knobs, screening)
+                fitting = {name for name, _ in point.sampling}
+                tried = self._history.ways.get(point.model, set())
+                cools = point.is_cooled and point.model not in self._history.models
+                for way in (way for way in names if names[way] == fitting and way not in tried):
+                    drawn = replace(point, sampling=way)
+                    yield Candidate(dict((*point.model, *way)), drawn, screening, False, cools)
 
     def trainings(self, backbone: Knobs, network: Scores) -> Iterator[Candidate]:
         """Return a new backbone with the compressions of the front.
@@ -112,7 +110,8 @@ class Candidates:
             others = (item for item in all_knobs(params) if item not in backbone_knobs(params))
             knobs = dict((*backbone, *others))
             point = replace(point_of(knobs, screening), parameters=network["parameters"])
-            yield Candidate(knobs, point, exact, True, screening.cool_down_images > 0)
+            imagined = replace(screening, scores=exact)
+            yield Candidate(knobs, point, imagined, True, screening.cool_down_images > 0)
 
     def _best(self, backbone: Knobs) -> list[Screening]:
         """Return those that none with as much cool-down beats in drift and exact objectives."""

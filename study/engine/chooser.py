@@ -90,7 +90,9 @@ class Chooser:
         points, columns = [candidate.point for candidate in candidates], []
         for name in self._objectives:
             if name in EXACT:
-                known = np.log([float(candidate.exact[name]) for candidate in candidates])
+                known = np.log(
+                    [float(candidate.screening.scores[name]) for candidate in candidates]
+                )
                 columns.append((known, np.zeros(len(points))))
             else:
                 columns.append(self._predictions[name].predict(points))
@@ -121,7 +123,7 @@ class Chooser:
             screening = self._screened.find(params)
             if screening is not None and screening.drift is not None:
                 point = point_of(params, screening)
-                yield Candidate(dict(params), point, screening.scores, False, False)
+                yield Candidate(dict(params), point, screening, False, False)
 
     def _scaled(self, costs: Sequence[Sequence[float] | None]) -> np.ndarray:
         values = np.array([row for row in costs if row is not None])

@@ -1,5 +1,6 @@
 """What a design is chosen from: knobs drawn at random, with their levels and what they cost."""
 
+import functools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from diffusion.networks import build_network
 from diffusion.recipe import DataConfig, NetworkConfig, Quantization, Recipe
 from search_spaces.space import SearchSpace, Value
 from study.engine.draws import begun, fixing, suggested
+from study.results.objectives import Scores
 
 Level = tuple[str, Value]  # A knob's name and its value, or the stratum that holds it.
 # A numeric knob of at most so many values has each of them as a level, any other one has strata.
@@ -51,6 +53,14 @@ class NetworkCost:
     macs: int
     parameters: int
     covered: Mapping[Quantization, int]
+
+    def scores(self) -> Scores:
+        """Return what is known of any model of the network, by the names of scores."""
+        return {
+            "macs": self.macs,
+            "parameters": self.parameters,
+            "nonzero_parameters": self.parameters,
+        }
 
     def train_macs(self, recipe: Recipe) -> int:
         """Return the multiply-accumulates of a recipe's training."""
@@ -95,6 +105,7 @@ def candidates(
         yield Candidate(knobs, recipe, frozenset(levels))
 
 
+@functools.lru_cache(maxsize=1_024)
 def network_cost(network: NetworkConfig, data: DataConfig) -> NetworkCost:
     """Build a network and count what it costs.
 

@@ -18,8 +18,8 @@ from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace
 from study.engine.candidates import Candidate
 from study.engine.chooser import Chooser
+from study.engine.design_draws import network_cost
 from study.engine.draws import draw, draw_all, draw_seed, fixing, recipe_of, tpe
-from study.engine.feasibility import network_counts_of
 from study.engine.history import History, Knobs, all_knobs, backbone_knobs
 from study.engine.views import backbone_view, compression_view
 
@@ -29,7 +29,7 @@ CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
 # More draws at random where a trial has to train anew: one untried backbone of twelve is missed
 # once in 5,000 times.
 MORE_CANDIDATES = (0,) * 92
-NEW_BACKBONES = 3  # That the best of what was screened is compared with.
+NEW_BACKBONES = 2  # That the best of what was screened is compared with.
 # Before compressions are worth a closer look, however long a training takes.
 LEAST_BACKBONES = 4
 CHANCES = 3  # Compressions refused, after which a backbone is not drawn any more.
@@ -105,7 +105,8 @@ class Drawer:
             sampler = fixing(dict(backbone), RandomSampler(seed=0))
             knobs = draw((), sampler, self._space, self._data)
             with suppress(InvalidRecipe):
-                counts = network_counts_of(recipe_of(self._space, knobs, self._data))
+                network = recipe_of(self._space, knobs, self._data).network
+                counts = network_cost(network, self._data).scores()
                 drawn[backbone] = list(self._chooser.candidates.trainings(backbone, counts))
         return list(drawn.values())
 

@@ -62,16 +62,6 @@ def excess(recipe: Recipe, limits: Mapping[str, float]) -> str | None:
     return None
 
 
-def network_counts_of(recipe: Recipe) -> dict[str, int]:
-    """Return the parameters and the multiply-accumulates of a recipe's network, trained or not.
-
-    Raises:
-        InfeasibleRecipe: the network cannot be built.
-    """
-    parameters, macs = _cost(recipe.network, recipe.data)
-    return {"parameters": parameters, "nonzero_parameters": parameters, "macs": macs}
-
-
 @functools.lru_cache(maxsize=256)
 def _cost(network: NetworkConfig, data: DataConfig) -> tuple[int, int]:
     """Return the parameters and the multiply-accumulates of a network."""

@@ -97,6 +97,7 @@ class History:
     Attributes:
         known: the knobs of every trial that was started or refused.
         models: the same without the knobs of drawing, of those that were started.
+        ways: the knobs of drawing of all that is known, by its other knobs.
         running: the knobs of those that were started and have not ended.
         num_accepted: trials that were started.
         backbones: by the values of their knobs.
@@ -107,6 +108,7 @@ class History:
     def __init__(self, objectives: tuple[str, ...]) -> None:
         self.known: set[Knobs] = set()
         self.models: set[Knobs] = set()
+        self.ways: dict[Knobs, set[Knobs]] = {}
         self.running: dict[Knobs, Mapping[str, Any]] = {}
         self.num_accepted = 0
         self.backbones: dict[Knobs, BackboneHistory] = {}
@@ -118,10 +120,9 @@ class History:
 
     def accept(self, params: Mapping[str, Any]) -> None:
         """Learn that a trial was started."""
-        knobs = all_knobs(params)
-        self.known.add(knobs)
+        self._know(params)
         self.models.add(model_knobs(params))
-        self.running[knobs] = params
+        self.running[all_knobs(params)] = params
         self.num_accepted += 1
         self._backbone(params).tried = True
 
@@ -134,7 +135,7 @@ class History:
         if record.state == "complete":
             self._take_in_complete(backbone, record, trial)
         elif record.state == "infeasible" and all_knobs(trial.params) not in self.known:
-            self.known.add(all_knobs(trial.params))
+            self._know(trial.params)
             backbone.add(Variant(trial, None, 1.0))
         elif record.state == "pruned" and record.rungs:
             backbone.stopped = _known_costs(record.rungs[max(record.rungs)], self._objectives)
@@ -165,6 +166,10 @@ class History:
 
     def _train_seconds(self) -> list[float]:
         return [b.train_seconds for b in self.backbones.values() if b.train_seconds > 0]
+
+    def _know(self, params: Mapping[str, Any]) -> None:
+        self.known.add(all_knobs(params))
+        self.ways.setdefault(model_knobs(params), set()).add(sampling_knobs(params))
 
     def _backbone(self, params: Mapping[str, Any]) -> BackboneHistory:
         return self.backbones.setdefault(backbone_knobs(params), BackboneHistory())

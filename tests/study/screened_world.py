@@ -9,7 +9,7 @@ from small_studies import DATA, OBJECTIVES, QUICK, proposed
 
 from diffusion.recipe import Recipe
 from search_spaces.space import SearchSpace
-from study.engine.feasibility import network_counts_of
+from study.engine.design_draws import network_cost
 from study.engine.proposer import Proposal, Proposer
 from study.engine.screened import as_screenings
 from study.results.objectives import Scores
@@ -34,7 +34,7 @@ def drift(recipe: Recipe) -> float:
 
 def screened(recipe: Recipe) -> dict[str, Any]:
     """Return what a worker would find."""
-    counts, c = network_counts_of(recipe), recipe.compression
+    counts, c = network_cost(recipe.network, DATA).scores(), recipe.compression
     bits = BITS.get(c.quantization) or 4.2 - 2.2 * math.log2(c.quantization_step + 0.2)
     kept = 1 - 0.8 * c.prune_ratio
     size = int(counts["parameters"] * max(bits, 0.8) / 8 * kept)
