@@ -42,10 +42,10 @@ def test_good_backbones_are_found_and_compressed(recipes: list[Recipe]) -> None:
 
 def test_proposals_are_the_same_after_a_restart(tmp_path: Path) -> None:
     whole = study(space=NO_DESIGN)
-    expected = [step(whole)[1].key for _ in range(12)]
+    expected = [step(whole)[1].key for _ in range(8)]
     path = tmp_path / "study.journal"
     found = []
-    for _ in range(12):  # a new driver for each trial
+    for _ in range(8):  # a new driver for each trial
         found.append(step(study(StudyStorage(path, OBJECTIVES), space=NO_DESIGN))[1].key)
     assert found == expected
 
