@@ -9,14 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from study.engine.history import (
-    History,
-    Knobs,
-    all_knobs,
-    backbone_knobs,
-    model_knobs,
-    sampling_knobs,
-)
+from study.engine.history import History
+from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs, model_knobs, sampling_knobs
 from study.engine.prediction import Point
 from study.engine.screened import Screened
 from study.results.dominance import non_dominated

@@ -15,7 +15,7 @@ from diffusion.recipe import DataConfig, NetworkConfig
 from search_spaces.space import BACKBONE_PREFIX, SearchSpace, Value
 from study.engine.design_draws import Candidate, Level, NetworkCost, candidates, network_cost
 from study.engine.draws import draw_seed
-from study.engine.history import Knobs, backbone_knobs
+from study.engine.knob_sets import Knobs, backbone_knobs
 
 NUM_DRAWS = 120
 MOST_NETWORKS = 32  # That are counted: a small one takes a hundredth of a second.

@@ -20,7 +20,8 @@ from study.engine.candidates import Candidate
 from study.engine.chooser import Chooser
 from study.engine.design_draws import network_cost
 from study.engine.draws import draw, draw_all, draw_seed, fixing, recipe_of, tpe
-from study.engine.history import History, Knobs, all_knobs, backbone_knobs
+from study.engine.history import History
+from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs
 from study.engine.views import backbone_view, compression_view
 
 # Draws from which TPE takes the most promising one, anew after each that is known already; 0 is

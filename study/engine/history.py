@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search_spaces.space import BACKBONE_PREFIX, SAMPLING_PREFIX
+from search_spaces.space import BACKBONE_PREFIX
+from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs, model_knobs, sampling_knobs
 from study.results.dominance import dominates
 from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
 
-Knobs = tuple[tuple[str, Any], ...]  # Names and values, by name.
 # What a training and a cool-down cost beside drawing and scoring, before any was timed.
 TRAINING_RATIO, COOL_DOWN_RATIO = 16.0, 4.0
 
@@ -198,26 +198,6 @@ class History:
         beaten = dominates(new, points)
         self.front = [v for v, is_beaten in zip(self.front, beaten, strict=True) if not is_beaten]
         insort(self.front, variant, key=attrgetter("number"))
-
-
-def all_knobs(params: Mapping[str, Any]) -> Knobs:
-    """Return all knobs, in order."""
-    return tuple(sorted(params.items()))
-
-
-def backbone_knobs(params: Mapping[str, Any]) -> Knobs:
-    """Return the knobs that shape the training."""
-    return tuple(item for item in all_knobs(params) if item[0].startswith(BACKBONE_PREFIX))
-
-
-def model_knobs(params: Mapping[str, Any]) -> Knobs:
-    """Return the knobs that shape the model, in order: all but those of drawing from it."""
-    return tuple(item for item in all_knobs(params) if not item[0].startswith(SAMPLING_PREFIX))
-
-
-def sampling_knobs(params: Mapping[str, Any]) -> Knobs:
-    """Return the knobs that play a part in drawing alone, in order."""
-    return tuple(item for item in all_knobs(params) if item[0].startswith(SAMPLING_PREFIX))
 
 
 def _part(

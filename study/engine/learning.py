@@ -4,7 +4,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from diffusion.recipe import Recipe
 from study.engine.admission import Admission
-from study.engine.history import History, backbone_knobs
+from study.engine.history import History
+from study.engine.knob_sets import backbone_knobs
 from study.engine.screened import Screened
 from study.results.records import TrialRecord
 from study.run.storage import StudyStorage

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from study.engine.history import Knobs
+from study.engine.knob_sets import Knobs
 
 # Where the terms of drift bend: below the first, a compression is as good as none; at 1 the
 # denoiser's error is that of a prior mean.

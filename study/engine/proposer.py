@@ -18,7 +18,7 @@ from study.engine.admission import Admission, Refusal
 from study.engine.chooser import Chooser
 from study.engine.drawer import Drawer
 from study.engine.draws import fixing, recipe_of, suggested
-from study.engine.history import backbone_knobs
+from study.engine.knob_sets import backbone_knobs
 from study.engine.learning import Learning
 from study.engine.screening_draws import NUM_SCREENED, ScreeningDraws
 from study.run.storage import StudyStorage

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from diffusion.recipe import Recipe
-from study.engine.history import Knobs, backbone_knobs, model_knobs, sampling_knobs
+from study.engine.knob_sets import Knobs, backbone_knobs, model_knobs, sampling_knobs
 from study.results.screenings import EXACT, Screening
 
 

@@ -9,7 +9,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
 from study.engine.draws import draw_all, draw_seed, fixing, recipe_of, suggested, tpe
-from study.engine.history import Knobs, backbone_knobs, model_knobs
+from study.engine.knob_sets import Knobs, backbone_knobs, model_knobs
 from study.engine.screened import Screened
 from study.results.screenings import EXACT, Screening
 

@@ -19,7 +19,7 @@ from diffusion.score.quality import score_images
 from diffusion.score.references import References
 from search_spaces import load_space
 from search_spaces.knobs import QUANTIZATIONS, TRACKS
-from study.engine.history import model_knobs
+from study.engine.knob_sets import model_knobs
 from study.results.records import TrialRecord
 from study.run.settings import RunSettings
 from study.run.storage import StudyStorage

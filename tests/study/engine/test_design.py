@@ -15,7 +15,7 @@ from search_spaces import load_space
 from search_spaces.space import BACKBONE_PREFIX, SearchSpace, Value
 from study.engine.design import Rows, design, with_design
 from study.engine.design_draws import network_cost
-from study.engine.history import backbone_knobs
+from study.engine.knob_sets import backbone_knobs
 from study.engine.proposer import Proposer
 from study.run.storage import StudyStorage
 

@@ -2,7 +2,7 @@
 
 from small_studies import DATA, QUICK
 
-from study.engine.history import backbone_knobs
+from study.engine.knob_sets import backbone_knobs
 from study.engine.screened import Screened, as_screenings
 from study.results.screenings import EXACT, Screening
 

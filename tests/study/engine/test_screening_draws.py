@@ -7,7 +7,7 @@ from screened_world import screen, step, study
 from small_studies import OBJECTIVES, QUICK, one_knob, proposed
 
 from search_spaces.space import SearchSpace
-from study.engine.history import model_knobs
+from study.engine.knob_sets import model_knobs
 from study.engine.screening_draws import NUM_SCREENED
 from study.run.storage import StudyStorage
 

@@ -13,7 +13,8 @@ from optuna.samplers import RandomSampler
 from diffusion.recipe import DataConfig
 from search_spaces import load_space
 from study.engine.draws import draw, fixing, tpe
-from study.engine.history import History, backbone_knobs
+from study.engine.history import History
+from study.engine.knob_sets import backbone_knobs
 from study.engine.views import MOST_COMPRESSIONS, backbone_view, compression_view
 from study.results.dominance import non_dominated
 from study.results.objectives import Scores
