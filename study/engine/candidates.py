@@ -74,7 +74,9 @@ class Candidates:
         """Return untried models of trained backbones, and tried ones drawn from otherwise."""
         names = {way: {name for name, _ in way} for way in self._screened.ways(MOST_SAMPLINGS)}
         for backbone in self._screened.backbones:
-            if self._history.backbones[backbone].best is None:
+            known = self._history.backbones[backbone]
+            # Where there is a front, what kept to no limit yet is not looked at any more.
+            if known.best is None or (self._history.front and known.excess > 0):
                 continue
             for screening in self._best(backbone):
                 point = point_of(screening.knobs, screening)

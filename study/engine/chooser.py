@@ -15,7 +15,6 @@ from study.engine.history import History, Variant
 from study.engine.prediction import Point, Prediction
 from study.engine.screened import Screened
 from study.results.limits import NOISE
-from study.results.objectives import cost
 from study.results.screenings import EXACT
 
 MOST_MEASURED = 200  # Trials that predictions learn from, the latest ones.
@@ -56,14 +55,15 @@ class Chooser:
         groups = [[candidate] for candidate in compressions] + [list(t) for t in trainings if t]
         flat = [candidate for group in groups for candidate in group]
         means, deviations = self._values(flat)
-        chances = self._gap(measured, means, deviations).chances(means, deviations)
-        best, best_rate, start = None, -1.0, 0
+        gap = self._gap(measured, means, deviations)
+        gains = gap.gains(means, deviations)
+        best, best_rate, start = None, 0.0, 0
         for group in groups:
-            own = chances[start : start + len(group)]
+            own = slice(start, start + len(group))
             start += len(group)
             # All that a training may give at once: they share what is uncertain of it.
-            gain = float(own.max(axis=0, initial=0.0).sum())
-            favourite = group[int(own.sum(axis=1).argmax())]
+            gain = gains[own][0] if len(group) == 1 else gap.gain(means[own], deviations[own])
+            favourite = group[int(gains[own].argmax())]
             rate = gain / self._history.cost(trains=favourite.trains, cools=favourite.cools)
             if rate > best_rate:
                 best, best_rate = favourite, rate
@@ -83,7 +83,8 @@ class Chooser:
         for place, name in enumerate(self._objectives):
             if name not in EXACT:
                 costs = [variant.costs[place] for variant, _ in measured if variant.costs]
-                self._predictions[name] = Prediction(points, costs)
+                positive = all(v.costs[place] > 0 for v in self._history.complete if v.costs)
+                self._predictions[name] = Prediction(points, costs, logarithmic=positive)
 
     def _values(self, candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
         """Return means and standard deviations of scaled costs, [candidates, objectives]."""
@@ -109,10 +110,12 @@ class Chooser:
         least = np.minimum(front.min(axis=0), (means - LEAST_DEVIATIONS * deviations).min(axis=0))
         extent = np.maximum(MARGIN * np.ptp(front, axis=0), LEAST_MARGIN)
         reference = front.max(axis=0) + extent
-        noise = next((v.scores[NOISE] for v, _ in measured if NOISE in v.scores), None)
-        if noise is not None and "fid" in self._objectives:
+        if self._history.front and "fid" in self._objectives:
+            noise = max((v.scores.get(NOISE) or 0.0 for v, _ in measured), default=0.0)
             place = self._objectives.index("fid")
-            reference[place] = self._predictions["fid"].scaled(np.array(cost("fid", noise)))
+            if 0 < noise < np.inf:
+                reference[place] = self._predictions["fid"].scaled(np.array(noise))
+        reference = np.maximum(reference, least + LEAST_MARGIN)
         if pending := list(self._pending()):
             front = np.vstack([front, self._values(pending)[0]])
         return Gap(front, least, reference)
@@ -129,6 +132,6 @@ class Chooser:
         values = np.array([row for row in costs if row is not None])
         columns = []
         for name, column in zip(self._objectives, values.T, strict=True):
-            scaled = np.log(column) if name in EXACT else self._predictions[name].scaled(column)
-            columns.append(scaled)
+            known = np.log(np.maximum(column, 1.0))
+            columns.append(known if name in EXACT else self._predictions[name].scaled(column))
         return np.stack(columns, axis=1)

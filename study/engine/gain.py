@@ -5,6 +5,7 @@ from scipy.special import ndtr
 
 NUM_PLACES = 512
 PLACES_SEED = 0
+CHUNK = 1_000  # Candidates that are looked at together, for memory's sake.
 
 
 class Gap:
@@ -34,9 +35,15 @@ class Gap:
             means: [candidates, objectives].
             deviations: likewise; 0 where a value is known.
         """
-        return np.asarray(self.chances(means, deviations).sum(axis=1) / NUM_PLACES)
+        chunks = [slice(n, n + CHUNK) for n in range(0, len(means), CHUNK)]
+        parts = [self._chances(means[c], deviations[c]).sum(axis=1) for c in chunks]
+        return np.concatenate(parts) / NUM_PLACES
 
-    def chances(self, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    def gain(self, means: np.ndarray, deviations: np.ndarray) -> float:
+        """Return the share of all places that the best of some candidates for each dominates."""
+        return float(self._chances(means, deviations).max(axis=0, initial=0.0).sum() / NUM_PLACES)
+
+    def _chances(self, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
         """Return how probably each candidate dominates each place, [candidates, places]."""
         chances = np.ones((len(means), len(self._places)))
         for place, mean, deviation in zip(self._places.T, means.T, deviations.T, strict=True):

@@ -20,6 +20,7 @@ from study.results.records import TrialRecord
 
 # What a training and a cool-down cost beside drawing and scoring, before any was timed.
 TRAINING_RATIO, COOL_DOWN_RATIO = 16.0, 4.0
+MOST_SECONDS = 1e12
 
 
 @dataclass(frozen=True)
@@ -221,11 +222,14 @@ def _ratio(dividends: list[float], divisors: list[float], default: float = 1.0) 
     """
     if not dividends or not divisors:
         return default
-    return float(2.0 ** round(math.log2(median(dividends) / median(divisors))))
+    ratio = median(dividends) / median(divisors)
+    return float(2.0 ** round(math.log2(ratio)))
 
 
 def _seconds(scores: Scores, name: str) -> float:
-    return float(scores.get(f"{name}_seconds") or 0.0)
+    """Return the seconds of a part; 0 where the journal has none that could be."""
+    seconds = float(scores.get(f"{name}_seconds") or 0.0)
+    return seconds if 0 < seconds < MOST_SECONDS else 0.0
 
 
 def _known_costs(scores: Scores, objectives: tuple[str, ...]) -> list[float] | None:

@@ -23,6 +23,7 @@ DRIFT_MEANS, DRIFT_DEVIATION = (0.2, 0.6, 0.6), 0.5
 COOLED_SHARE = 0.3  # Of these means, where a cool-down mends what drifted.
 LEVEL_DEVIATION, OWN_DEVIATION, SIZE_DEVIATION = 0.2, 0.3, 0.3
 COOLED_DEVIATION, SAMPLING_DEVIATION, INTERCEPT_DEVIATION = 0.2, 0.25, 5.0
+LEAST_SPREAD = 1e-6  # Of values that differ, beside their size.
 # Of what remains unexplained; it counts as so many trials, before there are any.
 NOISE_DEVIATION, NOISE_TRIALS = 0.15, 4
 # How much of that a model keeps where it is drawn from in another way.
@@ -53,18 +54,21 @@ class Point:
 class Prediction:
     """Costs of models, predicted from those that were measured."""
 
-    def __init__(self, points: Sequence[Point], costs: Sequence[float]) -> None:
+    def __init__(
+        self, points: Sequence[Point], costs: Sequence[float], *, logarithmic: bool = True
+    ) -> None:
         """Fit.
 
         Args:
             points: measured models.
             costs: of one objective, finite.
+            logarithmic: whether their logarithm is predicted, and not what is in units of their
+                standard deviation; all costs are above 0 then.
         """
         values = np.asarray(costs, dtype=np.float64)
-        self._is_logarithmic = bool((values > 0).all())
-        self._unit = 1.0
-        if not self._is_logarithmic:
-            self._unit = float(values.std()) or 1.0
+        self._is_logarithmic = logarithmic
+        spread, size = float(values.std()), float(np.abs(values).max())
+        self._unit = spread if spread > LEAST_SPREAD * size else size or 1.0
         self._terms = _Terms(points)
         terms, scaled = self._terms.of(points), self.scaled(values)
         self._fit(terms, scaled)

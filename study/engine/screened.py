@@ -10,7 +10,7 @@ from typing import Any
 
 from diffusion.recipe import Recipe
 from study.engine.knob_sets import Knobs, backbone_knobs, model_knobs, sampling_knobs
-from study.results.screenings import EXACT, Screening
+from study.results.screenings import EXACT, MOST_DRIFT, Screening
 
 
 class Screened:
@@ -68,13 +68,14 @@ def as_screenings(
     screenings = []
     for values in found:
         knobs, recipe = by_key[values["recipe_key"]]
-        whole = values["drift"] is not None and all(values[name] for name in EXACT)
+        drift = values["drift"]
+        whole = drift is not None and 0 <= drift < MOST_DRIFT and all(map(values.get, EXACT))
         screening = Screening(
             knobs=knobs,
             drift=values["drift"] if whole else None,
             cool_down_images=recipe.compression.finetune_images,
             scores={name: values[name] for name in EXACT} if whole else {},
-            reason=None if whole else values["reason"] or "all weights vanish",
+            reason=None if whole else values["reason"] or "no weights are left, or none finite",
         )
         screenings.append(screening)
     return screenings

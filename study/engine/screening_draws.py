@@ -1,6 +1,7 @@
 """What a worker is to screen beside a trial: other compressions of the trial's backbone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from optuna.samplers import RandomSampler
@@ -58,11 +59,13 @@ class ScreeningDraws:
         self._handed_out[number] = [model_knobs(screening.knobs) for screening in done]
         busy = {model for models in self._handed_out.values() for model in models}
         chosen: dict[Knobs, tuple[dict[str, Any], Recipe]] = {}
+        keys: set[str] = set()
         for knobs, recipe in self._proposals(number, params):
             model = model_knobs(knobs)
             is_known = model in chosen or model in busy or self._screened.find(knobs) is not None
-            if recipe is not None and not is_known:
+            if recipe is not None and not is_known and recipe.key not in keys:
                 chosen[model] = knobs, recipe
+                keys.add(recipe.key)
             if len(chosen) + len(done) >= count:
                 break
         self._handed_out[number] += chosen
@@ -92,8 +95,13 @@ class ScreeningDraws:
         Those that a cool-down follows apart: it mends their drift, so they are none the worse.
         """
         known = [s for s in self._screened.latest(MOST_SEEN) if s.drift is not None]
-        plain = [self._as_trial(s) for s in known if s.cool_down_images == 0]
-        return plain, [self._as_trial(s) for s in known if s.cool_down_images > 0]
+        if len(self._seen) > 2 * MOST_SEEN:
+            self._seen.clear()
+        views: tuple[list[FrozenTrial], list[FrozenTrial]] = ([], [])
+        for screening in known:
+            with suppress(ValueError):  # a space that was edited may not draw it any more
+                views[screening.cool_down_images > 0].append(self._as_trial(screening))
+        return views
 
     def _as_trial(self, screening: Screening) -> FrozenTrial:
         """Return a screening without the knobs of its backbone, its costs by parameter."""

@@ -9,6 +9,7 @@ from study.results.objectives import Scores
 
 # What a file and a network tell without a drawn image.
 EXACT = ("size_bytes", "macs", "parameters", "nonzero_parameters")
+MOST_DRIFT = 1e12  # Of what is any denoiser still; 1 is as bad as none.
 SCALARS = (bool, int, float, str, type(None))
 
 
@@ -46,16 +47,19 @@ class Screening:
         if not all(isinstance(value, SCALARS) for value in knobs.values()):
             raise ValueError("knobs of a screening are no numbers or texts")
         drift: float | None = checked("drift", values["drift"], float | None)
-        if drift is not None and not 0 <= drift < float("inf"):
-            raise ValueError(f"drift is {drift}; allowed: a finite number of 0 or more")
+        if drift is not None and not 0 <= drift < MOST_DRIFT:
+            raise ValueError(f"drift is {drift}; allowed: from 0 to {MOST_DRIFT:g}")
         scores: dict[str, int] = checked("scores", values["scores"], dict[str, int])
-        if drift is not None and not all(scores.get(name, 0) > 0 for name in EXACT):
+        images: int = checked("cool_down_images", values["cool_down_images"], int)
+        if images < 0:
+            raise ValueError(f"cool_down_images is {images}; allowed: 0 or more")
+        if drift is not None and not all(0 < scores.get(name, 0) < 2**63 for name in EXACT):
             # also of weights other than 0: what has none is worth no look
             raise ValueError(f"scores of a screening are {scores}; allowed: {', '.join(EXACT)}")
         return cls(
             knobs=dict(knobs),
             drift=drift,
-            cool_down_images=checked("cool_down_images", values["cool_down_images"], int),
+            cool_down_images=images,
             scores=dict(scores),
             reason=checked("reason", values["reason"], str | None),
         )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,6 +76,13 @@ def test_a_model_drawn_from_otherwise_keeps_most_of_what_was_unexplained() -> No
 def test_costs_below_zero_are_predicted_too() -> None:
     known = points(20)
     agreement = [-1 / (1 + p.drift) for p in known]
-    prediction = Prediction(known, agreement)
+    prediction = Prediction(known, agreement, logarithmic=False)
     means, _ = prediction.predict(known)
     assert np.corrcoef(means, agreement)[0, 1] > 0.9
+
+
+def test_equal_costs_below_zero_are_predicted_as_they_are() -> None:
+    prediction = Prediction(points(3), [-0.1, -0.1, -0.1], logarithmic=False)
+    means, deviations = prediction.predict(points(3))
+    assert means == pytest.approx(prediction.scaled(np.array([-0.1] * 3)), abs=0.2)
+    assert (deviations < 1).all()

@@ -41,6 +41,10 @@ def test_what_a_worker_found_gets_the_knobs_it_was_asked_for() -> None:
 def test_what_has_no_weight_left_has_no_drift() -> None:
     gone = {**FOUND, "nonzero_parameters": 0}
     refused = {**FOUND, "drift": None, "reason": "step is 16", **dict.fromkeys(EXACT, None)}
-    for found, reason in ((gone, "all weights vanish"), (refused, "step is 16")):
+    for found, reason in (
+        (gone, "no weights are left, or none finite"),
+        ({**FOUND, "drift": float("nan")}, "no weights are left, or none finite"),
+        (refused, "step is 16"),
+    ):
         (screening,) = as_screenings([(ROW, RECIPE)], [found])
         assert (screening.drift, screening.scores, screening.reason) == (None, {}, reason)
