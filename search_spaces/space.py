@@ -93,8 +93,7 @@ class SearchSpace:
     Attributes:
         name: as given to `--space`.
         suggest: draws a recipe for the data from an Optuna trial, one `suggest_*` call a knob.
-        covering: knob values to try first, so that every level of every knob occurs; where it is
-            empty, the engine makes some of the knobs.
+        covering: knob values to try first; where it is empty, the engine makes some of the knobs.
         trials: how many trials a study has by default.
         reuse_share: of all trials, for as long as the costs of training and scoring are unknown;
             a new backbone is proposed only while at least this share reuses one.

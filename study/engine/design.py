@@ -1,6 +1,7 @@
 """The engine's own design, for a space that has none: what to try before there are results.
 
-Few backbones, each with several compressions, so that every level of every knob occurs. It is
+Few backbones, each with its least compressed model where compressions are screened, else with
+several compressions, so that every level of every knob occurs. It is
 made of draws at random from the space alone, and of what they cost; nothing is trained.
 """
 

@@ -1,6 +1,6 @@
 """Proposals: which recipe is tried next.
 
-First what is in line: the space's covering design, so that every level of every knob occurs, or a
+First what is in line: the space's covering design, or a
 sweep. Then what the drawer draws. Where that is refused again and again, the whole space is
 looked through at random, in memory alone, before it is said to hold nothing new.
 """

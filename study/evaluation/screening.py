@@ -5,7 +5,7 @@ is compared with the uncompressed network of the best average on held-out images
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -53,6 +53,7 @@ def screen(
     load_network: LoadNetwork,
     dataset: ImageDataset,
     device: torch.device,
+    tracks: Iterable[Track] = (),
 ) -> Iterator[Screened]:
     """Compress without training or drawing, and yield what came of it, in an order of its own.
 
@@ -61,6 +62,7 @@ def screen(
         load_network: returns the float network of an average, on the CPU.
         dataset: its training images guide the rounding, its held-out images judge.
         device: to run the networks on.
+        tracks: other averages of the backbone, of which the best may be what drift is from.
 
     Raises:
         ValueError: the recipes are of several backbones.
@@ -68,7 +70,10 @@ def screen(
     backbones = {(r.backbone_key, r.training.train_images) for r in recipes}
     if len(backbones) > 1:
         raise ValueError(f"recipes are of {len(backbones)} backbones; allowed: one")
-    return _screen(recipes, load_network, dataset, device) if recipes else iter(())
+    if not recipes:
+        return iter(())
+    yardstick = Yardstick.of(recipes, load_network, dataset, device, tracks)
+    return _screen(recipes, load_network, dataset, device, yardstick)
 
 
 def _screen(
@@ -76,8 +81,8 @@ def _screen(
     load_network: LoadNetwork,
     dataset: ImageDataset,
     device: torch.device,
+    yardstick: Yardstick,
 ) -> Iterator[Screened]:
-    yardstick = Yardstick.of(recipes, load_network, dataset, device)
     # One average after another, so that the measurements of one alone are in memory.
     for track, of_track in groupby(sorted(recipes, key=_track), key=_track):
         network, recipe = load_network(track).to(device), recipes[0]

@@ -42,17 +42,20 @@ class Yardstick:
         load_network: LoadNetwork,
         dataset: ImageDataset,
         device: torch.device,
+        tracks: Iterable[Track] = (),
     ) -> Self:
-        """Choose the best of the averages that occur.
+        """Choose the best of the averages that occur, or may.
 
         Args:
             recipes: one or more, of one backbone.
             load_network: returns the float network of an average, on the CPU.
             dataset: its held-out images are drawn from.
             device: to run the networks on.
+            tracks: other averages of the backbone, to choose from as well.
         """
         by_track = {recipe.ema.track: recipe for recipe in recipes}
-        networks = {track: load_network(track).to(device) for track in sorted(by_track)}
+        names = sorted({*by_track, *tracks})
+        networks = {track: load_network(track).to(device) for track in names}
         network, recipe = next(iter(networks.values())), next(iter(by_track.values()))
         held_out = dataset.held_out_images, dataset.held_out_labels
         batch = Calibration.of(recipe, network, *held_out, num_images=NUM_IMAGES)

@@ -13,8 +13,9 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from diffusion.config import checked
+from diffusion.config import checked, choices
 from diffusion.files import write_bytes
+from diffusion.recipe import Track
 from study.run.files import read_regular
 
 MOST_BYTES = 2**36
@@ -25,6 +26,11 @@ LEFTOVER = re.compile(r"\.(\d+|record\.json|checkpoint[-\d]*\.safetensors)\.(?!d
 def file_name(track: str) -> str:
     """Return the file of an average in a snapshot's folder; of the plain weights for `none`."""
     return "weights.safetensors" if track == "none" else f"ema_{track}.safetensors"
+
+
+def kept_tracks(folder: Path) -> list[Track]:
+    """Return the averages that a snapshot's folder has files of."""
+    return [track for track in choices(Track) if (folder / file_name(track)).is_file()]
 
 
 def write_snapshot(folder: Path, tracks: Mapping[str, Mapping[str, Tensor]]) -> dict[str, str]:

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from screened_world import NOISE_FID, scores, step, study
-from small_studies import OBJECTIVES, QUICK
+from screened_world import NOISE_FID, scores, screen, step, study
+from small_studies import OBJECTIVES, QUICK, proposed
 
 from diffusion.recipe import Recipe
 from study.run.storage import StudyStorage
@@ -73,3 +73,20 @@ def test_what_is_over_a_limit_by_its_exact_size_is_not_tried() -> None:
     source = study(storage, space=NO_DESIGN)
     sizes = [scores(step(source)[1])["size_bytes"] for _ in range(16)]
     assert all(size <= 20_000 for size in sizes[-8:])
+
+
+def test_while_all_is_worse_than_noise_trials_are_still_found() -> None:
+    source = study(space=NO_DESIGN)
+    for _ in range(12):
+        number, recipe = proposed(source) or pytest.fail("nothing is proposed")
+        screen(source, number, source.to_screen(number))
+        bad = {**scores(recipe), "fid": NOISE_FID + 500 + number}
+        source.storage.complete(number, bad, 1.0)
+        source.note_end(number)
+    assert {r.state for r in source.storage.records()} == {"complete"}
+
+
+def test_where_only_size_counts_more_than_one_backbone_is_tried() -> None:
+    source = study(StudyStorage(None, ("size_bytes",)), space=NO_DESIGN)
+    recipes = [step(source)[1] for _ in range(12)]
+    assert len({recipe.backbone_key for recipe in recipes}) > 2
