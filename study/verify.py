@@ -137,6 +137,11 @@ def _settings(run_dir: Path, given: Namespace) -> RunSettings:
             f"--images is {given.images}; allowed: {settings.fid_num_images} or more, as many as "
             "the search drew"
         )
+    if given.replicates and settings.backbones:
+        raise ValueError(
+            f"--replicates is {given.replicates}, but space {settings.space!r} trains no backbone; "
+            "allowed: without it"
+        )
     if settings.extractor is None and settings.extractor_sha256 != DIGITS_SHA256:
         raise ValueError(
             f"run {run_dir} was scored by features {settings.extractor_sha256[:16]}; allowed: "

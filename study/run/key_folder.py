@@ -83,9 +83,9 @@ class KeyFolder:
                 with locked(self.path):  # a writer may just have been replacing it
                     line = self._find(images, track)
         except _Damaged as damaged:
-            raise self._unavailable(images, f"{damaged.path.name} is damaged") from damaged
+            raise self._unavailable(images, f"is damaged ({damaged.path.name})") from damaged
         if line is None:
-            raise self._unavailable(images, "it is missing")
+            raise self._unavailable(images, "is missing")
         return line
 
     def record(self) -> dict[str, Any]:
@@ -137,8 +137,8 @@ class KeyFolder:
 
     def _unavailable(self, images: int, why: str) -> SnapshotUnavailable:
         return SnapshotUnavailable(
-            f"{self._what} {self.path.name} cannot be used after {images:,} images ({why}) in "
-            f"store {self.path.parent}; allowed: what the run began with, since it trains none"
+            f"{self._what} {self.path.name}: its snapshot after {images:,} images {why} in store "
+            f"{self.path.parent}; allowed: the one that the run began with, which trains none"
         )
 
     def _set_aside(self, damaged: _Damaged) -> None:
