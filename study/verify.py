@@ -139,7 +139,7 @@ def _settings(run_dir: Path, given: Namespace) -> RunSettings:
         )
     if given.replicates and settings.backbones:
         raise ValueError(
-            f"--replicates is {given.replicates}, but space {settings.space!r} trains no backbone; "
+            f"--replicates is {given.replicates}, but space {settings.space!r} trains none; "
             "allowed: without it"
         )
     if settings.extractor is None and settings.extractor_sha256 != DIGITS_SHA256:

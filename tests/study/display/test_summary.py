@@ -10,6 +10,7 @@ from small_run import run_of
 from small_verification import record
 
 from diffusion.recipe import Recipe
+from search_spaces.stored import StoredBackbone
 from study.display.summary import introduce, sum_up
 from study.results.front import front_rows
 from study.results.records import TrialRecord
@@ -50,3 +51,16 @@ def test_a_search_says_what_it_studies_and_on_what(tmp_path: Path) -> None:
     assert run == f"run      {tmp_path}"
     assert "5 trials (0 finished), minimising fid and size_bytes, size_bytes at most" in study
     assert workers.endswith("2 at once on CPUs (no GPU asked for or found), 0.5 CPU each")
+
+
+def test_a_search_says_which_stored_backbones_it_compresses(
+    tmp_path: Path, digit_recipe: Recipe
+) -> None:
+    parts = digit_recipe.network, digit_recipe.training, ("none",)
+    stored = tuple(StoredBackbone(f"{number:016x}", *parts) for number in range(7))
+    out = io.StringIO()
+    introduce(run_of(tmp_path, store="/store", backbones=stored), Console(file=out, width=40))
+    *_, line = out.getvalue().splitlines()
+    assert line.startswith("compress 0000000000000000 (mini_ddpm, 8-16, groups 1, 64 images), 00")
+    assert line.count("mini_ddpm") == 5
+    assert line.endswith("), 2 more of /store; none is trained")

@@ -40,6 +40,15 @@ def test_a_finished_training_serves_all_but_longer_ones(digit_recipe: Recipe) ->
     assert trainings.images_left([digit_recipe, more]) == more.training.train_images
 
 
+def test_what_is_stored_is_not_waited_for(digit_recipe: Recipe) -> None:
+    stored = [(digit_recipe.backbone_key, digit_recipe.training.train_images)]
+    trainings = Trainings([], OBJECTIVES, stored=stored)
+    assert trainings.any_done
+    assert not trainings.is_busy(digit_recipe, [digit_recipe])
+    assert trainings.images_left([digit_recipe]) == 0
+    assert trainings.is_busy(longer(digit_recipe), [digit_recipe])
+
+
 def test_what_did_not_complete_has_no_training(digit_recipe: Recipe) -> None:
     states = ("running", "pruned", "failed", "infeasible", "waiting")
     records = [TrialRecord(n, state, digit_recipe) for n, state in enumerate(states)]

@@ -26,6 +26,7 @@ from study.engine import worker
 from study.engine.worker import failure_reason, run_trial
 from study.evaluation.context import RunContext, TrialContext
 from study.results.objectives import Scores
+from study.run.key_folder import SnapshotUnavailable
 
 BEGIN = {"stage": "start", "share": 0.0, "trained_images": None}
 SPACE = load_space("quick")
@@ -120,6 +121,11 @@ def test_torchs_own_error_on_the_cpu_is_told_to_be_memory() -> None:
 def test_a_full_disk_halts(tmp_path: Path, number: int) -> None:
     made = reports(tmp_path, raising(OSError(number, "full")))
     assert [list(report) for report in made] == [["halt"]]
+
+
+def test_a_stored_backbone_that_is_gone_halts_and_is_named(tmp_path: Path) -> None:
+    made = reports(tmp_path, raising(SnapshotUnavailable("backbone x is missing")))
+    assert made == [{"halt": "SnapshotUnavailable: backbone x is missing"}]
 
 
 def test_rungs_are_reported_only_where_trainings_are_judged(tmp_path: Path) -> None:

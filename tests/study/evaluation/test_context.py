@@ -5,6 +5,8 @@ from pathlib import Path
 
 from small_run import SETTINGS
 
+from diffusion.recipe import Recipe
+from search_spaces.stored import StoredBackbone
 from study.evaluation.context import RunContext, TrialContext
 
 
@@ -19,6 +21,15 @@ def test_a_run_s_context_is_as_its_settings_say(tmp_path: Path) -> None:
 def test_a_shared_store_is_where_the_settings_say(tmp_path: Path) -> None:
     context = RunContext.of(tmp_path, replace(SETTINGS, store="/shared"))
     assert context.store_dir == Path("/shared")
+
+
+def test_a_run_that_compresses_what_is_stored_trains_none(
+    tmp_path: Path, digit_recipe: Recipe
+) -> None:
+    parts = digit_recipe.network, digit_recipe.training, ("none",)
+    stored = StoredBackbone(digit_recipe.backbone_key, *parts)
+    assert RunContext.of(tmp_path, SETTINGS).trains
+    assert not RunContext.of(tmp_path, replace(SETTINGS, backbones=(stored,))).trains
 
 
 def test_a_trial_that_trains_anew_has_a_store_of_its_own(tmp_path: Path) -> None:

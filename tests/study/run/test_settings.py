@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from diffusion.errors import LONGEST_LINE
+from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice
+from search_spaces.stored import StoredBackbone
 from study.run.settings import RunSettings, save_settings
 
 
@@ -63,6 +65,67 @@ def test_a_run_of_the_format_before_has_no_address(tmp_path: Path, settings: Run
     (tmp_path / "run.json").write_text(json.dumps({**values, "format": 4}))
     assert RunSettings.load(tmp_path) == settings
     assert settings.address is None
+
+
+def test_a_run_of_the_format_before_compresses_no_stored_backbones(
+    tmp_path: Path, settings: RunSettings
+) -> None:
+    save_settings(tmp_path, settings)
+    values = json.loads((tmp_path / "run.json").read_text())
+    del values["backbones"]
+    (tmp_path / "run.json").write_text(json.dumps({**values, "format": 6}))
+    assert RunSettings.load(tmp_path) == settings
+    assert settings.backbones == ()
+
+
+@pytest.fixture
+def compressing(settings: RunSettings, digit_recipe: Recipe) -> RunSettings:
+    """The settings of a run that compresses a stored backbone."""
+    backbone = StoredBackbone(
+        digit_recipe.backbone_key, digit_recipe.network, digit_recipe.training, ("none", "mid")
+    )
+    return dataclasses.replace(
+        settings, space="compress", space_edition=1, store="/store", backbones=(backbone,)
+    )
+
+
+def test_stored_backbones_round_trip_and_make_the_space(
+    tmp_path: Path, compressing: RunSettings, digit_recipe: Recipe
+) -> None:
+    save_settings(tmp_path, compressing)
+    loaded = RunSettings.load(tmp_path)
+    assert loaded == compressing
+    space = loaded.load_space()
+    recipe = space.recipe(space.covering[0], digit_recipe.data)
+    assert recipe.backbone_key == digit_recipe.backbone_key
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"store": None}, "store is None with backbones; allowed: the one that has them"),
+        ({"backbones": []}, "space 'compress' has no backbones"),
+        ({"backbones": None}, "backbones is None; allowed: a list, each an object"),
+        ({"backbones": [3]}, "allowed: a list, each an object"),
+        ({"backbones": [{"key": "0" * 16}]}, "StoredBackbone"),
+        ({"space": "quick"}, "space 'quick' trains its backbones"),
+    ],
+)
+def test_backbones_that_are_not_as_we_write_them_are_refused(
+    changes: dict[str, Any], message: str, tmp_path: Path, compressing: RunSettings
+) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({**compressing.to_json(), **changes}))
+    with pytest.raises(ValueError, match="is not as we write it") as error:
+        RunSettings.load(tmp_path)
+    assert message in str(error.value)
+
+
+def test_another_backbone_s_key_is_refused(tmp_path: Path, compressing: RunSettings) -> None:
+    (backbone,) = compressing.backbones
+    other = dataclasses.replace(backbone, key="0" * 16)
+    save_settings(tmp_path, dataclasses.replace(compressing, backbones=(other,)))
+    with pytest.raises(ValueError, match=f"key is {'0' * 16}; allowed: {backbone.key}"):
+        RunSettings.load(tmp_path)
 
 
 @pytest.mark.parametrize(
