@@ -22,12 +22,12 @@ BENDS = (0.003, 0.05, 1.0)
 DRIFT_MEANS, DRIFT_DEVIATION = (0.2, 0.6, 0.6), 0.5
 COOLED_SHARE = 0.3  # Of these means, where a cool-down mends what drifted.
 LEVEL_DEVIATION, OWN_DEVIATION, SIZE_DEVIATION = 0.2, 0.3, 0.3
-COOLED_DEVIATION, SAMPLING_DEVIATION, INTERCEPT_DEVIATION = 0.2, 0.25, 5.0
+COOLED_DEVIATION, SAMPLING_DEVIATION, INTERCEPT_DEVIATION = 0.2, 0.1, 5.0
 LEAST_SPREAD = 1e-6  # Of values that differ, beside their size.
 # Of what remains unexplained; it counts as so many trials, before there are any.
 NOISE_DEVIATION, NOISE_TRIALS = 0.15, 4
 # How much of that a model keeps where it is drawn from in another way.
-SAME_MODEL = 0.8
+SAME_MODEL = 0.9
 
 
 @dataclass(frozen=True)
