@@ -32,12 +32,12 @@ KNOBS = (
     "ema.track",
 )
 QUICK = load_space("quick")
-TRIALS = len(QUICK.covering) + 5
+TRIALS = len(QUICK.covering) + 4
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one quick study, of two thirds of its trials: the design and five chosen."""
+    """The folder of one quick study, of its design and four trials more."""
     out = tmp_path_factory.mktemp("runs")
     command = [sys.executable, "-m", "study.search", "--out", str(out)]
     subprocess.run([*command, "--trials", str(TRIALS), "--no-verify"], check=True)
