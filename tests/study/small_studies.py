@@ -22,7 +22,7 @@ DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
 OBJECTIVES = ("fid", "size_bytes")
 SCORES: Scores = {"fid": 1.0, "size_bytes": 2}
 ALL_BACKBONES = 24  # two architectures, widths and conditionings, three groups
-BACKBONES = 4  # that the quick space's covering design begins with
+BACKBONES = 6  # that the quick space's covering design begins with
 QUICK = load_space("quick")
 
 

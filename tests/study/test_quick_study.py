@@ -17,7 +17,6 @@ from diffusion.recipe import PruneMethod, PruneRegion
 from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.quality import score_images
 from diffusion.score.references import References
-from search_spaces import load_space
 from search_spaces.knobs import QUANTIZATIONS, TRACKS
 from study.engine.knob_sets import model_knobs
 from study.results.records import TrialRecord
@@ -31,16 +30,13 @@ KNOBS = (
     "compression.prune_region",
     "ema.track",
 )
-QUICK = load_space("quick")
-TRIALS = len(QUICK.covering) + 4
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one quick study, of its design and four trials more."""
+    """The folder of one quick study."""
     out = tmp_path_factory.mktemp("runs")
-    command = [sys.executable, "-m", "study.search", "--out", str(out)]
-    subprocess.run([*command, "--trials", str(TRIALS), "--no-verify"], check=True)
+    subprocess.run([sys.executable, "-m", "study.search", "--out", str(out)], check=True)
     return out / "quick-001"
 
 
@@ -65,14 +61,19 @@ def points(run: Path) -> list[dict[str, Any]]:
 def test_it_covers_what_it_promises(
     finished: list[TrialRecord], complete: list[TrialRecord]
 ) -> None:
-    assert len(finished) == TRIALS
+    assert len(finished) == 24
     trained = [record.recipe for record in finished if record.recipe is not None]
-    assert len({r.backbone_key for r in trained}) >= 4
+    assert len({r.backbone_key for r in trained}) >= 6
     assert {r.network.architecture for r in trained} == {"ncsn", "mini_ddpm"}
+    assert {r.network.groups for r in trained} == {1, 2, 4}
     recipes = [record.recipe for record in complete if record.recipe is not None]
-    assert len(recipes) >= TRIALS - 4
-    # Half of the trainings may be stopped early, whichever the processor's last digits decide on.
-    assert len({r.backbone_key for r in recipes}) >= 2
+    assert len(recipes) >= 16
+    # Half of the trainings are stopped early, whichever the processor's last digits decide on.
+    assert len({r.backbone_key for r in recipes}) >= 3
+    assert {r.compression.prune_method for r in recipes} == set(choices(PruneMethod))
+    assert {r.compression.prune_region for r in recipes} == set(choices(PruneRegion))
+    assert {r.compression.quantization for r in recipes} == set(QUANTIZATIONS)
+    assert {r.ema.track for r in recipes} == set(TRACKS)
 
 
 def test_every_compression_is_screened(complete: list[TrialRecord]) -> None:
@@ -90,16 +91,6 @@ def test_every_compression_is_screened(complete: list[TrialRecord]) -> None:
     for record, screening in zip(complete, own, strict=True):
         if screening.cool_down_images == 0 and record.recipe is not None:
             assert screening.scores["size_bytes"] == (record.scores or {})["size_bytes"]
-
-
-def test_trials_that_screening_chose_are_of_use(complete: list[TrialRecord]) -> None:
-    points = [((r.scores or {})["fid"], (r.scores or {})["size_bytes"]) for r in complete]
-    chosen = [n for n, record in enumerate(complete) if record.number >= len(QUICK.covering)]
-    useful = [
-        not any(p[0] < points[n][0] / 1.1 and p[1] < points[n][1] / 1.1 for p in points[:n])
-        for n in chosen
-    ]
-    assert sum(useful) >= 2, f"of {len(chosen)}"
 
 
 def test_each_backbone_is_trained_once(
@@ -120,8 +111,9 @@ def test_each_backbone_is_trained_once(
 def test_a_training_that_was_stopped_is_not_on_the_front(
     finished: list[TrialRecord], points: list[dict[str, Any]]
 ) -> None:
-    # Whether one is stopped at all, the processor's last digits decide.
-    for record in [record for record in finished if record.state == "pruned"]:
+    stopped = [record for record in finished if record.state == "pruned"]
+    assert stopped
+    for record in stopped:
         assert record.rungs
         assert record.scores is None
         assert record.number not in {point["trial"] for point in points}
@@ -133,8 +125,7 @@ def test_the_front_is_long_and_wide(points: list[dict[str, Any]]) -> None:
     assert max(sizes) >= 2 * min(sizes)
     # What the steps, the cool-down and the range coder are for.
     assert min(point["fid"] for point in points if point["size_bytes"] <= 25_000) <= 25
-    # Of the search's own 500 images, which is about 2 higher than that of a verified front.
-    assert min(point["fid"] for point in points if point["size_bytes"] <= 45_000) <= 13
+    assert min(point["fid"] for point in points if point["size_bytes"] <= 45_000) <= 11.6
 
 
 def test_a_trial_stays_within_its_memory(complete: list[TrialRecord]) -> None:

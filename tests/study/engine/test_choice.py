@@ -30,7 +30,7 @@ def test_a_backbone_in_training_is_not_handed_out_again(tmp_path: Path) -> None:
     assert len({a.recipe.backbone_key for a in first}) == BACKBONES
     assert source.next() is None, "every other covering row needs one of these backbones"
     assert not source.ended
-    done = first[1]  # of which most other rows are
+    done = first[0]
     source.end(done.number, SCORES, None)
     for assignment in take(source, 2):
         assert assignment.recipe.backbone_key == done.recipe.backbone_key
@@ -77,7 +77,7 @@ def test_a_trial_that_waited_for_a_stopped_training_is_withdrawn(tmp_path: Path)
     assert source.next() is None  # all that is in line now waits for one of them
     waiting = {n for n, state in states(tmp_path).items() if state == "running"}
     waiting -= {a.number for a in taken}
-    for place, assignment in enumerate(reversed(taken)):
+    for place, assignment in enumerate(taken):
         # The first half is a front; each of the others is worse than all before it.
         size_bytes = 100 - place if place < BACKBONES // 2 else 100 + place
         going = source.judge(assignment.number, 16_000, rung(10 + place, size_bytes))
