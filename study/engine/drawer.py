@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from optuna.samplers import BaseSampler, RandomSampler
 
-from diffusion.errors import InvalidRecipe
+from diffusion.errors import InfeasibleRecipe
 from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace
 from study.engine.candidates import Candidate
 from study.engine.chooser import Chooser
 from study.engine.design_draws import network_cost
-from study.engine.draws import draw, draw_all, draw_seed, fixing, recipe_of, tpe
+from study.engine.draws import draw, draw_all, draw_seed, fixing, tpe
 from study.engine.history import History
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs
 from study.engine.views import backbone_view, compression_view
@@ -104,10 +104,11 @@ class Drawer:
             if backbone is None or backbone in drawn:
                 continue
             sampler = fixing(dict(backbone), RandomSampler(seed=0))
-            knobs = draw((), sampler, self._space, self._data)
-            with suppress(InvalidRecipe):
-                network = recipe_of(self._space, knobs, self._data).network
-                counts = network_cost(network, self._data).scores()
+            _, recipe = next(draw_all((), [sampler], self._space, self._data))
+            if recipe is None:
+                continue
+            with suppress(InfeasibleRecipe):  # what cannot be built promises nothing
+                counts = network_cost(recipe.network, self._data).scores()
                 drawn[backbone] = list(self._chooser.candidates.trainings(backbone, counts))
         return list(drawn.values())
 

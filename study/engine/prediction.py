@@ -87,11 +87,7 @@ class Prediction:
         variances = ((terms @ self._covariance) * terms).sum(axis=1)
         rests = np.array([self._rests.get(point.model, 0.0) for point in points])
         unknown = np.array([1 - SAME_MODEL**2 * (p.model in self._rests) for p in points])
-        means, deviations = (
-            terms @ self._weights + rests,
-            np.sqrt(unknown * self._noise + variances),
-        )
-        return means, deviations
+        return terms @ self._weights + rests, np.sqrt(unknown * self._noise + variances)
 
     def _fit(self, terms: np.ndarray, values: np.ndarray) -> None:
         means, deviations = self._terms.means.copy(), self._terms.deviations

@@ -1,8 +1,8 @@
 """Proposals: which recipe is tried next.
 
-First what is in line: the space's covering design, or a
-sweep. Then what the drawer draws. Where that is refused again and again, the whole space is
-looked through at random, in memory alone, before it is said to hold nothing new.
+First what is in line: the space's covering design, or a sweep. Then what the drawer draws. Where
+that is refused again and again, the whole space is looked through at random, in memory alone,
+before it is said to hold nothing new.
 """
 
 from enum import Enum

@@ -19,7 +19,6 @@ class Screened:
     def __init__(self) -> None:
         self._ways: dict[Knobs, None] = {}
         self._by_backbone: dict[Knobs, dict[Knobs, Screening]] = {}
-        self._lists: dict[Knobs, list[Screening]] = {}
         self._in_order: list[Screening] = []
 
     def __len__(self) -> int:
@@ -29,18 +28,16 @@ class Screened:
     def add(self, screenings: Iterable[Screening]) -> None:
         """Take in screenings; the first of each compression stays."""
         for screening in screenings:
-            backbone = backbone_knobs(screening.knobs)
-            found = self._by_backbone.setdefault(backbone, {})
+            found = self._by_backbone.setdefault(backbone_knobs(screening.knobs), {})
             model = model_knobs(screening.knobs)
             if model not in found:
                 found[model] = screening
-                self._lists.setdefault(backbone, []).append(screening)
                 self._in_order.append(screening)
             self._ways.setdefault(sampling_knobs(screening.knobs))
 
     def of(self, backbone: Knobs) -> list[Screening]:
         """Return those of one backbone, in the order in which they were screened."""
-        return self._lists.get(backbone, [])
+        return list(self._by_backbone.get(backbone, {}).values())
 
     def find(self, params: Mapping[str, Any]) -> Screening | None:
         """Return the screening of the model that knobs draw, or None."""
@@ -72,7 +69,7 @@ def as_screenings(
         whole = drift is not None and 0 <= drift < MOST_DRIFT and all(map(values.get, EXACT))
         screening = Screening(
             knobs=knobs,
-            drift=values["drift"] if whole else None,
+            drift=drift if whole else None,
             cool_down_images=recipe.compression.finetune_images,
             scores={name: values[name] for name in EXACT} if whole else {},
             reason=None if whole else values["reason"] or "no weights are left, or none finite",

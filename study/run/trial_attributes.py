@@ -16,7 +16,7 @@ from diffusion.errors import one_line
 from diffusion.recipe import Recipe
 from study.results.objectives import OBJECTIVES, Scores, objective_values
 from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS
-from study.results.screenings import Screening
+from study.results.screenings import SCALARS, Screening
 
 RUNG_PREFIX = "rung "  # of a trial's attributes, before the training images
 COUNTED = "trained_images"  # by the budget
@@ -25,7 +25,6 @@ NUMBERS = {
     *(*OBJECTIVES, *SCORE_COLUMNS, *LATER_SCORE_COLUMNS),
     *("generate_seconds", "score_seconds", COUNTED, "threads", "peak_memory_bytes"),
 }
-SCALARS = (bool, int, float, str, type(None))
 # What recipes and Optuna raise at values of other types than they know.
 WRONG = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 

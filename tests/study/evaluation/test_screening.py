@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 import small_networks
 import torch
+from noise_data import noise_dataset
 from torch import nn
 
 from diffusion.compress.package import PACKAGE_NAME, read_package, write_package
@@ -50,11 +51,7 @@ Screen = Callable[..., dict[str, Screened]]
 @pytest.fixture(scope="module")
 def dataset() -> ImageDataset:
     """Small images of noise: what is trained does not matter here."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (96, 1, 12, 12), dtype=torch.uint8, generator=generator)
-    labels = torch.arange(96) % 10
-    names = tuple(map(str, range(10)))
-    return ImageDataset("noise", names, images[:64], labels[:64], images[64:], labels[64:])
+    return noise_dataset()
 
 
 @pytest.fixture(scope="module")

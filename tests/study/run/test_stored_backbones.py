@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from noise_data import noise_dataset
 
 from diffusion.data import ImageDataset
 from diffusion.recipe import NetworkConfig, Recipe, TrainingConfig
@@ -18,11 +19,7 @@ from study.run.stored_backbones import check_backbones, find_backbones
 
 @pytest.fixture(scope="module")
 def dataset() -> ImageDataset:
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, (96, 1, 12, 12), dtype=torch.uint8, generator=generator)
-    labels = torch.arange(96) % 10
-    names = tuple(map(str, range(10)))
-    return ImageDataset("noise", names, images[:64], labels[:64], images[64:], labels[64:])
+    return noise_dataset()
 
 
 @pytest.fixture(scope="module")
