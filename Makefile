@@ -6,6 +6,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Whole files on two processes of one thread each, so that tests share what a file sets up.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: study test test-slow check cluster-files clean
@@ -14,10 +16,10 @@ study: $(VENV)/.installed
 	$(BIN)/python -m study.search $(ARGS)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m slow --timeout 2400
+	$(PYTEST) -m slow --timeout 2400
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .

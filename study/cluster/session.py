@@ -15,6 +15,9 @@ from ray._private import ray_constants
 from study.cluster.joining import check_cluster
 
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+# Each trial of a worker runs in a new thread, and glibc gives a new thread any of up to eight
+# arenas a core, each of which keeps tens of megabytes that its last thread freed.
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 
 
 @contextmanager
@@ -31,11 +34,11 @@ def ray_session(address: str | None, *, insecure: bool = False) -> Iterator[None
     if address is not None:
         checked = check_cluster(address, insecure=insecure)
         with _shutting_down():
-            ray.init(address=checked, **QUIET)
+            ray.init(address=checked, runtime_env={"env_vars": FEW_ARENAS}, **QUIET)
             yield
         return
     make_token()
-    with _private_folder() as folder, _on_loopback(), _shutting_down():
+    with _private_folder() as folder, _on_loopback(), _environment(FEW_ARENAS), _shutting_down():
         ray.init(address="local", include_dashboard=False, _temp_dir=str(folder), **QUIET)
         yield
 
@@ -69,17 +72,28 @@ def _on_loopback() -> Iterator[None]:
     It reads the variable when it is imported, and so do the processes it starts; here it is
     imported before it is known whether a cluster is joined.
     """
-    variable, enabled = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
-    before = os.environ.get(variable)
-    os.environ[variable] = "0"
+    enabled = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        with _environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0"}):
+            yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = enabled
-        del os.environ[variable]
-        if before is not None:
-            os.environ[variable] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def make_token() -> None:

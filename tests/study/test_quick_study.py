@@ -84,13 +84,17 @@ def test_every_compression_is_screened(complete: list[TrialRecord]) -> None:
     assert levels["compression.prune_method"] == set(choices(PruneMethod))
     assert levels["compression.prune_region"] == set(choices(PruneRegion))
     assert levels["ema.track"] == set(TRACKS)
-    own = [
-        next(s for s in r.screened if model_knobs(s.knobs) == model_knobs(r.knobs))
-        for r in complete
+    # The model of a trial is screened beside it, or beside an earlier one that drew otherwise.
+    models = [model_knobs(s.knobs) for s in screened]
+    assert all(model_knobs(record.knobs) in models for record in complete)
+    exact = [
+        (screening.scores["size_bytes"], (record.scores or {})["size_bytes"])
+        for record in complete
+        for screening in screened
+        if screening.knobs == record.knobs and screening.cool_down_images == 0
     ]
-    for record, screening in zip(complete, own, strict=True):
-        if screening.cool_down_images == 0 and record.recipe is not None:
-            assert screening.scores["size_bytes"] == (record.scores or {})["size_bytes"]
+    assert len(exact) >= len(complete) // 4
+    assert all(screened_bytes == size_bytes for screened_bytes, size_bytes in exact)
 
 
 def test_each_backbone_is_trained_once(

@@ -33,9 +33,10 @@ with ray_session(None):
         "count": len(sockets),
         "modes": [parent.stat().st_mode for parent in folder.parents],
         "folder": str(folder),
+        "arenas": ray.get(ray.remote(lambda: os.environ["MALLOC_ARENA_MAX"]).remote()),
     }
-variable = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-found["left"] = [variable in os.environ, folder.exists()]
+variables = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "MALLOC_ARENA_MAX")
+found["left"] = [*(v in os.environ for v in variables), folder.exists()]
 print(json.dumps(found))
 """
 
@@ -80,7 +81,11 @@ def test_nobody_else_enters_the_folder_of_a_local_session(session: dict[str, Any
 
 
 def test_a_local_session_leaves_nothing_behind(session: dict[str, Any]) -> None:
-    assert session["left"] == [False, False]
+    assert session["left"] == [False, False, False]
+
+
+def test_what_threads_of_a_worker_free_stays_in_few_places(session: dict[str, Any]) -> None:
+    assert session["arenas"] == "2"
 
 
 def test_the_token_is_for_its_user_alone(session: dict[str, Any], home: Path) -> None:
