@@ -34,6 +34,13 @@ def test_after_two_backbones_hardly_a_trial_is_worse_than_noise_and_most_reach_t
     assert sum(useful) >= len(later) / 2
 
 
+def test_what_lies_half_way_to_noise_is_not_tried_for_its_few_bytes_alone() -> None:
+    source = study(space=QUICK, seed=2)
+    fids = [scores(step(source)[1])["fid"] for _ in range(30)]
+    chosen = fids[len(QUICK.covering) :]
+    assert max(chosen) < (min(fids) * NOISE_FID) ** 0.5
+
+
 def test_good_backbones_are_found_and_compressed(recipes: list[Recipe]) -> None:
     best = [scores(r) for r in recipes if scores(r)["fid"] < 20]
     assert min(s["size_bytes"] for s in best) < 12_000
