@@ -114,9 +114,9 @@ class Chooser:
             noise = max((v.scores.get(NOISE) or 0.0 for v, _ in measured), default=0.0)
             place = self._objectives.index("fid")
             if 0 < noise < np.inf:
-                # Half way to noise, by the logarithm: what lies beyond shows nothing any more.
-                worst = float(self._predictions["fid"].scaled(np.array(noise)))
-                reference[place] = (front[:, place].min() + worst) / 2
+                # Half way to noise: what lies beyond shows nothing any more.
+                of_noise = float(self._predictions["fid"].scaled(np.array(noise)))
+                reference[place] = (front[:, place].min() + of_noise) / 2
         reference = np.maximum(reference, least + LEAST_MARGIN)
         if pending := list(self._pending()):
             front = np.vstack([front, self._values(pending)[0]])

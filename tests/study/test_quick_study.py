@@ -85,16 +85,14 @@ def test_every_compression_is_screened(complete: list[TrialRecord]) -> None:
     assert levels["compression.prune_region"] == set(choices(PruneRegion))
     assert levels["ema.track"] == set(TRACKS)
     # The model of a trial is screened beside it, or beside an earlier one that drew otherwise.
-    models = [model_knobs(s.knobs) for s in screened]
-    assert all(model_knobs(record.knobs) in models for record in complete)
-    exact = [
-        (screening.scores["size_bytes"], (record.scores or {})["size_bytes"])
-        for record in complete
-        for screening in screened
-        if screening.knobs == record.knobs and screening.cool_down_images == 0
-    ]
-    assert len(exact) >= len(complete) // 4
-    assert all(screened_bytes == size_bytes for screened_bytes, size_bytes in exact)
+    for record in complete:
+        model = model_knobs(record.knobs)
+        own = next(s for s in screened if model_knobs(s.knobs) == model)
+        if own.cool_down_images == 0:
+            # The header says how images are drawn: other digits there, no other weights.
+            most = 0 if own.knobs == record.knobs else 32
+            size_bytes = (record.scores or {})["size_bytes"]
+            assert abs(own.scores["size_bytes"] - size_bytes) <= most
 
 
 def test_each_backbone_is_trained_once(

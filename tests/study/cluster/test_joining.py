@@ -25,7 +25,7 @@ from study.cluster.probe import Answer
 pytestmark = pytest.mark.timeout(900)  # starts Ray, on a busy machine too
 
 HANG_SECONDS = 300  # Ray itself gives up earlier, but says other things
-# Joins a cluster, and prints what a task on it returns.
+# Joins a cluster, and prints how many arenas of memory a task on it finds itself allowed.
 JOIN = """
 import os, sys, ray
 from study.cli.parser import run_command
