@@ -73,3 +73,5 @@ def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = Path("/tmp") / f"ray-tests-{os.getpid()}"  # socket paths must stay short
     folder.mkdir(exist_ok=True)
     os.environ["RAY_TMPDIR"] = str(folder)
+    # At Ray's nice 15 the tests of the other process would starve a study's trials.
+    os.environ["RAY_worker_niceness"] = "0"
