@@ -8,6 +8,7 @@ from pathlib import Path
 import injected
 import pytest
 from ray import cloudpickle
+from ray._private import ray_constants
 from small_run import SETTINGS
 
 from diffusion.data import load_dataset
@@ -74,4 +75,4 @@ def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder.mkdir(exist_ok=True)
     os.environ["RAY_TMPDIR"] = str(folder)
     # At Ray's nice 15 the tests of the other process would starve a study's trials.
-    os.environ["RAY_worker_niceness"] = "0"
+    os.environ[ray_constants.RAY_WORKER_NICENESS] = "0"
