@@ -62,7 +62,7 @@ class NetworkConfig(Config):
         widths: channels of each resolution, finest first; `ddpm`: its base width alone.
         groups: groups of the convolutions, or "max" for min(in, out) channels per layer.
         grouped_layers: `ddpm` only; "bottleneck" leaves all other convolutions ungrouped.
-        patch_size: `mini_ddpm` only; 2 unshuffles 2x2 pixels into channels first.
+        patch_size: `mini_ddpm` only; 2 or 4 unshuffles as many pixels a side into channels first.
         embedding_scale: `ncsn` only; standard deviation of the random Fourier frequencies.
         conditional: whether the network takes class labels.
         conditioning_width: `ncsn` and `mini_ddpm` only; channels of the vector that noise level
@@ -91,7 +91,7 @@ class NetworkConfig(Config):
             "groups",
             f'at least 1, or "max", and at most {WIDEST}',
         )
-        self._require(self.patch_size in (1, 2), "patch_size", "1 or 2")
+        self._require(self.patch_size in (1, 2, 4), "patch_size", "1, 2 or 4")
         self._require(
             0 < self.embedding_scale <= LARGEST_EMBEDDING_SCALE,
             "embedding_scale",

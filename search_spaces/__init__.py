@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from search_spaces import compress, mnist, quick, quick_grid, system_a, system_b
+from search_spaces import compress, images, mnist, quick, quick_grid, system_a, system_b
 from search_spaces.space import SearchSpace, SpaceOptions
 
 SPACES: dict[str, Callable[[SpaceOptions], SearchSpace]] = {
     "quick": quick.SPACE.with_options,
     "quick-grid": quick_grid.SPACE.with_options,
     "mnist": mnist.SPACE.with_options,
+    "images": images.SPACE.with_options,
     compress.NAME: compress.space,
     "system-a-ncsn": system_a.ncsn,
     "system-a-ddpm": system_a.ddpm,

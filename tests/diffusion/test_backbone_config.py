@@ -44,7 +44,7 @@ PARTS = {
         ("network", "groups", "min", "max"),
         ("network", "grouped_layers", "middle", "all, bottleneck"),
         ("network", "grouped_layers", "bottleneck", "all for mini_ddpm"),
-        ("network", "patch_size", 3, "1 or 2"),
+        ("network", "patch_size", 3, "1, 2 or 4"),
         ("network", "embedding_scale", 0.0, "above 0, at most 10000"),
         ("network", "embedding_scale", float("inf"), "a finite number"),
         ("network", "conditional", 1, "true or false"),

@@ -167,7 +167,7 @@ def networks():
             NetworkConfig,
             architecture=st.just("mini_ddpm"),
             widths=widths(1, 5),
-            patch_size=st.sampled_from([1, 2]),
+            patch_size=st.sampled_from([1, 2, 4]),
             **shared,
         ),
     )

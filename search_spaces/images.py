@@ -1,0 +1,73 @@
+"""The space of any data set: grey or colour, 16 to 64 pixels; patches and widths by image size."""
+
+from typing import Any
+
+import optuna
+
+from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
+from search_spaces import knobs
+from search_spaces.space import SearchSpace
+
+WIDTHS = {
+    "mini_ddpm": ("12-32", "24-64", "32-96", "16-32-64", "32-64-128"),
+    "ncsn": ("16-32-64-128", "32-64-128-256"),
+}
+# A side; it has no patches, so that larger images cost too much, and four levels.
+NCSN_PIXELS = range(25, 33)
+GROUPS = (1, 2, 4)
+PATCH_SIZES = (1, 2, 4)
+FEWEST_PATCHES, MOST_PATCHES = 8, 16  # Along a side.
+TRAIN_IMAGES = 100_000
+FINETUNE_IMAGES = (0, 50_000)
+SAMPLING_STEPS = (12, 18, 25)
+# As the quick space's, which docs/compression.md has beside others.
+BATCH_SIZE, LEARNING_RATE, ADAM_BETA2 = 32, 3e-3, 0.99
+
+
+def patch_sizes(image_size: int) -> tuple[int, ...]:
+    """Return patches that cut an image into 8 to 16 a side, or else the largest that fit."""
+    fitting = [patch for patch in PATCH_SIZES if image_size % patch == 0]
+    good = [p for p in fitting if FEWEST_PATCHES <= image_size // p <= MOST_PATCHES]
+    return tuple(good or fitting[-1:])
+
+
+def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    """Draw a recipe."""
+    options = tuple(WIDTHS) if data.image_size in NCSN_PIXELS else ("mini_ddpm",)
+    architecture: Any = trial.suggest_categorical("backbone.architecture", options)
+    patch_size = 1
+    if architecture == "mini_ddpm":
+        patch_size = trial.suggest_categorical("backbone.patch_size", patch_sizes(data.image_size))
+    widths = knobs.parse_widths(knobs.widths(trial, architecture, WIDTHS[architecture]))
+    network = NetworkConfig(
+        architecture=architecture,
+        widths=widths,
+        groups=knobs.groups(trial, GROUPS),
+        patch_size=patch_size,
+        embedding_scale=1.0,
+        conditioning_width=knobs.conditioning_width(trial, architecture, widths),
+    )
+    return Recipe(
+        data=data,
+        network=network,
+        training=TrainingConfig(
+            train_images=TRAIN_IMAGES,
+            learning_rate=LEARNING_RATE,
+            adam_beta2=ADAM_BETA2,
+            batch_size=BATCH_SIZE,
+        ),
+        ema=knobs.ema(trial),
+        compression=knobs.compression(trial, FINETUNE_IMAGES),
+        sampling=knobs.sampling(trial, SAMPLING_STEPS),
+    )
+
+
+SPACE = SearchSpace(
+    name="images",
+    suggest=suggest,
+    covering=(),
+    trials=40,
+    reuse_share=0.8,
+    fid_num_images=1_000,
+    sweep=knobs.sweep(),
+)
