@@ -21,13 +21,14 @@ from study.results.objectives import check_objectives
 from study.run.files import read_json, write_json
 from study.run.folder import SETTINGS_NAME
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 # What older formats lack, by their version; no other one is read.
 ADDED: dict[int, dict[str, Any]] = {
     FORMAT_VERSION: {},
-    6: {"backbones": []},
-    5: {"backbones": [], "space_edition": 1},
-    4: {"backbones": [], "space_edition": 1, "address": None},
+    7: {"space_sha256": None},
+    6: {"space_sha256": None, "backbones": []},
+    5: {"space_sha256": None, "backbones": [], "space_edition": 1},
+    4: {"space_sha256": None, "backbones": [], "space_edition": 1, "address": None},
 }
 LEAST_SHARE, MOST_CPUS = 0.01, 4096  # of a core or a GPU, and of cores
 DEVICES = ("cpu", "cuda")
@@ -62,6 +63,7 @@ class RunSettings:
         sweep_front: whether a grid of compressions over the front's backbones is tried too.
         address: of the Ray cluster it runs on; None for this machine alone.
         space_edition: of the space, which was another one before its knobs changed.
+        space_sha256: of the file that the space is; None for one of ours.
     """
 
     space: str
@@ -94,11 +96,22 @@ class RunSettings:
     address: str | None = None
     space_edition: int = 1
     backbones: tuple[StoredBackbone, ...] = ()
+    space_sha256: str | None = None
+
+    @property
+    def space_options(self) -> SpaceOptions:
+        """What differs from the space as it is."""
+        return SpaceOptions(self.train_images, self.formulation, self.rows, self.backbones)
 
     def load_space(self) -> SearchSpace:
-        """Return the run's search space."""
-        options = SpaceOptions(self.train_images, self.formulation, self.rows, self.backbones)
-        return load_space(self.space, options)
+        """Return the run's search space.
+
+        Raises:
+            ValueError: it is a file, of which a run's folder keeps no more than the hash.
+        """
+        if self.space_sha256 is not None:
+            raise ValueError(f"space {self.space!r} is a file; allowed: one of ours")
+        return load_space(self.space, self.space_options)
 
     def extractor_choice(self) -> ExtractorChoice | None:
         """Return what scores, with the hash it began with; None for the built-in extractor."""
@@ -137,7 +150,8 @@ class RunSettings:
             settings = cls(**_checked_fields(given))
             if settings.backbones and settings.store is None:
                 raise ValueError("store is None with backbones; allowed: the one that has them")
-            settings.load_space()
+            if settings.space_sha256 is None:
+                settings.load_space()
             settings.extractor_choice()
             return settings
         except (AttributeError, TypeError, ValueError) as error:

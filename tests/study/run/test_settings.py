@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,29 @@ def test_a_run_of_the_format_before_compresses_no_stored_backbones(
     (tmp_path / "run.json").write_text(json.dumps({**values, "format": 6}))
     assert RunSettings.load(tmp_path) == settings
     assert settings.backbones == ()
+
+
+def test_a_run_of_the_format_before_has_a_space_of_ours(
+    tmp_path: Path, settings: RunSettings
+) -> None:
+    save_settings(tmp_path, settings)
+    values = json.loads((tmp_path / "run.json").read_text())
+    del values["space_sha256"]
+    (tmp_path / "run.json").write_text(json.dumps({**values, "format": 7}))
+    assert RunSettings.load(tmp_path) == settings
+    assert settings.space_sha256 is None
+
+
+def test_no_code_is_run_that_a_run_names(tmp_path: Path, settings: RunSettings) -> None:
+    trap = tmp_path / "trap.py"
+    trap.write_text("raise SystemExit('it ran')")
+    for changes in ({}, {"space_sha256": "0" * 64}):
+        named = replace(settings, space=str(trap), **changes)
+        save_settings(tmp_path, named)
+        with pytest.raises(
+            ValueError, match=r"space is '.*trap\.py'|is a file; allowed: one of ours"
+        ):
+            RunSettings.load(tmp_path).load_space()
 
 
 @pytest.fixture

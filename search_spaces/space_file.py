@@ -1,0 +1,81 @@
+"""A search space of one's own: a Python file with a function that draws a recipe."""
+
+import hashlib
+import re
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from diffusion.errors import one_line
+from diffusion.recipe import DataConfig, Recipe
+from search_spaces.space import SearchSpace
+
+SUFFIX = ".py"
+FUNCTION = "suggest"
+TRIALS, REUSE_SHARE, FID_NUM_IMAGES = 40, 0.75, 500
+MAX_FILE_BYTES = 2**20
+
+
+def read_space_file(path: Path) -> tuple[SearchSpace, str]:
+    """Run a file of Python and return the space that its `suggest(trial, data)` draws from.
+
+    Args:
+        path: of a file that its user trusts as any program; it is run here and now.
+
+    Returns:
+        The space, named as the file without its suffix, and the file's SHA-256.
+
+    Raises:
+        ValueError: the file cannot be read, raises, or has no such function.
+    """
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", path.stem):
+        raise ValueError(f"space is {str(path)!r}; allowed: a name of letters, digits, _ and -")
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"space file {path} cannot be read: {error.strerror}") from error
+    if len(source) > MAX_FILE_BYTES:
+        raise ValueError(f"space file {path} has {len(source)} bytes; allowed: {MAX_FILE_BYTES}")
+    suggest = getattr(_run(path, source), FUNCTION, None)
+    if not callable(suggest):
+        raise ValueError(f"space file {path} has no function {FUNCTION}(trial, data)")
+    space = SearchSpace(
+        name=path.stem,
+        suggest=_checked(suggest),
+        covering=(),
+        trials=TRIALS,
+        reuse_share=REUSE_SHARE,
+        fid_num_images=FID_NUM_IMAGES,
+    )
+    return space, hashlib.sha256(source).hexdigest()
+
+
+def _run(path: Path, source: bytes) -> types.ModuleType:
+    module = types.ModuleType(path.stem)
+    module.__file__ = str(path)
+    try:
+        # What is run is what was hashed, whatever becomes of the file meanwhile.
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        fault = f"space file {path} raised {type(error).__name__}: {error}"
+        raise ValueError(one_line(fault)) from error
+    return module
+
+
+def _checked(
+    suggest: Callable[[optuna.Trial, DataConfig], Any],
+) -> Callable[[optuna.Trial, DataConfig], Recipe]:
+    """Let only recipes for the study's data through."""
+
+    def checked(trial: optuna.Trial, data: DataConfig) -> Recipe:
+        recipe = suggest(trial, data)
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"{FUNCTION} returned {type(recipe).__name__}; allowed: a Recipe")
+        if recipe.data != data:
+            raise ValueError(f"{FUNCTION} changed the data; allowed: a Recipe of what it is given")
+        return recipe
+
+    return checked
