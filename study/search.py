@@ -19,14 +19,16 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import optuna
 from rich.console import Console
 
 from diffusion.recipe import DataConfig, Recipe
-from search_spaces import known_space
+from search_spaces.space import SearchSpace
 from study import trial
 from study.cli import parser as cli
 from study.cli.resolve import new_settings, resumed_settings
 from study.cli.search_options import DEFAULT_SPACE, build_parser
+from study.cli.space_choice import run_space
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session
 from study.cluster.tuner import run_trials
@@ -80,6 +82,7 @@ def main(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     # It would warn of kernels that nobody asked for, where a limit is known before training.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
     run_dir, wanted = _settle(given)
     with ray_session(wanted["address"], insecure=given.insecure):
@@ -104,9 +107,11 @@ def _settle(given: Namespace) -> tuple[Path, dict[str, Any]]:
     if given.resume is not None:
         resumed = RunSettings.load(given.resume)
         return given.resume.resolve(), resumed_settings(given, resumed)
-    space = known_space(given.space or DEFAULT_SPACE)
-    run_dir = new_run_dir(given.out or Path("runs"), given.name, space)
-    return run_dir, new_settings(given)
+    # Before the space is known to be sound: a name that is taken is said before data is read.
+    out, name = given.out or Path("runs"), given.name
+    new_run_dir(out, name, DEFAULT_SPACE)
+    settings = new_settings(given)
+    return new_run_dir(out, name, settings["space"]), settings
 
 
 def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
@@ -115,10 +120,13 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     storage = _open(run, new=given.resume is None)
     run = run.with_records(storage.records())
     introduce(run, console)
-    skip = ["--no-verify"] if given.no_verify else []
-    go_on = command_on(run, given, "study.search", "--resume", run.folder, *skip)
+    extra = ["--no-verify"] if given.no_verify else []
+    if run.settings.space_sha256 is not None:
+        extra += ["--space", given.space]
+    go_on = command_on(run, given, "study.search", "--resume", run.folder, *extra)
+    space = run_space(run.settings, given.space)
     try:
-        ended = _search(run, storage, resources, work.evaluate, console)
+        ended = _search(run, space, storage, resources, work.evaluate, console)
     except OSError as error:
         with contextlib.suppress(OSError):  # such as a full disk, which is said below
             write_run(sound_run(run.with_records(storage.records())))
@@ -155,7 +163,12 @@ def _open(run: Run, *, new: bool) -> StudyStorage:
 
 
 def _search(
-    run: Run, storage: StudyStorage, resources: Resources, evaluate: Evaluate, console: Console
+    run: Run,
+    space: SearchSpace,
+    storage: StudyStorage,
+    resources: Resources,
+    evaluate: Evaluate,
+    console: Console,
 ) -> bool:
     """Run the trials that are missing; return whether nothing cut them off."""
     settings, scratch_dir = run.settings, run.folder / ".tune"
@@ -166,7 +179,7 @@ def _search(
         seconds_left(settings, run.records),
         settings.objectives,
     )
-    dispatcher = _dispatcher(run, storage, view)
+    dispatcher = _dispatcher(run, space, storage, view)
     context = RunContext.of(run.folder, settings)
     try:
         with view:
@@ -178,7 +191,7 @@ def _search(
     return dispatcher.ended
 
 
-def _dispatcher(run: Run, storage: StudyStorage, view: LiveView) -> Dispatcher:
+def _dispatcher(run: Run, space: SearchSpace, storage: StudyStorage, view: LiveView) -> Dispatcher:
     """Return what proposes the trials that are missing and decides when they end."""
     settings = run.settings
     stored = [(backbone.key, backbone.training.train_images) for backbone in settings.backbones]
@@ -187,7 +200,7 @@ def _dispatcher(run: Run, storage: StudyStorage, view: LiveView) -> Dispatcher:
     def refusal(recipe: Recipe) -> str | None:
         return trainings.refusal(recipe) or excess(recipe, settings.limits)
 
-    space, data = settings.load_space(), DataConfig.from_dict(settings.data)
+    data = DataConfig.from_dict(settings.data)
     proposer = Proposer(
         with_design(space, data, storage, settings.seed, settings.trials, screens=settings.reuse),
         data,

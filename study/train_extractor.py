@@ -4,16 +4,14 @@ python -m study.train_extractor --dataset folder:PATH --out extractor.safetensor
 python -m study.train_extractor --dataset cifar10 --download --data-dir DIR --flip --out FILE
 """
 
-import time
 from pathlib import Path
 
-from rich.progress import Progress
+from rich.console import Console
 
 from diffusion.data import DATASET_NAMES, load_dataset
 from diffusion.files import check_out
-from diffusion.score.classifier import save_classifier
-from diffusion.score.train_classifier import default_epochs, train_classifier
 from study.cli import parser as cli
+from study.cli.classifier_training import train_extractor
 
 
 def build_parser() -> cli.Parser:
@@ -44,23 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         raise ValueError(f"--out is {str(out)!r}; allowed: a file's name in an existing folder")
     check_out(out)
     dataset = load_dataset(given.dataset, given.data_dir, download=given.download)
-    epochs = given.epochs or default_epochs(dataset)
-    start = time.perf_counter()
-    with Progress(transient=True) as progress:
-        task = progress.add_task("training", total=epochs * len(dataset.train_images))
-        classifier, config = train_classifier(
-            dataset,
-            epochs=epochs,
-            seed=given.seed,
-            flip=given.flip,
-            on_progress=lambda images: progress.update(task, completed=images),
-        )
-    digest = save_classifier(classifier, config, out)
-    seconds = time.perf_counter() - start
-    print(f"trained on {len(dataset.train_images):,} images in {seconds:.1f} s: {out}")
-    held_out = len(dataset.held_out_images)
-    print(f"accuracy {config.accuracy:.2%} of {held_out:,} held-out images")
-    print(f"SHA-256 {digest}")
+    chosen = {"epochs": given.epochs, "seed": given.seed, "flip": given.flip}
+    train_extractor(dataset, out, Console(), **chosen)
     return 0
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from diffusion.recipe import DataConfig
 from search_spaces import COMPRESSING, load_space
 from search_spaces.space import SpaceOptions
+from search_spaces.space_file import SUFFIX
 from study.cli.search_options import build_parser as search_parser
+from study.cli.space_choice import check_own_space, space_choice
 from study.describe import build_parser as describe_parser
 from study.describe import find_recipe
 from study.generate import build_parser as generate_parser
@@ -62,11 +65,21 @@ def test_spaces_and_rows_that_are_named_exist(page: Path) -> None:
         given = dict(pairs)
         if given.get("--space") in COMPRESSING:
             assert "--store" in given
+        elif given.get("--space", "").endswith(SUFFIX):
+            assert given["--space"] == "my_space.py", "the one that docs/own_space.md writes"
         elif "--space" in given:
             rows = tuple(b for a, b in pairs if a == "--row")
             assert load_space(given["--space"], SpaceOptions(rows=rows)).trials > 0
         if command == "describe" and not words[0].endswith(".json"):
             assert find_recipe(words[0], SpaceOptions()).network.widths
+
+
+def test_the_space_of_ones_own_that_is_shown_is_one(tmp_path: Path) -> None:
+    (source,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/own_space.md").read_text(), re.S)
+    (tmp_path / "my_space.py").write_text(source)
+    space = space_choice(str(tmp_path / "my_space.py")).make(SpaceOptions())
+    check_own_space(space, DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef"))
+    assert len(source.splitlines()) < 30
 
 
 def test_the_readme_shows_every_command() -> None:

@@ -43,6 +43,11 @@ class ExtractorChoice:
             raise ValueError(f"sha256 is {self.sha256!r}; allowed: 64 hexadecimal digits")
 
 
+def is_built_in(data: DataConfig) -> bool:
+    """Whether the built-in extractor scores images of this form."""
+    return (data.channels, data.image_size) == (1, 28)
+
+
 def build_extractor(
     data: DataConfig, choice: ExtractorChoice | None = None, class_names: Sequence[str] = ()
 ) -> FeatureExtractor:
@@ -62,7 +67,7 @@ def build_extractor(
         return InceptionExtractor(choice.weights, choice.sha256)
     if choice is not None:
         return _classifier_extractor(data, choice, class_names)
-    if (data.channels, data.image_size) != (1, 28):
+    if not is_built_in(data):
         raise MetricUndefined(
             f"dataset {data.name!r} has {_form(data)}; the built-in extractor scores grey images "
             "of 28 pixels only (mnist5k, mnist, fashion-mnist, folder:PATH of such). Train one: "

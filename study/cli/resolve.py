@@ -8,13 +8,19 @@ from typing import Any
 from diffusion.data import DATA_DIR_VARIABLE, load_dataset, resolve_name
 from diffusion.files import whole_path
 from diffusion.recipe import DataConfig
-from diffusion.score.choose_extractor import build_extractor
-from search_spaces import known_space, load_space
+from diffusion.score.choose_extractor import build_extractor, is_built_in
 from search_spaces.space import SpaceOptions
+from study.cli.classifier_training import own_extractor
 from study.cli.compressing import check_compressing, with_backbones
 from study.cli.extractor_choice import extractor_choice, extractor_settings
 from study.cli.scorable import check_scorable
-from study.cli.search_options import DEFAULT_DATASET, DEFAULT_RETRIES, DEFAULT_SPACE
+from study.cli.search_options import (
+    DEFAULT_DATASET,
+    DEFAULT_RETRIES,
+    DEFAULT_SPACE,
+    SPACE_OF_OTHERS,
+)
+from study.cli.space_choice import check_own_space, run_space, space_choice
 from study.results.limits import check_limits
 from study.results.objectives import DEFAULT_OBJECTIVES, check_objectives
 from study.run.settings import RunSettings
@@ -25,7 +31,8 @@ from study.run.time_budget import total_seconds
 THIS_MACHINE = "local"
 # What makes a run the study that it is; a resume keeps them.
 KEPT = (
-    *("space", "space_edition", "train_images", "formulation", "rows", "backbones"),
+    *("space", "space_sha256", "space_edition"),
+    *("train_images", "formulation", "rows", "backbones"),
     *("dataset", "data"),
     *("extractor", "inception_weights", "extractor_sha256"),
     *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
@@ -34,24 +41,29 @@ KEPT = (
 
 def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     """Return a new run's settings, all but its resources, checked before anything starts."""
-    name = known_space(given.space or DEFAULT_SPACE)
+    choice = space_choice(given.space or DEFAULT_SPACE)
     options = SpaceOptions(given.train_images, given.formulation or "edm", tuple(given.row or ()))
-    compresses = check_compressing(given, name, options)
+    compresses = check_compressing(given, choice.name, options)
     if not compresses:
-        load_space(name, options)  # what is wrong with it is said before any data is read
+        choice.make(options)  # what is wrong with it is said before any data is read
     objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
     data_dir = _data_dir(given)
     dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
     data, store = dataset.config(), _store(given)
+    if given.space is None and not is_built_in(data):
+        choice = space_choice(SPACE_OF_OTHERS)
     if compresses:
         options = with_backbones(options, given, data)
-    space = load_space(name, options)
-    extractor = extractor_choice(given)
+    space = choice.make(options)
+    if choice.sha256 is not None:
+        check_own_space(space, data)
+    extractor = extractor_choice(given) or own_extractor(dataset)
     features = build_extractor(data, extractor, dataset.class_names)
     limits = check_limits(given.max or ())
     check_scorable((*objectives, *limits), space, dataset, features)
     return {
         "space": space.name,
+        "space_sha256": choice.sha256,
         "space_edition": space.edition,
         "train_images": options.train_images,
         "formulation": options.formulation,
@@ -163,7 +175,7 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         raise ValueError("--backbone goes with a new run; --resume keeps the run's backbones")
     extractor = extractor_choice(given)
     asked = {
-        "space": given.space,
+        "space": None if resumed.space_sha256 else given.space,
         "train_images": given.train_images,
         "formulation": given.formulation,
         "rows": None if given.row is None else tuple(given.row),
@@ -176,7 +188,7 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         "reuse": False if given.no_reuse else None,
         "early_stopping": False if given.no_early_stopping else None,
     }
-    if (edition := resumed.load_space().edition) != resumed.space_edition:
+    if (edition := run_space(resumed, given.space).edition) != resumed.space_edition:
         raise ValueError(
             f"space {resumed.space!r} is of edition {resumed.space_edition} in the run, but of "
             f"{edition} now; allowed: a new run (--store {Path(given.resume) / 'backbones'} keeps "

@@ -9,6 +9,7 @@ from study.cli import parser as cli
 from study.results.objectives import DEFAULT_OBJECTIVES, OBJECTIVES
 
 DEFAULT_SPACE, DEFAULT_DATASET = "quick", "mnist5k"
+SPACE_OF_OTHERS = "images"  # Than grey images of 28 pixels, where none is asked for.
 DEFAULT_RETRIES = 2
 
 
@@ -16,7 +17,12 @@ def build_parser(description: str) -> cli.Parser:
     """Describe the command line; what is not given stays None, so that a resume can tell."""
     parser = cli.Parser(prog="python -m study.search", description=description)
     add = parser.add_argument
-    add("--space", help=f"search space: {', '.join(SPACES)} (default {DEFAULT_SPACE})")
+    add(
+        "--space",
+        help=f"search space: {', '.join(SPACES)} (default {DEFAULT_SPACE}, or "
+        f"{SPACE_OF_OTHERS} where the data are no grey images of 28 pixels), or a file "
+        "my_space.py with suggest(trial, data) -> Recipe, which is run",
+    )
     add(
         "--train-images",
         type=cli.positive_int,
@@ -47,7 +53,7 @@ def build_parser(description: str) -> cli.Parser:
         metavar=f"{INCEPTION}|FILE",
         help="features to score by: the FID's Inception network (pip install "
         "'paretodiff[inception]'), or a file of python -m study.train_extractor (default: built "
-        "in, for digits)",
+        "in, for digits; of images of another form a classifier, trained once into the cache)",
     )
     add("--inception-weights", type=Path, metavar="FILE", help="(default: downloaded once)")
     add("--inception-sha256", metavar="HEX", help="of other weights than the published ones")

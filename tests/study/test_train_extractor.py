@@ -5,30 +5,17 @@ import re
 import shlex
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from small_pictures import write_pictures
 
-import study.train_extractor
 from diffusion.data import load_dataset
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.classifier import load_classifier
+from study.cli import classifier_training
 from study.cli.parser import INTERRUPTED_STATUS, USAGE_STATUS, run_command
 from study.train_extractor import build_parser, main
-
-
-def write_pictures(folder: Path, size: int = 16, classes: int = 2, count: int = 60) -> Path:
-    """Write noisy colour pictures, a class brighter than the one before."""
-    generator = np.random.default_rng(0)
-    for i in range(count):
-        label = i % classes
-        pixels = generator.integers(0, 100, (size, size, 3)) + 150 * label // classes
-        path = folder / f"class{label}" / f"{i:03}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +112,7 @@ def test_an_interrupted_training_leaves_the_older_file(
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study.train_extractor, "train_classifier", interrupted)
+    monkeypatch.setattr(classifier_training, "train_classifier", interrupted)
     out = tmp_path / "extractor.safetensors"
     out.write_text("older")
     with pytest.raises(SystemExit) as exit_info:

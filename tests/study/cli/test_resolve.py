@@ -340,7 +340,7 @@ def test_a_resumed_run_keeps_what_makes_its_study(table_run: RunSettings, tmp_pa
 
 def test_a_run_of_another_edition_of_its_space_is_refused(settings: RunSettings) -> None:
     earlier = replace(settings, space_edition=1)
-    with pytest.raises(ValueError, match=r"'quick' is of edition 1 in the run, but of 3 now;"):
+    with pytest.raises(ValueError, match=r"'quick' is of edition 1 in the run, but of 4 now;"):
         resumed(earlier, "--trials", "30")
 
 
@@ -451,7 +451,10 @@ def test_a_run_of_an_older_format_is_refused(
     values["versions"] = {"paretodiff": "0.1"}
     (tmp_path / "run.json").write_text(json.dumps(values))
     line = refused(lambda: search(["--resume", str(tmp_path)]))
-    assert f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5 or 6 or 7. What another" in line
+    assert (
+        f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5 or 6 or 7 or 8. What another"
+        in line
+    )
     assert line.endswith("is read by that one: paretodiff 0.1")
 
 

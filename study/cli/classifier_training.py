@@ -1,0 +1,79 @@
+"""Training of the classifier that scores a data set, by a command or where a search lacks one."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from diffusion.cache import cache_dir
+from diffusion.data import ImageDataset
+from diffusion.score.choose_extractor import ExtractorChoice, is_built_in
+from diffusion.score.classifier import save_classifier
+from diffusion.score.train_classifier import default_epochs, train_classifier
+from study.display.console import say
+
+FOLDER_NAME = "classifiers"
+
+
+def own_extractor(dataset: ImageDataset) -> ExtractorChoice | None:
+    """Return a data set's classifier, trained into the cache once; None where one is built in.
+
+    Raises:
+        ValueError: there is one class only, or the images are too small for a classifier.
+    """
+    data = dataset.config()
+    if is_built_in(data):
+        return None
+    if len(dataset.class_names) < 2:
+        raise ValueError(
+            f"dataset {data.name!r} has one class, of which no classifier can be trained to score "
+            "it; allowed: a folder for each of several classes, or --extractor"
+        )
+    path = cache_dir() / FOLDER_NAME / f"{data.fingerprint}.safetensors"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # What a search prints may be read by a program.
+        train_extractor(dataset, path, Console(stderr=True))
+    return ExtractorChoice(str(path))
+
+
+def train_extractor(
+    dataset: ImageDataset,
+    out: Path,
+    console: Console,
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    flip: bool = False,
+) -> None:
+    """Train a classifier with a bar of its progress, write it, and say what became of it.
+
+    Args:
+        dataset: that it is trained on.
+        out: its file.
+        console: to say it on.
+        epochs: passes; None for more of them where there are fewer images.
+        seed: of weights, order and shifts.
+        flip: whether images are mirrored, too.
+    """
+    epochs = epochs or default_epochs(dataset)
+    start = time.perf_counter()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("training", total=epochs * len(dataset.train_images))
+        classifier, config = train_classifier(
+            dataset,
+            epochs=epochs,
+            seed=seed,
+            flip=flip,
+            on_progress=lambda images: progress.update(task, completed=images),
+        )
+    digest = save_classifier(classifier, config, out)
+    seconds = time.perf_counter() - start
+    held_out = len(dataset.held_out_images)
+    for line in (
+        f"trained on {len(dataset.train_images):,} images in {seconds:.1f} s: {out}",
+        f"accuracy {config.accuracy:.2%} of {held_out:,} held-out images",
+        f"SHA-256 {digest}",
+    ):
+        say(console, line)
