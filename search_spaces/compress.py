@@ -5,7 +5,6 @@ ones have a knob of their own for them.
 """
 
 from collections.abc import Sequence
-from itertools import product
 
 import optuna
 
@@ -62,7 +61,6 @@ def space(options: SpaceOptions) -> SearchSpace:
         trials=len(rows) + TRIALS_BESIDE_COVERING,
         reuse_share=1.0,
         fid_num_images=FID_NUM_IMAGES,
-        sweep=_sweep(tuple(backbones.values())),
     )
 
 
@@ -94,20 +92,6 @@ def _row(
         del row["sampling.guidance"]
     tracks = {_track_knob(backbone.tracks): _nearest(track, backbone.tracks)}
     return {KEY_KNOB: backbone.key, **row, **tracks}
-
-
-def _sweep(backbones: Sequence[StoredBackbone]) -> tuple[dict[str, Value], ...]:
-    """Return every track with some quantizations and prunings, as each backbone draws them."""
-    sets = dict.fromkeys(backbone.tracks for backbone in backbones)
-    tracks = dict.fromkeys(track for each in sets for track in each)
-    grid = product(knobs.SWEPT_PRUNINGS, tracks, knobs.SWEPT_QUANTIZATIONS)
-    return tuple(
-        {
-            **knobs.variant_row({}, track, quantization, pruning, steps=STEPS[1]),
-            **{_track_knob(each): _nearest(track, each) for each in sets},
-        }
-        for pruning, track, quantization in grid
-    )
 
 
 def _track_knob(tracks: Sequence[Track]) -> str:

@@ -69,5 +69,4 @@ SPACE = SearchSpace(
     trials=40,
     reuse_share=0.8,
     fid_num_images=1_000,
-    sweep=knobs.sweep(),
 )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from typing import Any
 
 import optuna
@@ -21,7 +20,6 @@ from diffusion.recipe import (
 from search_spaces.space import Value
 
 CODEBOOKS: tuple[Quantization, ...] = ("none", "linear8", "linear4", "weights8")
-SWEPT_QUANTIZATIONS: tuple[Quantization | float, ...] = ("none", "weights8", 0.7, 1.0, 1.4)
 TRACKS: tuple[Track, ...] = ("none", "short", "mid", "long")
 QUANTIZATIONS: tuple[Quantization, ...] = (*CODEBOOKS, "uniform")
 # Of the shorter ones hardly a byte is saved; of the longer ones hardly a weight is left.
@@ -34,11 +32,6 @@ LEAST_GUIDED_SIGMA = 0.3
 # Method, ratio and region; the steps of a uniform quantization stand for it.
 Pruning = tuple[PruneMethod, float | None, PruneRegion | None]
 UNPRUNED: Pruning = ("none", None, None)
-SWEPT_PRUNINGS: tuple[Pruning, ...] = (
-    UNPRUNED,
-    ("l1", 0.1, "all"),
-    ("l1", 0.2, "middle"),
-)
 
 
 def widths(trial: optuna.Trial, architecture: str, options: Sequence[str]) -> str:
@@ -181,12 +174,3 @@ def variant_row(
     if ratio is not None and region is not None:
         row |= {"compression.prune_ratio": ratio, "compression.prune_region": region}
     return row
-
-
-def sweep() -> tuple[dict[str, Value], ...]:
-    """Return every track with every quantization, unpruned and with each of a few prunings."""
-    return tuple(
-        variant_row({}, track, quantization, pruning)
-        for pruning in SWEPT_PRUNINGS
-        for track, quantization in product(TRACKS, SWEPT_QUANTIZATIONS)
-    )

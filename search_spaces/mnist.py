@@ -98,6 +98,5 @@ SPACE = SearchSpace(
     trials=200,
     reuse_share=0.8,
     fid_num_images=1_000,
-    sweep=knobs.sweep(),
     edition=3,
 )

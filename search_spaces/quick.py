@@ -94,6 +94,5 @@ SPACE = SearchSpace(
     trials=24,
     reuse_share=0.75,
     fid_num_images=500,
-    sweep=knobs.sweep(),
     edition=4,
 )

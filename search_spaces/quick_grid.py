@@ -124,5 +124,4 @@ SPACE = SearchSpace(
     trials=len(_ROWS),
     reuse_share=0.75,
     fid_num_images=200,
-    sweep=(),
 )

@@ -98,7 +98,6 @@ class SearchSpace:
         reuse_share: of all trials, for as long as the costs of training and scoring are unknown;
             a new backbone is proposed only while at least this share reuses one.
         fid_num_images: images that a trial is scored with.
-        sweep: compressions, as knob values without those of a backbone, for `--sweep-front`.
         rows: of a fixed list of recipes, in which there is nothing else to draw.
         published_note: what the rows' published figures are worth beside ours.
         edition: counts the changes of its knobs; runs of another edition cannot be gone on with.
@@ -110,7 +109,6 @@ class SearchSpace:
     trials: int
     reuse_share: float
     fid_num_images: int
-    sweep: Sequence[Mapping[str, Value]] = ()
     rows: tuple[Row, ...] = ()
     published_note: str = ""
     edition: int = 1

@@ -220,7 +220,6 @@ def _dispatcher(run: Run, space: SearchSpace, storage: StudyStorage, view: LiveV
         trainings,
         budget,
         Listeners([view]),
-        sweep_front=settings.sweep_front,
         retries=settings.retries,
     )
 

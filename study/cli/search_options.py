@@ -88,7 +88,6 @@ def build_parser(description: str) -> cli.Parser:
         type=cli.whole,
         help=f"how often a trial that breaks starts again (default {DEFAULT_RETRIES})",
     )
-    add("--sweep-front", action="store_true", help="also compress the front's backbones by a grid")
     add("--no-early-stopping", action="store_true", help="train every backbone to its end")
     add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")
     add("--seed", type=cli.seed, help="of the proposals (default 0)")

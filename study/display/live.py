@@ -123,12 +123,6 @@ class LiveView(Listener):
         line = f"trial {record.number} {', '.join(parts)} ({self._progress()})"
         self._line(line, alarming=record.state == "failed")
 
-    def on_extend(self, trials: int) -> None:
-        """The study goes on to so many trials."""
-        if trials > self._trials:
-            self._line(f"the front's backbones are swept, up to {trials} trials")
-        self._trials = trials
-
     def _keep(self, record: TrialRecord) -> None:
         """Keep a trial where it is the best so far in an objective."""
         scores = record.scores

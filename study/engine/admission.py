@@ -41,10 +41,6 @@ class Admission:
         """Note that a recipe is run, as the trial of that number."""
         self._known[recipe.key] = number
 
-    def is_new(self, recipe: Recipe) -> bool:
-        """Whether no trial has a recipe."""
-        return recipe.key not in self._known
-
     def why_not(self, recipe: Recipe) -> str | None:
         """Return why a recipe is not to be run, or None."""
         if recipe.key in self._known:

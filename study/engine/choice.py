@@ -29,8 +29,7 @@ class Choice:
         self._proposer = proposer
         self._storage = proposer.storage
         self._trainings = trainings
-        self._propose = proposer.propose
-        self._sweeping = self._no_new_backbone = False
+        self._no_new_backbone = False
         self._drawn_held: set[int] = set()  # numbers of those that were not in line
         self._held = deque(
             (r.number, r.recipe) for r in records if r.state == "running" and r.recipe is not None
@@ -57,12 +56,6 @@ class Choice:
         """Let a trial that broke be the next one."""
         self._held.appendleft(proposal)
 
-    def start_sweep(self) -> None:
-        """Propose the sweep of the front's backbones from now on, and nothing else."""
-        self._proposer.enqueue_sweep()
-        self._propose = self._proposer.propose_swept
-        self._sweeping = True
-
     def note_end(self, record: TrialRecord) -> None:
         """Note that a trial ended, after which there may be something new again."""
         self.exhausted = self._no_new_backbone = False
@@ -83,10 +76,10 @@ class Choice:
         while len(self._held) < room and not self.exhausted:
             if self._has_to_train():
                 return self._take_new_backbone()
-            proposal = self._propose()
+            proposal = self._proposer.propose()
             if isinstance(proposal, Nothing):
                 self.looking = proposal is Nothing.NOT_YET
-                self.exhausted = proposal is Nothing.EXHAUSTED and not self._sweeping
+                self.exhausted = proposal is Nothing.EXHAUSTED
                 return None
             number, recipe = proposal
             if not self._trainings.is_busy(recipe, running):

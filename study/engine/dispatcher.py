@@ -1,7 +1,6 @@
 """Which trial runs next, and what its end means for the study; knows nothing of Ray."""
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -43,7 +42,6 @@ class Dispatcher:
         budget: Budget,
         watcher: Listener,
         *,
-        sweep_front: bool = False,
         retries: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -54,7 +52,6 @@ class Dispatcher:
             trainings: of the storage's records.
             budget: ends the study.
             watcher: is told what happens.
-            sweep_front: whether the front's backbones are swept once the trials are finished.
             retries: how often a trial that breaks is started again.
             clock: returns seconds, in which `budget` and records are given.
         """
@@ -66,8 +63,6 @@ class Dispatcher:
         self._trainings = trainings
         self._budget = budget
         self._watcher = watcher
-        self._sweep_front = sweep_front
-        self._sweeping = False
         self._clock = clock
         self._failures = Failures(retries)
         self._running = Running()
@@ -197,21 +192,16 @@ class Dispatcher:
 
     def _choose(self) -> Proposal | None:
         """Choose the next trial, in a few looks where none runs that has to be served."""
-        if self._sweep_is_due():
-            self._choice.start_sweep()
-            self._sweeping = True
         chosen, self.looking, looks = None, False, 0
         while not self._is_spent():
             looks += 1
-            room = math.inf if self._sweeping else self._budget.trials - self._begun()
+            room = self._budget.trials - self._begun()
             chosen = self._choice.next(self._running.recipes(), room)
             self.looking = self._choice.looking
             if chosen is not None or self._running or not self.looking or looks == MOST_LOOKS:
                 break
         else:
             self.looking = False
-        if self._sweeping:
-            self._say_extent(chosen)
         return chosen
 
     def _is_idle(self) -> bool:
@@ -224,20 +214,6 @@ class Dispatcher:
     def _is_spent(self) -> bool:
         images = self._trainings.images_left(self._running.recipes())
         images += self._recording.train_images
-        begun = 0 if self._sweeping else self._begun()  # a sweep is beyond what was asked for
         now = self._clock()
-        spent = self._budget.is_spent(begun=begun, train_images=images, now=now)
+        spent = self._budget.is_spent(begun=self._begun(), train_images=images, now=now)
         return spent or self.halted is not None
-
-    def _sweep_is_due(self) -> bool:
-        return (
-            self._sweep_front
-            and not self._sweeping
-            and not self._running
-            and self._recording.finished >= self._budget.trials
-        )
-
-    def _say_extent(self, chosen: Proposal | None) -> None:
-        """Say how many trials there will be; those of a sweep that are refused do not count."""
-        begun = self._begun() + len(self._choice) + (chosen is not None)
-        self._watcher.on_extend(begun + len(self._storage.sweep_in_line()))

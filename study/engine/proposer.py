@@ -1,6 +1,6 @@
 """Proposals: which recipe is tried next.
 
-First what is in line: the space's covering design, or a sweep. Then what the drawer draws. Where
+First what is in line: the space's covering design. Then what the drawer draws. Where
 that is refused again and again, the whole space is looked through at random, in memory alone,
 before it is said to hold nothing new.
 """
@@ -18,7 +18,6 @@ from study.engine.admission import Admission, Refusal
 from study.engine.chooser import Chooser
 from study.engine.drawer import Drawer
 from study.engine.draws import fixing, recipe_of, suggested
-from study.engine.knob_sets import backbone_knobs
 from study.engine.learning import Learning
 from study.engine.screening_draws import NUM_SCREENED, ScreeningDraws
 from study.run.storage import StudyStorage
@@ -120,21 +119,6 @@ class Proposer:
                 return proposal
         return Nothing.NOT_YET
 
-    def propose_swept(self) -> Proposal | Nothing:
-        """Start the next trial of the sweep that can be built, is new and is not refused.
-
-        Returns:
-            Its number and recipe, or why there is none.
-        """
-        self._admission.begin()
-        for number in [*self._known.orphans, *self.storage.sweep_in_line()]:
-            if self._admission.is_spent:
-                return Nothing.NOT_YET
-            self._known.learn()
-            if proposal := self._accept(self._start_at(number, self._at_random(number))):
-                return proposal
-        return Nothing.EXHAUSTED
-
     def to_screen(self, number: int) -> list[tuple[dict[str, Any], Recipe]]:
         """Return knobs and recipes to screen beside a trial."""
         if not self._screens:
@@ -145,13 +129,6 @@ class Proposer:
     def note_end(self, number: int) -> None:
         """Note that a trial ended, beside which something was to be screened."""
         self._screening.forget(number)
-
-    def enqueue_sweep(self) -> None:
-        """Put the space's sweep in line for every backbone on the front."""
-        self._known.learn()
-        backbones = {backbone_knobs(v.trial.params): None for v in self._known.history.front}
-        rows = [{**dict(knobs), **row} for knobs in backbones for row in self._space.sweep]
-        self.storage.enqueue_sweep([row for row in rows if self._is_new(row)])
 
     def has_line(self) -> bool:
         """Whether trials are in line, before any that is drawn."""
@@ -195,12 +172,6 @@ class Proposer:
         except InvalidRecipe:
             return False
 
-    def _is_new(self, row: dict[str, object]) -> bool:
-        try:
-            return self._admission.is_new(recipe_of(self._space, row, self._data))
-        except InvalidRecipe:
-            return False
-
     def _start(self, num_waiting: int) -> optuna.Trial:
         """Start the trial that is next: cut off before its recipe, in line, or drawn."""
         orphans = self._known.orphans
@@ -211,14 +182,9 @@ class Proposer:
             sampler = self._at_random(number)
         else:
             sampler = self._drawer.sampler(number)
-        return self._start_at(number, sampler) if orphans else self.storage.ask(sampler)
-
-    def _start_at(self, number: int, sampler: BaseSampler) -> optuna.Trial:
-        """Start one trial that is in line, or that a crash left without a recipe."""
-        if number not in self._known.orphans:
-            return self.storage.start(number, sampler)
-        self._known.orphans.remove(number)
-        return self.storage.reopen(number, sampler)
+        if orphans:
+            return self.storage.reopen(orphans.pop(0), sampler)
+        return self.storage.ask(sampler)
 
     def _at_random(self, number: int) -> BaseSampler:
         return self._drawer.sampler_at_random(number)

@@ -31,9 +31,6 @@ class Listener:
     def on_end(self, record: TrialRecord) -> None:
         """A trial is complete, was stopped early, or failed."""
 
-    def on_extend(self, trials: int) -> None:
-        """The study goes on to so many trials."""
-
 
 class Listeners(Listener):
     """Tells several listeners; one that raises hears no more, for none may harm the study."""
@@ -64,10 +61,6 @@ class Listeners(Listener):
     def on_end(self, record: TrialRecord) -> None:
         """Tell that a trial is complete, was stopped early, or failed."""
         self._tell(lambda listener: listener.on_end(record))
-
-    def on_extend(self, trials: int) -> None:
-        """Tell that the study goes on to so many trials."""
-        self._tell(lambda listener: listener.on_extend(trials))
 
     def _tell(self, what: Callable[[Listener], None]) -> None:
         for listener in tuple(self._listeners):

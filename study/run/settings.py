@@ -60,7 +60,6 @@ class RunSettings:
         time_budget_seconds: of all its sessions; after it no trial starts. None for no limit.
         train_images_total: once so many images were trained on, no trial starts.
         retries: how often a trial that raises or whose process dies is started again.
-        sweep_front: whether a grid of compressions over the front's backbones is tried too.
         address: of the Ray cluster it runs on; None for this machine alone.
         space_edition: of the space, which was another one before its knobs changed.
         space_sha256: of the file that the space is; None for one of ours.
@@ -81,7 +80,6 @@ class RunSettings:
     time_budget_seconds: float | None
     train_images_total: int | None
     retries: int
-    sweep_front: bool
     fid_num_images: int
     data_dir: str | None
     extractor: str | None

@@ -24,7 +24,6 @@ from study.run.trial_records import TrialRecords
 
 FEASIBLE = "recipe"  # The constraint: 0 when the recipe can be built, 1 when not.
 DESIGN = "design"  # An attribute of the study: the engine's own design, as knob values.
-SWEEP = "sweep"  # An attribute of the trials that a sweep put in line.
 IN_LINE = "fixed_params"  # Optuna's attribute of the trials that were put in line: their knobs.
 
 
@@ -71,27 +70,10 @@ class StudyStorage:
         rows_kept: list[dict[str, Any]] = self._study.user_attrs[DESIGN]
         return rows_kept
 
-    def enqueue_sweep(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Put knob values in line as those of a sweep, whether they were in line or not."""
-        self.enqueue(rows)
-        for trial in self._waiting():
-            if trial.system_attrs[IN_LINE] in rows and SWEEP not in trial.user_attrs:
-                self._set_attrs(trial.number, **{SWEEP: True})
-
-    def sweep_in_line(self) -> list[int]:
-        """Return the trials of sweeps that wait."""
-        return [trial.number for trial in self._waiting() if SWEEP in trial.user_attrs]
-
     def ask(self, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
         """Start a trial whose knobs the sampler draws, unless one is in line."""
         self._study.sampler = sampler
         return self._study.ask()
-
-    def start(self, number: int, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
-        """Start a trial that is in line, before those ahead of it."""
-        trial = self.reopen(number, sampler)
-        self._storage.set_trial_state_values(self._trial_id(number), TrialState.RUNNING)
-        return trial
 
     def reopen(self, number: int, sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
         """Return a running trial that a crash left without a recipe; known knobs stay."""
@@ -181,9 +163,6 @@ class StudyStorage:
     def was_in_line(self, number: int) -> bool:
         """Whether a trial's knobs were put in line, not drawn."""
         return IN_LINE in self.frozen_trials()[number].system_attrs
-
-    def _waiting(self) -> list[FrozenTrial]:
-        return [trial for trial in self.frozen_trials() if trial.state == TrialState.WAITING]
 
     def _trial(self, number: int) -> optuna.Trial:
         return optuna.Trial(self._study, self._trial_id(number))

@@ -59,7 +59,7 @@ def seconds_left(settings: RunSettings, records: Iterable[TrialRecord]) -> float
     records = list(records)
     left = total - spent_seconds(records)
     missing = sum(record.finished for record in records) < settings.trials
-    if left <= 0 and (missing or settings.sweep_front):
+    if left <= 0 and missing:
         asked = format_seconds(total).removesuffix(" 00 s").removesuffix(" 00 min")
         raise ValueError(f"its time budget of {asked} is used up; give --time-budget to go on")
     return max(left, 0.0)

@@ -28,7 +28,6 @@ SETTINGS = RunSettings(
     time_budget_seconds=1.5,
     train_images_total=None,
     retries=2,
-    sweep_front=False,
     fid_num_images=500,
     data_dir=None,
     extractor=None,

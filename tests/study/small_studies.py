@@ -33,16 +33,12 @@ class Log(Listener):
         self.ends: list[tuple[int, str, str | None]] = []
         self.retries: list[tuple[int, str]] = []
         self.warnings: list[tuple[int, str]] = []
-        self.trials = 0
 
     def on_retry(self, number: int, reason: str) -> None:
         self.retries.append((number, reason))
 
     def on_warning(self, number: int, text: str) -> None:
         self.warnings.append((number, text))
-
-    def on_extend(self, trials: int) -> None:
-        self.trials = trials
 
     def on_end(self, record: TrialRecord) -> None:
         self.ends.append((record.number, record.state, record.reason))
@@ -58,7 +54,6 @@ def dispatcher(
     refusal: Refusal | None = None,
     train_images: float | None = None,
     reuse: bool = True,
-    sweep_front: bool = False,
     retries: int = 0,
 ) -> Dispatcher:
     """Return what hands out trials, on a journal in a folder or in memory."""
@@ -70,9 +65,7 @@ def dispatcher(
 
     proposer = Proposer(space, DATA, storage, seed=0, reuse=reuse, refusal=refused, num_screened=0)
     budget = Budget(trials, deadline, train_images)
-    return Dispatcher(
-        proposer, trainings, budget, log or Log(), sweep_front=sweep_front, retries=retries
-    )
+    return Dispatcher(proposer, trainings, budget, log or Log(), retries=retries)
 
 
 def take(source: Dispatcher, count: int) -> list[Assignment]:

@@ -77,10 +77,10 @@ def test_a_run_is_the_space_as_it_is_unless_told() -> None:
 
 def test_a_run_reuses_stops_early_and_retries_unless_told() -> None:
     settings = new()
-    assert (settings.reuse, settings.early_stopping, settings.sweep_front) == (True, True, False)
+    assert (settings.reuse, settings.early_stopping) == (True, True)
     assert (settings.limits, settings.train_images_total, settings.retries) == ({}, None, 2)
-    told = new("--no-reuse", "--no-early-stopping", "--sweep-front", "--retries", "0")
-    assert (told.reuse, told.early_stopping, told.sweep_front) == (False, False, True)
+    told = new("--no-reuse", "--no-early-stopping", "--retries", "0")
+    assert (told.reuse, told.early_stopping) == (False, False)
     assert told.retries == 0
 
 
@@ -146,11 +146,10 @@ def test_label_agreement_is_refused_as_an_objective_that_no_trial_could_have(
 def test_a_resume_may_ask_for_more(settings: RunSettings) -> None:
     run = replace(settings, trials=100, train_images_total=1_000_000)
     assert resumed(run, "--trials", "200").trials == 200, "the 100 that are there count"
-    longer = resumed(run, "--train-images-total", "2M", "--retries", "0", "--sweep-front")
+    longer = resumed(run, "--train-images-total", "2M", "--retries", "0")
     assert (longer.trials, longer.train_images_total, longer.retries) == (100, 2_000_000, 0)
-    assert longer.sweep_front
     again = resumed(longer)
-    assert (again.train_images_total, again.retries, again.sweep_front) == (2_000_000, 0, True)
+    assert (again.train_images_total, again.retries) == (2_000_000, 0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from small_studies import (
     OBJECTIVES,
-    QUICK,
     SCORES,
     Log,
     dispatcher,
@@ -16,7 +15,6 @@ from small_studies import (
     take,
 )
 
-from diffusion.recipe import Recipe
 from study.results.objectives import Scores
 from study.run.storage import StudyStorage
 
@@ -105,57 +103,6 @@ def test_a_full_disk_halts_the_study_and_keeps_its_trials(tmp_path: Path) -> Non
     assert source.next() is None
     assert not source.ended
     assert set(states(tmp_path).values()) == {"running"}
-
-
-@pytest.mark.parametrize("cut_off_after", [0, 5])
-def test_a_sweep_compresses_the_fronts_backbones_once_the_trials_are_finished(
-    tmp_path: Path, cut_off_after: int
-) -> None:
-    log = Log()
-    source = dispatcher(tmp_path, log=log, sweep_front=True)
-    (best,) = take(source, 1)
-    source.end(best.number, SCORES, None)
-    for _ in range(22):
-        (one,) = take(source, 1)
-        source.end(one.number, {"fid": 9.0, "size_bytes": 9}, None)
-    (last,) = take(source, 1)
-    assert source.next() is None, "the front is not known yet"
-    source.end(last.number, {"fid": 9.0, "size_bytes": 9}, None)
-    swept: list[Recipe] = []
-    for _ in range(cut_off_after):
-        (one,) = take(source, 1)
-        swept.append(one.recipe)
-        source.end(one.number, {"fid": 9.0, "size_bytes": 9}, None)
-    if cut_off_after:
-        source = dispatcher(tmp_path, log=log, sweep_front=True)
-    while (another := source.next()) is not None:
-        swept.append(another.recipe)
-        source.end(another.number, {"fid": 9.0, "size_bytes": 9}, None)
-    assert source.ended
-    assert {recipe.backbone_key for recipe in swept} == {best.recipe.backbone_key}
-    compressions = {(recipe.ema.track, recipe.compression) for recipe in swept}
-    assert len(compressions) == len(swept) == log.trials - 24
-    assert len(swept) > len(QUICK.sweep) // 2
-
-
-def test_a_kill_in_a_sweep_loses_none_of_it(tmp_path: Path) -> None:
-    asked = backbones = 2  # all scores are alike, so that both are on the front
-    source = dispatcher(tmp_path, asked, sweep_front=True)
-    for assignment in take(source, asked):
-        source.end(assignment.number, SCORES, None)
-    cut_off = take(source, 2)
-    log = Log()
-    source = dispatcher(tmp_path, asked, log=log, sweep_front=True)
-    assert [a.number for a in take(source, 2)] == [a.number for a in cut_off]
-    for assignment in cut_off:
-        source.end(assignment.number, SCORES, None)
-    while (another := source.next()) is not None:
-        source.end(another.number, SCORES, None)
-    assert source.ended
-    in_line = set(StudyStorage(tmp_path / "study.journal", OBJECTIVES).sweep_in_line())
-    assert in_line == set()
-    assert list(states(tmp_path).values()) == ["complete"] * log.trials
-    assert log.trials > asked + (backbones - 1) * len(QUICK.sweep)
 
 
 @pytest.mark.parametrize("method", ["complete", "fail", "prune", "keep_rung", "ask"])

@@ -161,17 +161,6 @@ def test_a_study_cut_off_begins_held_back_trials_again(tmp_path: Path) -> None:
     assert [a.number for a in take(dispatcher(tmp_path), 2)] == [0, 1]
 
 
-def test_a_sweep_comes_after_the_failures_are_recorded(tmp_path: Path) -> None:
-    log = Log()
-    source = dispatcher(tmp_path, 2, log=log, sweep_front=True)
-    good, broken = take(source, 2)
-    source.end(good.number, SCORES, None)
-    source.break_off(broken.number, "boom")
-    (swept,) = take(source, 1)
-    assert log.ends[-1] == (broken.number, "failed", "boom")
-    assert swept.recipe.backbone_key == good.recipe.backbone_key
-
-
 def test_a_trial_that_breaks_is_handed_out_again_before_it_fails(tmp_path: Path) -> None:
     log = Log()
     source = dispatcher(tmp_path, log=log, retries=2)

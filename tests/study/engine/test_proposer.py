@@ -20,9 +20,9 @@ from small_studies import (
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
-from study.engine.admission import MOST_MEASURED, Refusal
+from study.engine.admission import MOST_MEASURED
 from study.engine.feasibility import stand_in
-from study.engine.proposer import MOST_REFUSALS, Nothing, Proposal, Proposer
+from study.engine.proposer import MOST_REFUSALS, Nothing, Proposer
 from study.run.storage import StudyStorage
 
 
@@ -80,78 +80,6 @@ def test_a_space_in_which_all_is_refused_ends() -> None:
     assert len(storage.records()) <= MOST_REFUSALS + len(QUICK.covering)
 
 
-SWEPT = replace(QUICK, covering=QUICK.covering[:7], sweep=QUICK.sweep[:3])
-
-
-def before_a_sweep(storage: StudyStorage, refusal: Refusal | None = None) -> Proposer:
-    """Return a proposer whose first two backbones are the front; a covering row still waits."""
-    source = Proposer(SWEPT, DATA, storage, 0, refusal=refusal)
-    for fid, size in ((1, 9), (9, 1), (10, 10), (11, 11), (12, 12), (13, 13)):
-        number, _ = proposed(source) or pytest.fail("the space is exhausted")
-        storage.complete(number, {"fid": fid, "size_bytes": size}, 1.0)
-    return source
-
-
-def swept(source: Proposer) -> Proposal | None:
-    proposal = source.propose_swept()
-    return None if isinstance(proposal, Nothing) else proposal
-
-
-def swept_recipes() -> list[Recipe]:
-    backbones = [
-        {k: v for k, v in row.items() if k.startswith("backbone.")} for row in QUICK.covering[:2]
-    ]
-    rows = [{**backbone, **row} for backbone in backbones for row in SWEPT.sweep]
-    return [SWEPT.recipe(row, DATA) for row in rows]
-
-
-def test_a_sweep_tries_its_rows_on_every_backbone_of_the_front_and_nothing_else() -> None:
-    storage = StudyStorage(None, OBJECTIVES)
-    source = before_a_sweep(storage)
-    for _ in range(2):  # what is in line is not put there again
-        source.enqueue_sweep()
-        assert len(storage.sweep_in_line()) == 6
-    proposed = []
-    while (proposal := swept(source)) is not None:
-        proposed.append(proposal[1])
-        storage.complete(proposal[0], {"fid": 50, "size_bytes": 50}, 1.0)
-    assert proposed == swept_recipes()
-    source.enqueue_sweep()
-    assert storage.sweep_in_line() == [], "all of it is known"
-    assert [r.state for r in storage.records()].count("waiting") == 1, "of the covering design"
-
-
-def test_a_sweep_that_was_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
-    storage = StudyStorage(tmp_path / "study.journal", OBJECTIVES)
-    source = before_a_sweep(storage)
-    source.enqueue_sweep()
-    number, first = swept(source) or pytest.fail("the sweep is empty")
-    storage.complete(number, {"fid": 0.5, "size_bytes": 0.5}, 1.0)  # it alone is the front now
-    storage.start(storage.sweep_in_line()[0], optuna.samplers.RandomSampler())  # the driver dies
-    again = Proposer(SWEPT, DATA, StudyStorage(tmp_path / "study.journal", OBJECTIVES), 0)
-    again.enqueue_sweep()
-    proposals = [swept(again) for _ in range(6)]
-    assert proposals.pop() is None
-    assert [first, *(recipe for _, recipe in filter(None, proposals))] == swept_recipes()
-
-
-def test_what_is_refused_of_a_sweep_is_replaced_by_nothing() -> None:
-    storage = StudyStorage(None, OBJECTIVES)
-    one = swept_recipes()[2]
-    source = before_a_sweep(storage, lambda recipe: "no" if recipe.key == one.key else None)
-    source.enqueue_sweep()
-    proposals = [swept(source) for _ in range(6)]
-    assert proposals.pop() is None
-    recipes = [recipe for _, recipe in filter(None, proposals)]
-    assert recipes == [recipe for recipe in swept_recipes() if recipe != one]
-
-
-def test_a_sweep_before_there_is_a_front_is_empty() -> None:
-    source = Proposer(replace(QUICK, covering=()), DATA, StudyStorage(None, OBJECTIVES), 0)
-    source.enqueue_sweep()
-    assert source.propose_swept() is Nothing.EXHAUSTED
-
-
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_space_in_which_little_is_allowed_is_not_called_exhausted(seed: int) -> None:
     mnist = replace(load_space("mnist"), covering=())
@@ -206,17 +134,6 @@ def test_one_call_measures_so_many_models_and_goes_on_in_the_next() -> None:
         counts.append(len(set(measured)) - before)
     assert max(counts) == MOST_MEASURED
     assert len(counts) > 20, "a look through the whole space"
-
-
-def test_a_sweep_measures_no_more_in_one_call() -> None:
-    space = replace(QUICK, covering=QUICK.covering[:1])
-    storage = StudyStorage(None, OBJECTIVES)
-    run(Proposer(space, DATA, storage, 0), 1)
-    source = Proposer(space, DATA, storage, 0, refusal=lambda recipe: "no")
-    source.enqueue_sweep()
-    in_line = len(storage.sweep_in_line())
-    assert source.propose_swept() is Nothing.NOT_YET
-    assert MOST_MEASURED <= in_line - len(storage.sweep_in_line()) < in_line
 
 
 def test_refused_backbones_do_not_go_on_for_ever() -> None:

@@ -28,7 +28,6 @@ EVENTS: dict[str, tuple[Any, ...]] = {
     "on_retry": (3, "boom"),
     "on_warning": (3, "torn"),
     "on_end": (TrialRecord(3, "failed", RECIPE),),
-    "on_extend": (9,),
 }
 
 
@@ -57,7 +56,7 @@ def test_one_that_raises_is_warned_about_once_and_hears_no_more(
     class Broken(Listener):
         asked = 0
 
-        def on_extend(self, trials: int) -> None:
+        def on_warning(self, number: int, text: str) -> None:
             self.asked += 1
             raise RuntimeError("no server")
 
@@ -65,8 +64,8 @@ def test_one_that_raises_is_warned_about_once_and_hears_no_more(
     broken = Broken()
     listeners = Listeners([broken, hearing(heard)])
     with caplog.at_level(logging.WARNING):
-        for trials in (1, 2, 3):
-            listeners.on_extend(trials)
+        for number in (1, 2, 3):
+            listeners.on_warning(number, "torn")
     assert broken.asked == 1
     assert [told[1] for told in heard] == [1, 2, 3]
     assert caplog.messages == ["Broken is told no more of the study: RuntimeError: no server"]
@@ -74,11 +73,11 @@ def test_one_that_raises_is_warned_about_once_and_hears_no_more(
 
 def test_an_interrupt_is_not_kept_from_the_study() -> None:
     class Interrupted(Listener):
-        def on_extend(self, trials: int) -> None:
+        def on_warning(self, number: int, text: str) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Listeners([Interrupted()]).on_extend(1)
+        Listeners([Interrupted()]).on_warning(1, "torn")
 
 
 def test_the_dispatcher_tells_of_rungs(tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ def test_settings_round_trip_with_the_versions_that_made_them(
         early_stopping=False,
         train_images_total=2_000_000,
         retries=0,
-        sweep_front=True,
     )
     save_settings(tmp_path, settings)
     assert RunSettings.load(tmp_path) == settings
