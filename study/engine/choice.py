@@ -1,15 +1,9 @@
-"""Which trial is next: one that waited for a training, one in line, or one that is drawn.
+"""Which trial is next: one that waited for a training, one in line, or one that is drawn."""
 
-What cannot end before the time is up is not begun. It stays running in the storage, so that a
-resume with more time begins with it.
-"""
-
-import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from diffusion.recipe import Recipe
-from study.engine.pace import Pace
 from study.engine.proposer import Nothing, Proposal, Proposer
 from study.engine.trainings import Trainings
 from study.results.records import TrialRecord
@@ -28,15 +22,14 @@ class Choice:
     """
 
     def __init__(
-        self, proposer: Proposer, trainings: Trainings, records: Sequence[TrialRecord]
+        self, proposer: Proposer, trainings: Trainings, records: Iterable[TrialRecord]
     ) -> None:
         """Take up where a study's records end: trials that were left running come first."""
         self.looking = self.exhausted = False
         self._proposer = proposer
         self._storage = proposer.storage
         self._trainings = trainings
-        self._pace = Pace(records)
-        self._no_new_backbone = self._out_of_time = False
+        self._no_new_backbone = False
         self._drawn_held: set[int] = set()  # numbers of those that were not in line
         self._held = deque(
             (r.number, r.recipe) for r in records if r.state == "running" and r.recipe is not None
@@ -46,22 +39,18 @@ class Choice:
         """How many trials were begun and wait."""
         return len(self._held)
 
-    def next(
-        self, running: list[Recipe], room: float, seconds_left: float = math.inf
-    ) -> Proposal | None:
+    def next(self, running: list[Recipe], room: float) -> Proposal | None:
         """Choose the next trial.
 
         Args:
             running: the recipes of the trials that run.
             room: how many trials may be begun besides; those that wait are among them.
-            seconds_left: in which the trial has to end.
 
         Returns:
             Its number and recipe; None where all have to wait, or there is no other one.
         """
         self.looking = False
-        held = self._take_held(running, seconds_left)
-        return held or self._take_new(running, room, seconds_left)
+        return self._take_held(running) or self._take_new(running, room)
 
     def put_back(self, proposal: Proposal) -> None:
         """Let a trial that broke be the next one."""
@@ -70,9 +59,8 @@ class Choice:
     def note_end(self, record: TrialRecord) -> None:
         """Note that a trial ended, after which there may be something new again."""
         self.exhausted = self._no_new_backbone = False
-        self._pace.note_end(record)
 
-    def _take_held(self, running: list[Recipe], seconds_left: float) -> Proposal | None:
+    def _take_held(self, running: list[Recipe]) -> Proposal | None:
         for number, recipe in tuple(self._held):
             if self._trainings.is_busy(recipe, running):
                 continue
@@ -80,36 +68,26 @@ class Choice:
             self._drawn_held.discard(number)
             if reason := self._trainings.refusal(recipe):
                 self._storage.withdraw(number, reason)
-            elif not self._is_late(recipe, seconds_left):
-                return number, recipe
+                continue
+            return number, recipe
         return None
 
-    def _take_new(
-        self, running: list[Recipe], room: float, seconds_left: float
-    ) -> Proposal | None:
-        while len(self._held) < room and not (self.exhausted or self._out_of_time):
+    def _take_new(self, running: list[Recipe], room: float) -> Proposal | None:
+        while len(self._held) < room and not self.exhausted:
             if self._has_to_train():
-                return self._take_new_backbone(seconds_left)
-            proposal = self._proposer.propose(seconds_left)
+                return self._take_new_backbone()
+            proposal = self._proposer.propose()
             if isinstance(proposal, Nothing):
                 self.looking = proposal is Nothing.NOT_YET
                 self.exhausted = proposal is Nothing.EXHAUSTED
                 return None
             number, recipe = proposal
-            in_line = self._storage.was_in_line(number)
-            if self._trainings.is_busy(recipe, running):
-                self._held.append(proposal)
-                if not in_line:
-                    self._drawn_held.add(number)
-            elif not self._is_late(recipe, seconds_left):
+            if not self._trainings.is_busy(recipe, running):
                 return proposal
-            elif not in_line:  # nor would another draw be in time
-                self._out_of_time = True
+            self._held.append(proposal)
+            if not self._storage.was_in_line(number):
+                self._drawn_held.add(number)
         return None
-
-    def _is_late(self, recipe: Recipe, seconds_left: float) -> bool:
-        images = self._trainings.images_left([recipe])
-        return self._pace.seconds(recipe, images) > seconds_left
 
     def _has_to_train(self) -> bool:
         """Whether another draw would but wait, too, so that only a new backbone is of use."""
@@ -117,15 +95,12 @@ class Choice:
         full = len(self._drawn_held) >= MOST_HELD
         return (too_soon or full) and not self._proposer.has_line()
 
-    def _take_new_backbone(self, seconds_left: float) -> Proposal | None:
+    def _take_new_backbone(self) -> Proposal | None:
         if self._no_new_backbone:
             return None
         proposal = self._proposer.propose_anew()
         if isinstance(proposal, Nothing):
             self.looking = proposal is Nothing.NOT_YET
             self._no_new_backbone = not self.looking
-            return None
-        if self._is_late(proposal[1], seconds_left):
-            self._no_new_backbone = True
             return None
         return proposal

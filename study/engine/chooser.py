@@ -4,7 +4,6 @@ Objectives that a file and a network tell are known of every candidate; the othe
 Trials that run count as if they had ended as predicted.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,14 +41,11 @@ class Chooser:
         self._objectives = objectives
         self._predictions: dict[str, Prediction] = {}
 
-    def choose(
-        self, trainings: Sequence[Sequence[Candidate]], seconds_left: float = math.inf
-    ) -> dict[str, Any] | None:
+    def choose(self, trainings: Sequence[Sequence[Candidate]]) -> dict[str, Any] | None:
         """Return the knobs of the next trial, or None where nothing can be said yet.
 
         Args:
             trainings: for each new backbone what it might be compressed to.
-            seconds_left: what takes longer is not chosen.
         """
         measured = self._measured()
         compressions = list(self.candidates.compressions())
@@ -68,9 +64,8 @@ class Chooser:
             # All that a training may give at once: they share what is uncertain of it.
             gain = gains[own][0] if len(group) == 1 else gap.gain(means[own], deviations[own])
             favourite = group[int(gains[own].argmax())]
-            needs = {"trains": favourite.trains, "cools": favourite.cools}
-            rate = gain / self._history.cost(**needs)
-            if rate > best_rate and self._history.seconds(**needs) <= seconds_left:
+            rate = gain / self._history.cost(trains=favourite.trains, cools=favourite.cools)
+            if rate > best_rate:
                 best, best_rate = favourite, rate
         return None if best is None else best.knobs
 

@@ -6,7 +6,6 @@ than scoring does, or another compression of a backbone near the front; Optuna's
 from its own view.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -67,18 +66,15 @@ class Drawer:
         self._seed = seed
         self._reuse = reuse
 
-    def sampler(self, number: int, seconds_left: float = math.inf) -> BaseSampler:
-        """Return what draws the knobs of a trial that ends in time, as far as that is known."""
+    def sampler(self, number: int) -> BaseSampler:
+        """Return what draws the knobs of a trial."""
         seed = draw_seed(self._seed, number)
         if not self._reuse:
             return tpe(seed)
-        in_time = self._history.seconds(trains=True, cools=False) <= seconds_left
-        trainings = self._trainings(number) if in_time else []
-        if knobs := self._chooser.choose(trainings, seconds_left):
+        if knobs := self._chooser.choose(self._trainings(number)):
             return fixing(knobs, RandomSampler(seed=seed))
         generator = np.random.default_rng(seed)
-        may_train = in_time and self._may_train()
-        backbone = self._new_backbone(generator, CANDIDATES) if may_train else None
+        backbone = self._new_backbone(generator, CANDIDATES) if self._may_train() else None
         return self._on(backbone or self._tried_backbone(generator), generator, seed)
 
     def sampler_anew(self, number: int) -> BaseSampler | None:

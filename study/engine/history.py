@@ -165,15 +165,6 @@ class History:
         cool_down = _ratio(self._cool_down_seconds, self._score_seconds, COOL_DOWN_RATIO)
         return 1 + trains * train + cools * cool_down
 
-    def seconds(self, *, trains: bool, cools: bool) -> float:
-        """Return what such a trial took, as a median; parts that none had count nothing."""
-        parts = [
-            self._score_seconds,
-            self._train_seconds() if trains else [],
-            self._cool_down_seconds if cools else [],
-        ]
-        return sum(median(part) for part in parts if part)
-
     def _train_seconds(self) -> list[float]:
         return [b.train_seconds for b in self.backbones.values() if b.train_seconds > 0]
 
