@@ -1,4 +1,4 @@
-"""The space of any data set: grey or colour, 16 to 64 pixels; patches and widths by image size."""
+"""The space of any data set, grey or colour, 16 to 64 pixels a side, in patches to match."""
 
 from typing import Any
 

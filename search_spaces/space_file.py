@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import optuna
 
-from diffusion.errors import one_line
+from diffusion.errors import about_path, one_line
+from diffusion.files import read_bounded
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
 
@@ -19,26 +21,30 @@ TRIALS, REUSE_SHARE, FID_NUM_IMAGES = 40, 0.75, 500
 MAX_FILE_BYTES = 2**20
 
 
-def read_space_file(path: Path) -> tuple[SearchSpace, str]:
+def read_space_file(path: Path, wanted_sha256: str | None = None) -> tuple[SearchSpace, str]:
     """Run a file of Python and return the space that its `suggest(trial, data)` draws from.
 
     Args:
         path: of a file that its user trusts as any program; it is run here and now.
+        wanted_sha256: that the file must have to be run; None for any.
 
     Returns:
         The space, named as the file without its suffix, and the file's SHA-256.
 
     Raises:
-        ValueError: the file cannot be read, raises, or has no such function.
+        ValueError: the file cannot be read, is another one, raises, or has no such function.
     """
     if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]*", path.stem):
         raise ValueError(f"space is {str(path)!r}; allowed: a name of letters, digits, _ and -")
     try:
-        source = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"space file {path} cannot be read: {error.strerror}") from error
-    if len(source) > MAX_FILE_BYTES:
-        raise ValueError(f"space file {path} has {len(source)} bytes; allowed: {MAX_FILE_BYTES}")
+        source = read_bounded(path, MAX_FILE_BYTES)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(about_path("space file", path, f"cannot be read: {why}")) from error
+    sha256 = hashlib.sha256(source).hexdigest()
+    if wanted_sha256 is not None and wanted_sha256 != sha256:
+        differs = f"has SHA-256 {sha256[:16]}, but the run's has {wanted_sha256[:16]}"
+        raise ValueError(about_path("space file", path, f"{differs}; allowed: the same"))
     suggest = getattr(_run(path, source), FUNCTION, None)
     if not callable(suggest):
         raise ValueError(f"space file {path} has no function {FUNCTION}(trial, data)")
@@ -50,12 +56,13 @@ def read_space_file(path: Path) -> tuple[SearchSpace, str]:
         reuse_share=REUSE_SHARE,
         fid_num_images=FID_NUM_IMAGES,
     )
-    return space, hashlib.sha256(source).hexdigest()
+    return space, sha256
 
 
 def _run(path: Path, source: bytes) -> types.ModuleType:
-    module = types.ModuleType(path.stem)
+    module = types.ModuleType(f"own_space_{path.stem}")
     module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses look their fields' types up
     try:
         # What is run is what was hashed, whatever becomes of the file meanwhile.
         exec(compile(source, str(path), "exec"), module.__dict__)

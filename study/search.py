@@ -9,6 +9,7 @@ python -m study.search --dry-run                        print the resolved study
 """
 
 import contextlib
+import dataclasses
 import functools
 import json
 import logging
@@ -26,6 +27,7 @@ from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
 from study import trial
 from study.cli import parser as cli
+from study.cli.classifier_training import kept_extractor
 from study.cli.resolve import new_settings, resumed_settings
 from study.cli.search_options import DEFAULT_SPACE, build_parser
 from study.cli.space_choice import run_space
@@ -97,6 +99,7 @@ def main(
             return 0
         if given.resume is None:
             run_dir = claim_run_dir(given.out or Path("runs"), given.name, settings.space)
+            settings = _with_own_extractor(settings, run_dir, given)
         with exclusive(run_dir):
             run = Run(run_dir, settings, records=())
             return _study(run, resources, Work(evaluate, rescore, rescore_latency), given)
@@ -112,6 +115,14 @@ def _settle(given: Namespace) -> tuple[Path, dict[str, Any]]:
     new_run_dir(out, name, DEFAULT_SPACE)
     settings = new_settings(given)
     return new_run_dir(out, name, settings["space"]), settings
+
+
+def _with_own_extractor(settings: RunSettings, run_dir: Path, given: Namespace) -> RunSettings:
+    """Keep the classifier that was trained for a new run in its folder."""
+    if given.extractor is not None or settings.extractor is None:
+        return settings
+    kept = kept_extractor(Path(settings.extractor), run_dir)
+    return dataclasses.replace(settings, extractor=str(kept))
 
 
 def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:

@@ -8,12 +8,13 @@ from rich.progress import Progress
 
 from diffusion.cache import cache_dir
 from diffusion.data import ImageDataset
+from diffusion.files import write_bytes
 from diffusion.score.choose_extractor import ExtractorChoice, is_built_in
 from diffusion.score.classifier import save_classifier
 from diffusion.score.train_classifier import default_epochs, train_classifier
 from study.display.console import say
 
-FOLDER_NAME = "classifiers"
+FOLDER_NAME, FILE_NAME = "classifiers", "extractor.safetensors"
 
 
 def own_extractor(dataset: ImageDataset) -> ExtractorChoice | None:
@@ -33,9 +34,17 @@ def own_extractor(dataset: ImageDataset) -> ExtractorChoice | None:
     path = cache_dir() / FOLDER_NAME / f"{data.fingerprint}.safetensors"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What a search prints may be read by a program.
-        train_extractor(dataset, path, Console(stderr=True))
+        console = Console(stderr=True)  # what a search prints may be read by a program
+        say(console, f"dataset {data.name!r} has no extractor yet: a classifier is trained first")
+        train_extractor(dataset, path, console)
     return ExtractorChoice(str(path))
+
+
+def kept_extractor(extractor: Path, run_dir: Path) -> Path:
+    """Copy a classifier into a run's folder, which every worker sees and no cache outlives."""
+    kept = run_dir / FILE_NAME
+    write_bytes(kept, extractor.read_bytes())
+    return kept
 
 
 def train_extractor(

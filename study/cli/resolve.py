@@ -47,6 +47,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     if not compresses:
         choice.make(options)  # what is wrong with it is said before any data is read
     objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
+    limits = check_limits(given.max or ())
     data_dir = _data_dir(given)
     dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
     data, store = dataset.config(), _store(given)
@@ -59,7 +60,6 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         check_own_space(space, data)
     extractor = extractor_choice(given) or own_extractor(dataset)
     features = build_extractor(data, extractor, dataset.class_names)
-    limits = check_limits(given.max or ())
     check_scorable((*objectives, *limits), space, dataset, features)
     return {
         "space": space.name,
@@ -173,7 +173,7 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         raise ValueError("--backbone goes with a new run; --resume keeps the run's backbones")
     extractor = extractor_choice(given)
     asked = {
-        "space": None if resumed.space_sha256 else given.space,
+        "space": given.space if resumed.space_sha256 is None else None,
         "train_images": given.train_images,
         "formulation": given.formulation,
         "rows": None if given.row is None else tuple(given.row),

@@ -111,7 +111,11 @@ def build_parser(description: str) -> cli.Parser:
     add("--name", help="name of the run (default: the space's, numbered)")
     add("--no-verify", action="store_true", help="do not score the front again at the end")
     add("--resume", type=Path, metavar="RUN", help="go on with this run's folder")
-    add("--dry-run", action="store_true", help="print the resolved study and stop")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="print the resolved study and stop; a classifier that is missing is trained",
+    )
     return parser
 
 

@@ -36,15 +36,19 @@ class SpaceChoice:
     sha256: str | None = None
 
 
-def space_choice(text: str) -> SpaceChoice:
+def space_choice(text: str, wanted_sha256: str | None = None) -> SpaceChoice:
     """Return the space that `--space` names; a file is run.
+
+    Args:
+        text: a name, or a file's path.
+        wanted_sha256: that a file must have to be run; None for any.
 
     Raises:
         ValueError: there is none of that name, or the file makes none.
     """
     if not text.endswith(SUFFIX):
         return SpaceChoice(known_space(text), functools.partial(load_space, text))
-    space, sha256 = read_space_file(Path(text))
+    space, sha256 = read_space_file(Path(text), wanted_sha256)
     if space.name in SPACES:
         raise ValueError(
             f"space is {text!r}; allowed: a file of another name than our spaces have"
@@ -68,13 +72,9 @@ def run_space(settings: RunSettings, text: str | None) -> SearchSpace:
         raise ValueError(
             f"space {settings.space!r} of the run is a file; allowed: with --space and its path"
         )
-    choice = space_choice(text)
-    if (choice.name, choice.sha256) != (settings.space, settings.space_sha256):
-        raise ValueError(
-            f"space file {text} has SHA-256 {(choice.sha256 or '')[:16]}, but the run's "
-            f"{settings.space}{SUFFIX} has {settings.space_sha256[:16]}; allowed: the same file"
-        )
-    return choice.make(settings.space_options)
+    if Path(text).stem != settings.space:
+        raise ValueError(f"space is {text!r}; allowed: the run's file {settings.space}{SUFFIX}")
+    return space_choice(text, settings.space_sha256).make(settings.space_options)
 
 
 def check_own_space(space: SearchSpace, data: DataConfig) -> None:
@@ -108,7 +108,7 @@ def _check_prefixes(
     """Compare a recipe with another draw of the same training, and of the same model."""
     training, model = dict(backbone_knobs(knobs)), dict(model_knobs(knobs))
     for other in candidates(space, data, [NUM_DRAWS], training):
-        if other.recipe.backbone_key != recipe.backbone_key:
+        if _training_of(other.recipe) != _training_of(recipe):
             raise ValueError(
                 f"space {space.name!r} trains anew where no knob named {BACKBONE_PREFIX}* "
                 "differs; allowed: that prefix for all that shapes the training"
@@ -119,3 +119,7 @@ def _check_prefixes(
                 f"space {space.name!r} has a knob named {SAMPLING_PREFIX}* that changes the "
                 "model; allowed: that prefix for what acts on drawing alone"
             )
+
+
+def _training_of(recipe: Recipe) -> tuple[str, int]:
+    return recipe.backbone_key, recipe.training.train_images

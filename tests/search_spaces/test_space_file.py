@@ -1,6 +1,7 @@
 """A file of one's own makes a space, or one line that says why not."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import optuna
@@ -56,6 +57,13 @@ def test_what_makes_no_space_is_told_in_one_line(tmp_path: Path, text: str, line
 def test_a_file_that_is_not_there_or_has_no_fit_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.py cannot be read: No such file"):
         read_space_file(tmp_path / "none.py")
+    os.mkfifo(tmp_path / "fifo.py")
+    with pytest.raises(ValueError, match=r"fifo\.py cannot be read: "):
+        read_space_file(tmp_path / "fifo.py")
+    with (tmp_path / "huge.py").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match="it has 1,099,511,627,776 bytes; allowed: up to"):
+        read_space_file(tmp_path / "huge.py")
     with pytest.raises(ValueError, match="allowed: a name of letters, digits, _ and -"):
         read_space_file(written(tmp_path, GOOD, "my space.py"))
 

@@ -1,5 +1,6 @@
 """A search of one's own space on one's own pictures: nothing but two paths is given."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,9 @@ def test_a_space_file_is_searched_and_gone_on_with(
     assert "2 of 2 trials finished, 0 failed" in out.stdout, out.stderr
     run = tmp_path / "runs" / "mine-001"
     settings = RunSettings.load(run)
-    assert (settings.space, settings.concurrent_trials >= 1) == ("mine", True)
+    digest = hashlib.sha256((tmp_path / "mine.py").read_bytes()).hexdigest()
+    assert (settings.space, settings.space_sha256) == ("mine", digest)
+    assert settings.extractor == str(run / "extractor.safetensors")
     assert "accuracy" in out.stderr
 
     refused = search(tmp_path, "--resume", str(run), "--trials", "3")

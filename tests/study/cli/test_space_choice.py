@@ -74,6 +74,11 @@ def test_a_file_named_like_a_space_of_ours_is_refused(tmp_path: Path) -> None:
             r"trains anew where no knob named backbone\.\* differs",
         ),
         (
+            '    images = trial.suggest_categorical("images", [32, 64, 96, 128])\n'
+            '    return recipe(data).with_changes({"training.train_images": images})\n',
+            r"trains anew where no knob named backbone\.\* differs",
+        ),
+        (
             '    return recipe(data, step=trial.suggest_float("sampling.step", 0.5, 2.0))\n',
             r"has a knob named sampling\.\* that changes the model",
         ),
@@ -92,8 +97,10 @@ def test_a_resume_takes_the_same_file_alone(tmp_path: Path) -> None:
     for text in (None, "quick"):
         with pytest.raises(ValueError, match="'mine' of the run is a file; allowed: with --space"):
             run_space(settings, text)
-    with pytest.raises(ValueError, match=r"mine\.py has SHA-256 .* allowed: the same file"):
-        run_space(settings, written(tmp_path, GOOD + "\n"))
+    with pytest.raises(ValueError, match=r"allowed: the run's file mine\.py"):
+        run_space(settings, written(tmp_path, GOOD, "other.py"))
+    with pytest.raises(ValueError, match=r"mine\.py has SHA-256 .* allowed: the same"):
+        run_space(settings, written(tmp_path, "    raise SystemExit('it ran')\n"))
 
 
 def test_a_run_of_a_space_of_ours_needs_no_file() -> None:
