@@ -23,7 +23,6 @@ from typing import Any
 import optuna
 from rich.console import Console
 
-from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
 from study import trial
 from study.cli import parser as cli
@@ -38,13 +37,7 @@ from study.display.commands import command
 from study.display.console import print_soundness, say
 from study.display.live import LiveView
 from study.display.summary import introduce, sum_up
-from study.engine.budget import Budget
-from study.engine.design import with_design
-from study.engine.dispatcher import Dispatcher
-from study.engine.feasibility import excess
-from study.engine.proposer import Proposer
-from study.engine.trainings import Trainings
-from study.engine.watcher import Listeners
+from study.engine.assembly import dispatcher_of
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
@@ -190,7 +183,7 @@ def _search(
         seconds_left(settings, run.records),
         settings.objectives,
     )
-    dispatcher = _dispatcher(run, space, storage, view)
+    dispatcher = dispatcher_of(run, space, storage, view)
     context = RunContext.of(run.folder, settings)
     try:
         with view:
@@ -200,39 +193,6 @@ def _search(
     finally:
         shutil.rmtree(scratch_dir, ignore_errors=True)
     return dispatcher.ended
-
-
-def _dispatcher(run: Run, space: SearchSpace, storage: StudyStorage, view: LiveView) -> Dispatcher:
-    """Return what proposes the trials that are missing and decides when they end."""
-    settings = run.settings
-    stored = [(backbone.key, backbone.training.train_images) for backbone in settings.backbones]
-    trainings = Trainings(run.records, settings.objectives, reuse=settings.reuse, stored=stored)
-
-    def refusal(recipe: Recipe) -> str | None:
-        return trainings.refusal(recipe) or excess(recipe, settings.limits)
-
-    data = DataConfig.from_dict(settings.data)
-    proposer = Proposer(
-        with_design(space, data, storage, settings.seed, settings.trials, screens=settings.reuse),
-        data,
-        storage,
-        settings.seed,
-        reuse=settings.reuse,
-        refusal=refusal,
-    )
-    seconds = seconds_left(settings, run.records)
-    budget = Budget(
-        settings.trials,
-        None if seconds is None else time.time() + seconds,
-        settings.train_images_total,
-    )
-    return Dispatcher(
-        proposer,
-        trainings,
-        budget,
-        Listeners([view]),
-        retries=settings.retries,
-    )
 
 
 def _verify(

@@ -221,7 +221,7 @@ def test_what_is_wrong_is_named_in_one_line(
     [
         ("quick", "recipe is 'quick'; allowed: SPACE/ROW, or a file ending in .json"),
         ("", "recipe is ''; allowed: SPACE/ROW"),
-        ("nope/base", "space is 'nope'; allowed: quick, quick-grid, mnist, compress, "),
+        ("nope/base", "space is 'nope'; allowed: quick, quick-grid, mnist, images, "),
         ("system-a-ncsn/L2 10", "row is 'L2 10' in space 'system-a-ncsn'; allowed: 'base', "),
         ("system-a-ncsn/", "row is '' in space 'system-a-ncsn'; allowed: 'base', "),
         ("system-a-ncsn/0", "row is '0' in space 'system-a-ncsn'; allowed: 'base', "),
