@@ -75,8 +75,8 @@ def build_parser(description: str) -> cli.Parser:
     add(
         "--time-budget",
         type=cli.seconds,
-        help="start no trial after this long, like 30m or 2h; with --resume from now on (default: "
-        "what the run has left)",
+        help="start no trial that would not end in this time, like 30m or 2h; with --resume from "
+        "now on (default: what the run has left)",
     )
     add(
         "--train-images-total",

@@ -1,5 +1,6 @@
 """The budget: when a study is spent."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -9,13 +10,17 @@ class Budget:
 
     Attributes:
         trials: finished ones to reach.
-        deadline: time after which no trial starts.
+        deadline: time after which no trial starts, and before which each shall end.
         train_images: once so many were trained on, no trial starts.
     """
 
     trials: int
     deadline: float | None = None
     train_images: float | None = None
+
+    def seconds_left(self, now: float) -> float:
+        """Return the time that is left; infinite without a deadline."""
+        return math.inf if self.deadline is None else self.deadline - now
 
     def is_spent(self, *, begun: int, train_images: int, now: float) -> bool:
         """Whether no other trial may start.

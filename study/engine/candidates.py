@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from study.engine.effort import Effort
 from study.engine.history import History
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs, model_knobs, sampling_knobs
 from study.engine.prediction import Point
@@ -38,6 +39,13 @@ class Candidate:
     screening: Screening
     trains: bool
     cools: bool
+
+    @property
+    def effort(self) -> Effort:
+        """What a trial of it has to do."""
+        if self.trains:
+            return Effort.TRAINING
+        return Effort.COOL_DOWN if self.cools else Effort.COMPRESSION
 
 
 def point_of(params: Mapping[str, Any], screening: Screening) -> Point:

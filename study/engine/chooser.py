@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from study.engine.candidates import Candidate, Candidates, point_of
+from study.engine.effort import Effort
 from study.engine.gain import Gap
 from study.engine.history import History, Variant
 from study.engine.prediction import Point, Prediction
@@ -41,14 +42,17 @@ class Chooser:
         self._objectives = objectives
         self._predictions: dict[str, Prediction] = {}
 
-    def choose(self, trainings: Sequence[Sequence[Candidate]]) -> dict[str, Any] | None:
+    def choose(
+        self, trainings: Sequence[Sequence[Candidate]], most: Effort = Effort.TRAINING
+    ) -> dict[str, Any] | None:
         """Return the knobs of the next trial, or None where nothing can be said yet.
 
         Args:
             trainings: for each new backbone what it might be compressed to.
+            most: that the trial may take.
         """
         measured = self._measured()
-        compressions = list(self.candidates.compressions())
+        compressions = [c for c in self.candidates.compressions() if c.effort <= most]
         if not measured or not (compressions or any(trainings)):
             return None
         self._fit(measured)

@@ -196,7 +196,8 @@ class Dispatcher:
         while not self._is_spent():
             looks += 1
             room = self._budget.trials - self._begun()
-            chosen = self._choice.next(self._running.recipes(), room)
+            seconds_left = self._budget.seconds_left(self._clock())
+            chosen = self._choice.next(self._running.recipes(), room, seconds_left)
             self.looking = self._choice.looking
             if chosen is not None or self._running or not self.looking or looks == MOST_LOOKS:
                 break

@@ -20,6 +20,7 @@ from study.engine.candidates import Candidate
 from study.engine.chooser import Chooser
 from study.engine.design_draws import network_cost
 from study.engine.draws import draw, draw_all, draw_seed, fixing, tpe
+from study.engine.effort import Effort
 from study.engine.history import History
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs
 from study.engine.views import backbone_view, compression_view
@@ -66,15 +67,18 @@ class Drawer:
         self._seed = seed
         self._reuse = reuse
 
-    def sampler(self, number: int) -> BaseSampler:
-        """Return what draws the knobs of a trial."""
+    def sampler(self, number: int, most: Effort = Effort.TRAINING) -> BaseSampler:
+        """Return what draws the knobs of a trial, which shall take no more than `most`."""
         seed = draw_seed(self._seed, number)
         if not self._reuse:
             return tpe(seed)
-        if knobs := self._chooser.choose(self._trainings(number)):
+        may_train = most is Effort.TRAINING
+        trainings = self._trainings(number) if may_train else []
+        if knobs := self._chooser.choose(trainings, most):
             return fixing(knobs, RandomSampler(seed=seed))
         generator = np.random.default_rng(seed)
-        backbone = self._new_backbone(generator, CANDIDATES) if self._may_train() else None
+        may_train = may_train and self._may_train()
+        backbone = self._new_backbone(generator, CANDIDATES) if may_train else None
         return self._on(backbone or self._tried_backbone(generator), generator, seed)
 
     def sampler_anew(self, number: int) -> BaseSampler | None:

@@ -18,6 +18,7 @@ from study.engine.admission import Admission, Refusal
 from study.engine.chooser import Chooser
 from study.engine.drawer import Drawer
 from study.engine.draws import fixing, recipe_of, suggested
+from study.engine.effort import Effort
 from study.engine.learning import Learning
 from study.engine.screening_draws import NUM_SCREENED, ScreeningDraws
 from study.run.storage import StudyStorage
@@ -85,8 +86,11 @@ class Proposer:
         self._num_ended = 0  # Trials, when the first of them was made.
         storage.enqueue(space.covering)
 
-    def propose(self) -> Proposal | Nothing:
+    def propose(self, most: Effort = Effort.TRAINING) -> Proposal | Nothing:
         """Start the next trial that can be built, is new and is not refused.
+
+        Args:
+            most: that a drawn trial shall take; what is in line comes anyway.
 
         Returns:
             Its number and recipe, or why there is none.
@@ -99,7 +103,7 @@ class Proposer:
                     return Nothing.EXHAUSTED
                 if self._known.num_refused >= MOST_REFUSALS:
                     return self._look_further()
-            if proposal := self._accept(self._start(num_waiting)):
+            if proposal := self._accept(self._start(num_waiting, most)):
                 return proposal
         return Nothing.NOT_YET
 
@@ -172,7 +176,7 @@ class Proposer:
         except InvalidRecipe:
             return False
 
-    def _start(self, num_waiting: int) -> optuna.Trial:
+    def _start(self, num_waiting: int, most: Effort) -> optuna.Trial:
         """Start the trial that is next: cut off before its recipe, in line, or drawn."""
         orphans = self._known.orphans
         number = orphans[0] if orphans else self._known.num_seen - num_waiting
@@ -181,7 +185,7 @@ class Proposer:
         if anywhere or (num_waiting > 0 and not orphans):
             sampler = self._at_random(number)
         else:
-            sampler = self._drawer.sampler(number)
+            sampler = self._drawer.sampler(number, most)
         if orphans:
             return self.storage.reopen(orphans.pop(0), sampler)
         return self.storage.ask(sampler)

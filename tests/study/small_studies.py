@@ -10,6 +10,7 @@ from search_spaces.space import SearchSpace
 from study.engine.admission import Refusal
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
+from study.engine.effort import Effort
 from study.engine.proposer import Nothing, Proposal, Proposer
 from study.engine.running import Assignment
 from study.engine.trainings import Trainings
@@ -86,9 +87,9 @@ def take_all(source: Dispatcher, most: int = 1000) -> list[Assignment]:
     return taken
 
 
-def proposed(source: Proposer) -> Proposal | None:
+def proposed(source: Proposer, most: Effort = Effort.TRAINING) -> Proposal | None:
     """Return the next proposal, however often it has to be asked for; None where none is left."""
-    while (proposal := source.propose()) is Nothing.NOT_YET:
+    while (proposal := source.propose(most)) is Nothing.NOT_YET:
         pass
     return None if isinstance(proposal, Nothing) else proposal
 
