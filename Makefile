@@ -6,9 +6,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Whole files on two processes of one thread each, so that tests share what a file sets up; in the
-# order of tests/conftest.py, which begins with the longest.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Whole files on two processes of one thread each, so that tests share what a file sets up.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+ON_TWO := -n 2 --dist loadfile
+# It keeps both cores busy by itself.
+QUICK_STUDY := tests/study/test_quick_study.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: study test test-slow check cluster-files clean
@@ -17,10 +19,11 @@ study: $(VENV)/.installed
 	$(BIN)/python -m study.search $(ARGS)
 
 test: $(VENV)/.installed-test
-	$(PYTEST)
+	$(PYTEST) $(ON_TWO)
 
 test-slow: $(VENV)/.installed-test
-	$(PYTEST) -m slow --timeout 2400
+	$(PYTEST) -m slow --timeout 2400 $(QUICK_STUDY)
+	$(PYTEST) -m slow --timeout 2400 $(ON_TWO) --ignore $(QUICK_STUDY)
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .

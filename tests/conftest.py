@@ -10,17 +10,11 @@ from diffusion.data import ImageDataset, load_dataset
 from diffusion.networks import build_network
 from diffusion.recipe import NetworkConfig, Recipe, SamplingConfig, TrainingConfig
 
-LONGEST = "test_quick_study.py"  # Begun last, its file would keep one process busy alone.
-
 # A busy machine must not fail a test: no example has a deadline, nor is drawing one measured.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
-
-
-def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -29,7 +29,8 @@ def print_front(console: Console, rows: Sequence[FrontRow], objectives: Sequence
     """
     if not rows:
         return
-    say(console, f"\nThe front: {len(rows)} models, smallest first")
+    count = f"{len(rows)} models" if len(rows) > 1 else "1 model"
+    say(console, f"\nThe front: {count}, smallest first")
     columns = _front_columns(rows)
     further = {
         name.replace("_", " "): [_cell(row[name]) for row in rows]
