@@ -13,6 +13,7 @@ from diffusion.score.choose_extractor import ExtractorChoice, is_built_in
 from diffusion.score.classifier import save_classifier
 from diffusion.score.train_classifier import default_epochs, train_classifier
 from study.display.console import say
+from study.run.files import locked
 
 FOLDER_NAME, FILE_NAME = "classifiers", "extractor.safetensors"
 
@@ -32,11 +33,12 @@ def own_extractor(dataset: ImageDataset) -> ExtractorChoice | None:
             "it; allowed: a folder for each of several classes, or --extractor"
         )
     path = cache_dir() / FOLDER_NAME / f"{data.fingerprint}.safetensors"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        console = Console(stderr=True)  # what a search prints may be read by a program
-        say(console, f"dataset {data.name!r} has no extractor yet: a classifier is trained first")
-        train_extractor(dataset, path, console)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.parent):  # another search may be training it
+        if not path.exists():
+            console = Console(stderr=True)  # what a search prints may be read by a program
+            say(console, f"dataset {data.name!r} has no extractor yet: its classifier is trained")
+            train_extractor(dataset, path, console)
     return ExtractorChoice(str(path))
 
 
