@@ -4,7 +4,7 @@ from typing import Any
 
 import optuna
 
-from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
+from diffusion.recipe import DataConfig, Recipe
 from search_spaces import knobs
 from search_spaces.space import SearchSpace
 
@@ -20,8 +20,6 @@ FEWEST_PATCHES, MOST_PATCHES = 8, 16  # Along a side.
 TRAIN_IMAGES = 100_000
 FINETUNE_IMAGES = (0, 50_000)
 SAMPLING_STEPS = (12, 18, 25)
-# As the quick space's, which docs/compression.md has beside others.
-BATCH_SIZE, LEARNING_RATE, ADAM_BETA2 = 32, 3e-3, 0.99
 
 
 def patch_sizes(image_size: int) -> tuple[int, ...]:
@@ -38,24 +36,11 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
     patch_size = 1
     if architecture == "mini_ddpm":
         patch_size = trial.suggest_categorical("backbone.patch_size", patch_sizes(data.image_size))
-    widths = knobs.parse_widths(knobs.widths(trial, architecture, WIDTHS[architecture]))
-    network = NetworkConfig(
-        architecture=architecture,
-        widths=widths,
-        groups=knobs.groups(trial, GROUPS),
-        patch_size=patch_size,
-        embedding_scale=1.0,
-        conditioning_width=knobs.conditioning_width(trial, architecture, widths),
-    )
+    network = knobs.network(trial, architecture, WIDTHS[architecture], GROUPS, patch_size)
     return Recipe(
         data=data,
         network=network,
-        training=TrainingConfig(
-            train_images=TRAIN_IMAGES,
-            learning_rate=LEARNING_RATE,
-            adam_beta2=ADAM_BETA2,
-            batch_size=BATCH_SIZE,
-        ),
+        training=knobs.training(TRAIN_IMAGES),
         ema=knobs.ema(trial),
         compression=knobs.compression(trial, FINETUNE_IMAGES),
         sampling=knobs.sampling(trial, SAMPLING_STEPS),

@@ -11,11 +11,13 @@ from diffusion.recipe import (
     Architecture,
     CompressionConfig,
     EmaConfig,
+    NetworkConfig,
     PruneMethod,
     PruneRegion,
     Quantization,
     SamplingConfig,
     Track,
+    TrainingConfig,
 )
 from search_spaces.space import Value
 
@@ -26,6 +28,8 @@ QUANTIZATIONS: tuple[Quantization, ...] = (*CODEBOOKS, "uniform")
 LEAST_STEP, MOST_STEP = 0.5, 3.0
 FINETUNE_LEARNING_RATE = 5e-4  # From where a cool-down falls; what docs/compression.md measures.
 CONDITIONINGS = ("narrow", "published")
+# docs/compression.md has them beside batches of 16 at 2e-3 and a beta2 of 0.999.
+BATCH_SIZE, LEARNING_RATE, ADAM_BETA2 = 32, 3e-3, 0.99
 STEP_KNOB, STEPS_KNOB = "compression.quantization_step", "sampling.steps"
 GUIDANCES = (1.5, 2.0, 2.5, 3.0)
 LEAST_GUIDED_SIGMA = 0.3
@@ -68,6 +72,35 @@ def conditioning_width(
     if trial.suggest_categorical("backbone.conditioning", CONDITIONINGS) == "published":
         return 0
     return widths[-1] if architecture == "mini_ddpm" else widths[-1] // 2
+
+
+def network(
+    trial: optuna.Trial,
+    architecture: Architecture,
+    width_options: Sequence[str],
+    group_options: Sequence[int],
+    patch_size: int,
+) -> NetworkConfig:
+    """Draw a network of an architecture: channels, groups and conditioning."""
+    chosen = parse_widths(widths(trial, architecture, width_options))
+    return NetworkConfig(
+        architecture=architecture,
+        widths=chosen,
+        groups=groups(trial, group_options),
+        patch_size=patch_size,
+        embedding_scale=1.0,
+        conditioning_width=conditioning_width(trial, architecture, chosen),
+    )
+
+
+def training(train_images: int) -> TrainingConfig:
+    """Return a training of small networks, whose rate and batches are no knobs."""
+    return TrainingConfig(
+        train_images=train_images,
+        learning_rate=LEARNING_RATE,
+        adam_beta2=ADAM_BETA2,
+        batch_size=BATCH_SIZE,
+    )
 
 
 def sampling(trial: optuna.Trial, steps: Sequence[int], *, labels: bool = True) -> SamplingConfig:

@@ -9,7 +9,6 @@ import optuna
 from diffusion.config import choices
 from diffusion.recipe import (
     DataConfig,
-    NetworkConfig,
     PruneMethod,
     PruneRegion,
     Quantization,
@@ -39,15 +38,7 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
     patch_size = 1
     if architecture == "mini_ddpm":
         patch_size = trial.suggest_categorical("backbone.mini_ddpm.patch_size", [1, 2])
-    widths = knobs.parse_widths(knobs.widths(trial, architecture, WIDTHS[architecture]))
-    network = NetworkConfig(
-        architecture=architecture,
-        widths=widths,
-        groups=knobs.groups(trial, GROUPS),
-        patch_size=patch_size,
-        embedding_scale=1.0,
-        conditioning_width=knobs.conditioning_width(trial, architecture, widths),
-    )
+    network = knobs.network(trial, architecture, WIDTHS[architecture], GROUPS, patch_size)
     learning_rate = trial.suggest_categorical("backbone.learning_rate", LEARNING_RATES)
     batch_size = trial.suggest_categorical("backbone.batch_size", BATCH_SIZES)
     training = TrainingConfig(

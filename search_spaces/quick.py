@@ -4,7 +4,7 @@ from typing import Any
 
 import optuna
 
-from diffusion.recipe import DataConfig, NetworkConfig, Recipe, TrainingConfig
+from diffusion.recipe import DataConfig, Recipe
 from search_spaces import knobs
 from search_spaces.space import SearchSpace
 
@@ -20,32 +20,17 @@ TRAIN_IMAGES = {
 }
 FINETUNE_IMAGES = (0, 32_000)
 SAMPLING_STEPS = (12, 18)
-# docs/compression.md has them beside batches of 16 at 2e-3 and a beta2 of 0.999.
-BATCH_SIZE, LEARNING_RATE, ADAM_BETA2 = 32, 3e-3, 0.99
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
     """Draw a recipe."""
     architecture: Any = trial.suggest_categorical("backbone.architecture", ARCHITECTURES)
-    names = knobs.widths(trial, architecture, WIDTHS[architecture])
-    widths = knobs.parse_widths(names)
-    network = NetworkConfig(
-        architecture=architecture,
-        widths=widths,
-        groups=knobs.groups(trial, GROUPS),
-        patch_size=2 if architecture == "mini_ddpm" else 1,
-        embedding_scale=1.0,
-        conditioning_width=knobs.conditioning_width(trial, architecture, widths),
-    )
+    patch_size = 2 if architecture == "mini_ddpm" else 1
+    network = knobs.network(trial, architecture, WIDTHS[architecture], GROUPS, patch_size)
     return Recipe(
         data=data,
         network=network,
-        training=TrainingConfig(
-            train_images=TRAIN_IMAGES[names],
-            learning_rate=LEARNING_RATE,
-            adam_beta2=ADAM_BETA2,
-            batch_size=BATCH_SIZE,
-        ),
+        training=knobs.training(TRAIN_IMAGES["-".join(map(str, network.widths))]),
         ema=knobs.ema(trial),
         compression=knobs.compression(trial, FINETUNE_IMAGES),
         sampling=knobs.sampling(trial, SAMPLING_STEPS),
