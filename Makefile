@@ -6,10 +6,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Whole files on two processes of one thread each, so that tests share what a file sets up.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Whole files on two processes of one thread each, so that tests share what a file sets up.
 ON_TWO := -n 2 --dist loadfile
-# It keeps both cores busy by itself.
+# A study that keeps both cores busy by itself.
 QUICK_STUDY := tests/study/test_quick_study.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 

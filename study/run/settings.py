@@ -57,7 +57,7 @@ class RunSettings:
         reuse: whether a training feeds every trial that can use it; without, each trains anew.
         early_stopping: whether trainings that fall behind are stopped on their way.
         trials: finished trials asked for.
-        time_budget_seconds: of all its sessions; after it no trial starts. None for no limit.
+        time_budget_seconds: of all its sessions; what is trained ends in it. None for no limit.
         train_images_total: once so many images were trained on, no trial starts.
         retries: how often a trial that raises or whose process dies is started again.
         address: of the Ray cluster it runs on; None for this machine alone.

@@ -58,35 +58,19 @@ def test_a_missing_field_is_named(tmp_path: Path, settings: RunSettings, field: 
         RunSettings.load(tmp_path)
 
 
-def test_a_run_of_the_format_before_has_no_address(tmp_path: Path, settings: RunSettings) -> None:
-    save_settings(tmp_path, settings)
-    values = json.loads((tmp_path / "run.json").read_text())
-    del values["address"]
-    (tmp_path / "run.json").write_text(json.dumps({**values, "format": 4}))
-    assert RunSettings.load(tmp_path) == settings
-    assert settings.address is None
-
-
-def test_a_run_of_the_format_before_compresses_no_stored_backbones(
-    tmp_path: Path, settings: RunSettings
+@pytest.mark.parametrize(
+    ("version", "field", "value"),
+    [(4, "address", None), (6, "backbones", ()), (7, "space_sha256", None)],
+)
+def test_a_run_of_a_format_before_lacks_what_was_added(
+    tmp_path: Path, settings: RunSettings, version: int, field: str, value: object
 ) -> None:
     save_settings(tmp_path, settings)
     values = json.loads((tmp_path / "run.json").read_text())
-    del values["backbones"]
-    (tmp_path / "run.json").write_text(json.dumps({**values, "format": 6}))
+    del values[field]
+    (tmp_path / "run.json").write_text(json.dumps({**values, "format": version}))
     assert RunSettings.load(tmp_path) == settings
-    assert settings.backbones == ()
-
-
-def test_a_run_of_the_format_before_has_a_space_of_ours(
-    tmp_path: Path, settings: RunSettings
-) -> None:
-    save_settings(tmp_path, settings)
-    values = json.loads((tmp_path / "run.json").read_text())
-    del values["space_sha256"]
-    (tmp_path / "run.json").write_text(json.dumps({**values, "format": 7}))
-    assert RunSettings.load(tmp_path) == settings
-    assert settings.space_sha256 is None
+    assert getattr(settings, field) == value
 
 
 def test_no_code_is_run_that_a_run_names(tmp_path: Path, settings: RunSettings) -> None:
