@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from diffusion.model import GENERATE_BATCH_SIZE, Progress
 
+NUM_BATCHES = 3  # That are timed, after the one that is not.
+NUM_IMAGES = (1 + NUM_BATCHES) * GENERATE_BATCH_SIZE
 Clock = Callable[[], float]
 # generate(num_images, on_progress): draws in batches of GENERATE_BATCH_SIZE, and tells after each
 # how many images are drawn so far, as `DiffusionModel.generate` does.
@@ -18,7 +20,7 @@ Generate = Callable[[int, Progress], object]
 
 
 def measure_latency_ms(
-    generate: Generate, num_batches: int = 3, clock: Clock = time.perf_counter
+    generate: Generate, num_batches: int = NUM_BATCHES, clock: Clock = time.perf_counter
 ) -> float:
     """Return the milliseconds an image takes, of images that are drawn for this alone.
 

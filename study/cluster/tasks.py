@@ -1,6 +1,5 @@
 """Ray runs plain tasks, for the work beside trials."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -18,14 +17,14 @@ def run_tasks(
     function: Callable[[Item], Result],
     items: Sequence[Item],
     resources: Resources,
-    deadline: float | None = None,
+    is_late: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Item, Result | Exception]]:
     """Apply a function to items in workers, and yield each with its result or its error.
 
     Args:
         function: picklable; called in a worker process.
         resources: what each task gets, and how many run at once.
-        deadline: time.time() after which no task starts; those that run are waited for.
+        is_late: once it says so no task starts any more; those that run are waited for.
     """
 
     def call(item: Item) -> Result:  # Ray takes functions alone, not what acts like one
@@ -40,8 +39,7 @@ def run_tasks(
     running: dict[Any, Item] = {}
     try:
         while waiting or running:
-            expired = deadline is not None and time.time() >= deadline
-            if expired:
+            if is_late():
                 waiting.clear()
             while waiting and len(running) < resources.concurrent_trials:
                 item = waiting.pop(0)

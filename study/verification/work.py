@@ -1,11 +1,13 @@
 """The work of a verification: models drawn from again, timed alone, and trained again."""
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from diffusion.recipe import Recipe
+from diffusion.score.latency import NUM_IMAGES
 from study.cluster.resources import Resources
 from study.cluster.tasks import run_tasks
 from study.display.progress import OnTask
@@ -26,7 +28,8 @@ class Verifier:
 
     Attributes:
         context: of the run.
-        deadline: time.time() after which nothing more is drawn or trained.
+        deadline: time.time() after which nothing more is drawn or trained, and before which
+            what was drawn from shall be timed.
         passing: numbers of the trials that failed for what may pass, by what was done to them and
             why.
     """
@@ -47,7 +50,11 @@ class Verifier:
         work = functools.partial(
             score_one, work=self.work, context=self.context, num_images=num_images
         )
-        for (number, seed), outcome in self._run(work, tasks, on_task, self.deadline):
+
+        def is_late() -> bool:
+            return self._is_late(self._timing_seconds(sound))
+
+        for (number, seed), outcome in self._run(work, tasks, on_task, is_late):
             checked = self._checked(outcome)
             if isinstance(checked, Failure):
                 self._fail("scoring", number, checked)
@@ -61,11 +68,9 @@ class Verifier:
 
         One after the other, since trials that run at once slow each other down.
         """
-        scored = [r for r in records if self._known(r).scores(self.plan.num_images)]
-        lacking = [r for r in scored if self._known(r).latency_ms is None]
-        tasks = [record.number for record in lacking if self._is_sound(record)]
+        tasks = [record.number for record in self._untimed(records) if self._is_sound(record)]
         work = functools.partial(time_one, work=self.work, context=self.context)
-        for number, outcome in self._run(work, tasks, on_task, None, at_once=1):
+        for number, outcome in self._run(work, tasks, on_task, at_once=1):
             if isinstance(outcome, Failure):
                 self._fail("timing", number, outcome)
             else:
@@ -80,11 +85,25 @@ class Verifier:
             train_group, work=self.work, context=self.context, num_images=self.plan.num_images
         )
         tasks = self._groups(records, replicates)
-        for (replicate, group), outcome in self._run(work, tasks, on_task, self.deadline):
+        for (replicate, group), outcome in self._run(work, tasks, on_task, self._is_late):
             outcomes = dict.fromkeys(group, outcome) if isinstance(outcome, Failure) else outcome
             for number, trained in outcomes.items():
                 self._keep_training(number, replicate, self._checked(trained))
             self.verification.save()
+
+    def _untimed(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Return the trials that are scored with all seeds, but not timed."""
+        scored = [r for r in records if self._known(r).scores(self.plan.num_images)]
+        return [record for record in scored if self._known(record).latency_ms is None]
+
+    def _timing_seconds(self, records: Sequence[TrialRecord]) -> float:
+        """Return about how long timing takes, by what images took in the search."""
+        latencies = [(r.scores or {}).get("latency_ms") or 0.0 for r in self._untimed(records)]
+        return NUM_IMAGES * sum(latencies) / 1000
+
+    def _is_late(self, seconds: float = 0.0) -> bool:
+        """Whether the deadline is over once these seconds have passed."""
+        return self.deadline is not None and time.time() + seconds >= self.deadline
 
     def _keep_training(self, number: int, replicate: int, outcome: Scores | Failure) -> None:
         point = self.verification.point(number)
@@ -143,13 +162,13 @@ class Verifier:
         work: Callable[[Any], Any],
         tasks: list[Any],
         on_task: OnTask,
-        deadline: float | None,
+        is_late: Callable[[], bool] = lambda: False,
         at_once: int | None = None,
     ) -> Iterator[tuple[Any, Any]]:
         """Yield each task that was done with its result or its failure."""
         at_once = at_once or self.resources.concurrent_trials
         resources = replace(self.resources, concurrent_trials=at_once)
-        results = run_tasks(work, tasks, resources, deadline)
+        results = run_tasks(work, tasks, resources, is_late)
         for done, (task, outcome) in enumerate(results, start=1):
             # Of the worker itself, which may have died.
             yield task, Failure.of(outcome) if isinstance(outcome, Exception) else outcome

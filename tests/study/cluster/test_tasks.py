@@ -26,7 +26,7 @@ with ray_session(None):
         item: type(result).__name__ if isinstance(result, Exception) else result
         for item, result in run_tasks(work, [3, 1, 2, 4], resources)
     }
-    late = list(run_tasks(work, [5], resources, deadline=0.0))
+    late = list(run_tasks(work, [5], resources, lambda: True))
 print(json.dumps([found, late]))
 """
 

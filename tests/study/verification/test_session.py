@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,13 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do the tasks here, one after the other."""
 
     def run_tasks(
-        work: Callable[[Any], Any], tasks: Sequence[Any], _: Resources, deadline: float | None
+        work: Callable[[Any], Any],
+        tasks: Sequence[Any],
+        _: Resources,
+        is_late: Callable[[], bool],
     ) -> Iterator[tuple[Any, Any]]:
         for task in tasks:
-            if deadline is not None and time.time() >= deadline:
+            if is_late():
                 return
             try:
                 yield task, work(task)
@@ -184,6 +187,18 @@ def test_what_time_does_not_allow_leaves_the_front_of_the_search(
         "stays that of the search; go on with: GO ON\n"
     ) in done.printed
     assert verified_run(done.verification).records == tuple(records)
+
+
+def test_time_is_left_to_time_what_was_drawn_from(
+    verify: Verify, records: list[TrialRecord]
+) -> None:
+    slow = {"latency_ms": 1e7}
+    records[:] = [replace(record, scores={**(record.scores or {}), **slow}) for record in records]
+    done = verify(Models(), deadline=time.time() + 3_600, every=True)
+    assert done.ending == Ending.TIME_UP
+    verified = [number for number in range(4) if done.verification.known(number).scores(1_000)]
+    assert len(verified) == 1, "drawing ends once timing would take longer than there is"
+    assert done.verification.known(verified[0]).latency_ms == 4
 
 
 def test_what_time_does_not_allow_of_more_images_leaves_the_front_of_fewer(
