@@ -30,7 +30,7 @@ from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.references import References
 from search_spaces.quick import FINETUNE_IMAGES
 from study.evaluation.screening import screen
-from study.evaluation.yardstick import Yardstick
+from study.evaluation.yardstick import Yardstick, guided
 
 CPU = torch.device("cpu")
 CHOSEN_ON = (
@@ -51,23 +51,24 @@ Weighting = Callable[[Tensor, Tensor], Tensor]
 WEIGHTINGS: dict[str, Weighting] = {
     "drift": lambda distances, sigma: distances.mean(),
     "drift, every other image": lambda distances, sigma: distances[::2].mean(),
-    "drift, every fourth image": lambda distances, sigma: distances[::4].mean(),
-    "drift, sigma up to 1": lambda distances, sigma: distances[sigma <= 1].mean(),
-    "drift, sigma from 0.2 to 5": lambda d, sigma: d[(sigma >= 0.2) & (sigma <= 5)].mean(),
+    "drift, sigma up to 10": lambda distances, sigma: distances[sigma <= 10].mean(),
     "drift, sigma from 1": lambda distances, sigma: distances[sigma >= 1].mean(),
 }
 
 
-def cheap_scores(recipe: Recipe, networks: Networks, yardstick: Yardstick) -> dict[str, float]:
-    """Return a compression's drifts and its denoising loss."""
+def cheap_scores(
+    recipe: Recipe, networks: Networks, yardstick: Yardstick, plain_target: Tensor
+) -> dict[str, float]:
+    """Return a compression's drifts, with and without guidance, and its denoising loss."""
     network, steps = networks.original(recipe.ema.track).compressed(recipe.compression)
     stored = stored_weights(recipe, network, steps)
     network.load_state_dict({name: plain_values(value) for name, value in stored.items()})
     batch = yardstick.batch
-    denoised = batch.denoise(network)
-    distances = batch.distances(denoised, yardstick.target)
+    labelled = batch.denoise(network)
+    distances = batch.distances(guided(batch, network, labelled), yardstick.target)
     drifts = {name: float(f(distances, batch.sigma)) for name, f in WEIGHTINGS.items()}
-    return {**drifts, "denoising loss": batch.loss(denoised)}
+    plain = float(batch.distances(labelled, plain_target).mean())
+    return {**drifts, "drift without guidance": plain, "denoising loss": batch.loss(labelled)}
 
 
 def print_ranks(trained: Trained, folder: Path, references: References, count: int) -> None:
@@ -79,7 +80,9 @@ def print_ranks(trained: Trained, folder: Path, references: References, count: i
     path = folder / "fids" / f"{recipe.backbone_key}-{trained.train_images}.jsonl"
     scored = list(score(recipes, networks, references, path))
     yardstick = Yardstick.of(recipes, networks.load, dataset, CPU)
-    cheap = [cheap_scores(recipe, networks, yardstick) for recipe, _ in scored]
+    best = min(yardstick.track_losses, key=lambda track: yardstick.track_losses[track])
+    plain_target = yardstick.batch.denoise(networks.load(best))
+    cheap = [cheap_scores(recipe, networks, yardstick, plain_target) for recipe, _ in scored]
     fids = np.array([fid for _, fid in scored])
     for name in cheap[0]:
         values = np.array([scores[name] for scores in cheap])

@@ -47,6 +47,9 @@ class Calibration:
         labels: Tensor,
         num_images: int = NUM_IMAGES,
         seed: int = 0,
+        *,
+        least_sigma: float = LEAST_SIGMA,
+        hides: bool = True,
     ) -> Self:
         """Draw images and noise.
 
@@ -57,14 +60,17 @@ class Calibration:
             labels: [N] int64.
             num_images: how many to draw, with repetition.
             seed: of the draws, on the CPU whatever the device.
+            least_sigma: the least noise level, where the denoiser knows it.
+            hides: whether some labels are hidden.
         """
         denoiser, device = build_denoiser(network, recipe), next(network.parameters()).device
         generator = torch.Generator().manual_seed(seed)
         chosen = torch.randint(len(images), (num_images,), generator=generator)
-        ends = max(LEAST_SIGMA, denoiser.sigma_min), min(MOST_SIGMA, denoiser.sigma_max)
+        ends = max(least_sigma, denoiser.sigma_min), min(MOST_SIGMA, denoiser.sigma_max)
         levels = torch.logspace(math.log10(ends[0]), math.log10(ends[1]), num_images)
         sigma = levels[torch.randperm(num_images, generator=generator)]
         hide = torch.randint(HIDDEN_LABELS, (num_images,), generator=generator) == 0
+        hide &= hides
         clean = denoiser.from_signed_range(to_signed_range(images[chosen].to(device)))
         sigma = sigma.to(device)
         std = recipe.data.pixel_std
@@ -78,10 +84,11 @@ class Calibration:
         )
 
     @torch.no_grad()
-    def denoise(self, network: nn.Module) -> Tensor:
-        """Return what a network of the recipe makes of the images."""
+    def denoise(self, network: nn.Module, labels: Tensor | None = None) -> Tensor:
+        """Return what a network of the recipe makes of the images, maybe with other labels."""
         denoiser = build_denoiser(network, self.recipe).eval()
-        denoised: Tensor = denoiser(self.noisy, self.sigma, self.labels)
+        asked = self.labels if labels is None else labels
+        denoised: Tensor = denoiser(self.noisy, self.sigma, asked)
         return denoised
 
     def drift(self, network: nn.Module, original: Tensor) -> float:

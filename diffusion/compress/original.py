@@ -40,11 +40,19 @@ class Original:
         self.measured_sensitivities = sensitivities
         self._given = network, recipe, images, labels
 
-    def pruned(self, compression: CompressionConfig) -> nn.Module:
-        """Return a copy, pruned as a compression asks."""
-        network = copy.deepcopy(self.network)
-        prune(network, compression)
-        return network
+    def pruned(self, compression: CompressionConfig, into: nn.Module | None = None) -> nn.Module:
+        """Return a copy, pruned as a compression asks.
+
+        Args:
+            compression: whose pruning counts.
+            into: a copy that is done with, to be written over: a new one takes longer to make.
+        """
+        if into is None:
+            into = copy.deepcopy(self.network)
+        else:
+            into.load_state_dict(self.network.state_dict())
+        prune(into, compression)
+        return into
 
     def allot(self, network: nn.Module, compression: CompressionConfig) -> Steps:
         """Return the steps by which a pruned copy is to be rounded."""
@@ -52,11 +60,17 @@ class Original:
             self.measured_sensitivities = measure_sensitivities(*self._given)
         return steps_by(self.measured_sensitivities, network, compression.quantization_step)
 
-    def compressed(self, compression: CompressionConfig) -> tuple[nn.Module, Steps | None]:
+    def compressed(
+        self, compression: CompressionConfig, into: nn.Module | None = None
+    ) -> tuple[nn.Module, Steps | None]:
         """Return a pruned and rounded copy, as it is where it is not trained any further.
 
         What is to be trained is rounded to the nearest, since the training makes up for the
         errors; other weights make up for each other's.
+
+        Args:
+            compression: without its cool-down.
+            into: as `pruned` has it.
 
         Returns:
             The network, and its steps with quantization `uniform`, which alone rounds here.
@@ -64,7 +78,7 @@ class Original:
         Raises:
             InvalidRecipe: the steps are so large that all weights become 0.
         """
-        network = self.pruned(compression)
+        network = self.pruned(compression, into)
         if compression.quantization != "uniform":
             return network, None
         steps = self.allot(network, compression)

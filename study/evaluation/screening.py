@@ -4,12 +4,14 @@ A compression is made as a trial makes it, but for its cool-down, and what its p
 is compared with the uncompressed network of the best average on held-out images.
 """
 
+import copy
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
+from torch import nn
 
 from diffusion.compress.original import Original
 from diffusion.compress.package import pack, stored_weights
@@ -87,19 +89,26 @@ def _screen(
     for track, of_track in groupby(sorted(recipes, key=_track), key=_track):
         network, recipe = load_network(track).to(device), recipes[0]
         with_track = replace(recipe, ema=EmaConfig(track))
-        original = original_of(network, with_track, dataset)
+        original, copied = original_of(network, with_track, dataset), copy.deepcopy(network)
         for _, same in groupby(sorted(of_track, key=_weights_key), key=_weights_key):
-            yield from _screen_same(list(same), original, yardstick)
+            yield from _screen_same(list(same), original, copied, yardstick)
         keep_measured(original, with_track)
 
 
 def _screen_same(
-    recipes: Sequence[Recipe], original: Original, yardstick: Yardstick
+    recipes: Sequence[Recipe], original: Original, copied: nn.Module, yardstick: Yardstick
 ) -> Iterator[Screened]:
-    """Screen recipes of the same weights: their packages differ in their headers alone."""
+    """Screen recipes of the same weights: their packages differ in their headers alone.
+
+    Args:
+        recipes: one or more.
+        original: of their backbone and average.
+        copied: of its network; is written over.
+        yardstick: of the backbone.
+    """
     start, first = time.perf_counter(), recipes[0]
     try:
-        network, steps = original.compressed(first.compression)
+        network, steps = original.compressed(first.compression, copied)
     except InvalidRecipe as error:
         yield from (_refused(recipe, str(error), start, yardstick) for recipe in recipes)
         return
