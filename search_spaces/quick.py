@@ -38,7 +38,7 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
 
 
 _MINI = knobs.backbone_row("mini_ddpm", "24-64", 1)
-_MINI_GROUPED = knobs.backbone_row("mini_ddpm", "24-64", 2, "published")
+_TINY_PUBLISHED = knobs.backbone_row("mini_ddpm", "12-32", 4, "published")
 _TINY = knobs.backbone_row("mini_ddpm", "12-32", 1)
 _TINY_GROUPED = knobs.backbone_row("mini_ddpm", "12-32", 2)
 _NCSN = knobs.backbone_row("ncsn", "16-32-64-128", 1)
@@ -63,12 +63,12 @@ COVERING = (
     knobs.variant_row(_TINY_GROUPED, "short", 0.7),
     knobs.variant_row(_TINY_GROUPED, "mid", "weights8", ("l1", 0.5, "middle"), guidance=2.5),
     knobs.variant_row(_NCSN, "short", "weights8", guidance=1.5),
-    knobs.variant_row(_MINI_GROUPED, "short", 1.4),
+    knobs.variant_row(_TINY_PUBLISHED, "short", 1.4),
     knobs.variant_row(_MINI, "none", "linear8", guidance=3.0),
     knobs.variant_row(_NCSN_GROUPED, "mid", "weights8"),
     knobs.variant_row(_MINI, "long", "linear4", ("l1", 0.4, "middle")),
     knobs.variant_row(_NCSN, "none", "weights8", ("l1", 0.6, "extremes")),
-    knobs.variant_row(_MINI_GROUPED, "none", 1.0, ("l1", 0.1, "all")),
+    knobs.variant_row(_TINY_PUBLISHED, "none", 1.0, ("l1", 0.1, "all")),
     knobs.variant_row(_NCSN_GROUPED, "long", "linear4", ("random", 0.7, "all")),
 )
 
