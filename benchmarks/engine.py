@@ -1,23 +1,26 @@
 """What the engine saves: the front of a plain Ray Tune study, reached with how much less.
 
-    python -m benchmarks.engine --seeds 3 --trials 16 --out DIR
+    python -m benchmarks.engine --seeds 3 --trials 16 --out DIR [--before CHECKOUT]
 
-For each seed, on the quick space and the embedded digits: `plain` (benchmarks.plain_tune), `anew`
-(our engine with reuse and early stopping off) and `ours`. The course of each is its hypervolume of
-(ln FID, log10 bytes) over images trained on and over wall clock, from the start of the command on.
-What is there in DIR is not run again. Prints a Markdown table of what `ours` and `anew` needed to
-reach plain's last hypervolume, and `ours` to reach that of `anew`.
+For each seed, on the quick space and the embedded digits: `plain` (benchmarks.plain_tune), `drawn`
+(our engine on the same knobs without the hand-made design, benchmarks/quick_drawn.py), `ours`
+(with it), and `before`, the quick study of an older checkout of this project. The course of each
+is its hypervolume of (ln FID, log10 bytes) over images trained on and over wall clock, from the
+start of the command on. What is there in DIR is not run again. Prints a Markdown table of what
+`drawn` and `ours` needed to reach the last hypervolume of the others.
 """
 
 import argparse
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from optuna.trial import FrozenTrial
@@ -28,7 +31,11 @@ from study.run.folder import JOURNAL_NAME
 from study.run.storage import StudyStorage
 
 Course = list[Moment]
+Search = Callable[[Path, int, int], Course]
 Shares = tuple[float, float]  # of images and of seconds
+PROJECT = Path(__file__).resolve().parent.parent
+DRAWN = Path(__file__).resolve().with_name("quick_drawn.py")
+OURS = ("drawn", "ours")
 
 
 @dataclass(frozen=True)
@@ -57,14 +64,19 @@ def run_plain(out: Path, seed: int, trials: int) -> Course:
     )
 
 
-def run_anew(out: Path, seed: int, trials: int) -> Course:
-    """Run our engine without its two savings."""
-    return _run_search(out, f"anew-{seed}", seed, trials, "--no-reuse", "--no-early-stopping")
+def run_drawn(out: Path, seed: int, trials: int) -> Course:
+    """Run our engine on the space's knobs alone."""
+    return _run_search(out, f"drawn-{seed}", seed, trials, options=("--space", str(DRAWN)))
 
 
 def run_ours(out: Path, seed: int, trials: int) -> Course:
-    """Run our engine as it is."""
+    """Run our engine with the space's hand-made design."""
     return _run_search(out, f"ours-{seed}", seed, trials)
+
+
+def run_before(checkout: Path, out: Path, seed: int, trials: int) -> Course:
+    """Run the quick study of an older checkout."""
+    return _run_search(out, f"before-{seed}", seed, trials, checkout=checkout)
 
 
 def course(trials: Sequence[Trial]) -> Course:
@@ -81,12 +93,21 @@ def course(trials: Sequence[Trial]) -> Course:
     return moments
 
 
-def _run_search(out: Path, name: str, seed: int, trials: int, *options: str) -> Course:
+def _run_search(
+    out: Path,
+    name: str,
+    seed: int,
+    trials: int,
+    *,
+    options: Sequence[str] = (),
+    checkout: Path = PROJECT,
+) -> Course:
     started, run = out / f"{name}.start", out / name
     if not run.exists():
         started.write_text(str(time.time()))
         arguments = ["--out", str(out), "--name", name, "--trials", str(trials)]
-        _run("study.search", *arguments, "--seed", str(seed), "--no-verify", *options)
+        arguments += ["--seed", str(seed), "--no-verify", *options]
+        _run("study.search", *arguments, checkout=checkout)
     start = float(started.read_text())
     storage = StudyStorage(run / JOURNAL_NAME, ("fid", "size_bytes"))
     ended = [
@@ -111,17 +132,11 @@ def _as_trial(record: TrialRecord, trial: FrozenTrial, start: float) -> Trial:
     )
 
 
-def _run(module: str, *arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
-
-
-SEARCHES: dict[str, Callable[[Path, int, int], Course]] = {
-    "plain": run_plain,
-    "anew": run_anew,
-    "ours": run_ours,
-}
-# A search, and the one whose last hypervolume it has to reach.
-PAIRS = (("ours", "plain"), ("anew", "plain"), ("ours", "anew"))
+def _run(module: str, *arguments: str, checkout: Path = PROJECT) -> None:
+    """Run a command of a checkout, which hides what is installed."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout.resolve())}
+    command = [sys.executable, "-m", module, *arguments]
+    subprocess.run(command, check=True, cwd=checkout, env=environment)
 
 
 def main() -> None:
@@ -130,13 +145,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--before", type=Path, help="an older checkout of this project")
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    out = given.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    searches: dict[str, Search] = {"plain": run_plain, "drawn": run_drawn, "ours": run_ours}
+    if given.before is not None:
+        searches["before"] = partial(run_before, given.before)
+    pairs = [(name, goal) for goal in ("plain", "before") if goal in searches for name in OURS]
     print("| search | reaches the end of | seed | hypervolume | images | seconds |")
     print("|-|-|-|-|-|-|")
-    shares: dict[tuple[str, str], list[Shares]] = {pair: [] for pair in PAIRS}
+    shares: dict[tuple[str, str], list[Shares]] = {pair: [] for pair in pairs}
     for seed in range(given.seeds):
-        courses = {name: run(given.out, seed, given.trials) for name, run in SEARCHES.items()}
+        courses = {name: run(out, seed, given.trials) for name, run in searches.items()}
         for (name, baseline), of_seeds in shares.items():
             goal = courses[baseline][-1]
             found = reach(courses[name], goal.hypervolume)
