@@ -1,0 +1,35 @@
+"""Real trainings killed at random moments end with the same models, byte for byte."""
+
+from pathlib import Path
+
+import pytest
+from ordeal import (
+    Ordeal,
+    check_whole,
+    kill_driver,
+    kill_everything,
+    kill_ray,
+    kill_worker,
+    terminate,
+)
+from test_search import records
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_real_trainings_killed_six_times_give_the_same_models(tmp_path: Path) -> None:
+    arguments = ["--trials", "4", "--concurrent-trials", "1", "--train-images", "17000"]
+    undisturbed = Ordeal(tmp_path / "study-run-a", "evaluate", arguments, 0.0, 0)
+    undisturbed.suffer([])
+    killed = Ordeal(tmp_path / "study-run-b", "held", arguments, 35.0, 2, held_from=3)
+    killed.suffer(
+        [kill_everything, kill_driver, kill_worker, kill_everything, terminate, kill_ray]
+    )
+    assert len(killed.killed) == 6, "the study was over before it was killed"
+    assert killed.finished() == undisturbed.finished()
+    check_whole(killed.run, 4)
+    images = [[r.trained_images for r in records(ordeal.run)] for ordeal in (killed, undisturbed)]
+    assert images[0] == images[1], "each image counts once, however often a training began"
+    for folder in (undisturbed.run / "trials").iterdir():
+        same = killed.run / "trials" / folder.name / "model.pdm"
+        assert same.read_bytes() == (folder / "model.pdm").read_bytes()
