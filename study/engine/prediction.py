@@ -15,8 +15,8 @@ from scipy.optimize import lsq_linear
 
 from study.engine.knob_sets import Knobs
 
-# Where the terms of drift bend: below the first, a compression is as good as none; at 1 the
-# denoiser's error is that of a prior mean.
+# Where the terms of drift bend: below the first, a compression is as good as none; at 1 hardly an
+# image is left.
 BENDS = (0.003, 0.05, 1.0)
 # Prior means and standard deviations of the terms, in units of ln FID.
 DRIFT_MEANS, DRIFT_DEVIATION = (0.2, 0.6, 0.6), 0.5

@@ -10,7 +10,7 @@ from typing import Any
 
 from diffusion.recipe import Recipe
 from study.engine.knob_sets import Knobs, backbone_knobs, model_knobs, sampling_knobs
-from study.results.screenings import EXACT, MOST_DRIFT, Screening
+from study.results.screenings import EXACT, MOST_DRIFT, YARDSTICK, Screening
 
 
 class Screened:
@@ -26,8 +26,14 @@ class Screened:
         return len(self._in_order)
 
     def add(self, screenings: Iterable[Screening]) -> None:
-        """Take in screenings; the first of each compression stays."""
+        """Take in screenings; the first of each compression stays.
+
+        Those of another yardstick, as of a run of before, are left out: drifts of two kinds do
+        not compare.
+        """
         for screening in screenings:
+            if screening.yardstick != YARDSTICK:
+                continue
             found = self._by_backbone.setdefault(backbone_knobs(screening.knobs), {})
             model = model_knobs(screening.knobs)
             if model not in found:

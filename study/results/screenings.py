@@ -9,7 +9,9 @@ from study.results.objectives import Scores
 
 # What a file and a network tell without a drawn image.
 EXACT = ("size_bytes", "macs", "parameters", "nonzero_parameters")
-MOST_DRIFT = 1e12  # Of what is any denoiser still; 1 is as bad as none.
+MOST_DRIFT = 1e12  # Of what is any denoiser still; 1 is about as bad as none.
+# Counts the ways in which drift was measured: without guidance at first, guided since.
+YARDSTICK = 2
 SCALARS = (bool, int, float, str, type(None))
 
 
@@ -19,11 +21,12 @@ class Screening:
 
     Attributes:
         knobs: that draw it.
-        drift: weighted mean squared change of the denoiser's output; None where it cannot be
-            compressed so.
+        drift: weighted mean squared change of the denoiser's guided output; None where it cannot
+            be compressed so.
         cool_down_images: of a training that would follow; it was screened without.
         scores: what is exact without drawing: bytes, parameters, multiply-accumulates.
         reason: why it cannot be compressed so.
+        yardstick: the way in which drift was measured.
     """
 
     knobs: Mapping[str, Any]
@@ -31,6 +34,7 @@ class Screening:
     cool_down_images: int = 0
     scores: Scores = field(default_factory=dict)
     reason: str | None = None
+    yardstick: int = YARDSTICK
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as the journal keeps it."""
@@ -62,4 +66,5 @@ class Screening:
             cool_down_images=images,
             scores=dict(scores),
             reason=checked("reason", values["reason"], str | None),
+            yardstick=checked("yardstick", values.get("yardstick", 1), int),
         )

@@ -23,6 +23,23 @@ def test_a_model_is_known_by_its_first_screening_however_it_is_drawn_from() -> N
     assert len(screened.ways(9)) == 2
 
 
+def test_drifts_of_another_yardstick_are_left_out() -> None:
+    screened = Screened()
+    as_before = Screening.from_dict(
+        {
+            "knobs": ROW,
+            "drift": 0.1,
+            "cool_down_images": 0,
+            "scores": dict.fromkeys(EXACT, 7),
+            "reason": None,
+        }
+    )
+    screened.add([as_before])
+    assert len(screened) == 0
+    screened.add([Screening(ROW, 0.2)])
+    assert screened.find(ROW) == Screening(ROW, 0.2)
+
+
 def test_the_latest_come_whatever_their_backbone() -> None:
     screened = Screened()
     rows = [{**ROW, "backbone.groups": groups} for groups in (1, 2, 4)]

@@ -34,9 +34,10 @@ def test_they_come_back_from_json(drift: float, images: int) -> None:
         {"scores": {**COUNTS, "macs": "many"}},
         {"cool_down_images": 1.5},
         {"reason": 3},
+        {"yardstick": "2"},
     ],
     ids=str,
 )
 def test_what_is_not_as_we_write_it_is_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"drift|knobs|scores|cool_down_images|reason"):
+    with pytest.raises(ValueError, match=r"drift|knobs|scores|cool_down_images|reason|yardstick"):
         Screening.from_dict({**WHOLE.to_dict(), **change})
