@@ -26,7 +26,7 @@ class Calibration:
     Attributes:
         clean, noisy: [N, C, H, W] float32, in the range that the denoiser works in.
         sigma: [N] float32, evenly spaced in its logarithm, in random order.
-        labels: [N] int64, some of them hidden.
+        labels: [N] int64; some of them may be hidden.
         weight: [N, 1, 1, 1], by which a squared error counts at a noise level (Karras et al.
             2022, table 1).
     """
@@ -56,7 +56,7 @@ class Calibration:
         Args:
             recipe: of the network.
             network: on the device to run on; its denoiser's range and noise levels count.
-            images: [N, C, H, W] uint8 training images.
+            images: [N, C, H, W] uint8, to draw from.
             labels: [N] int64.
             num_images: how many to draw, with repetition.
             seed: of the draws, on the CPU whatever the device.

@@ -69,7 +69,7 @@ class Original:
         errors; other weights make up for each other's.
 
         Args:
-            compression: without its cool-down.
+            compression: its cool-down is not done, but decides how weights are rounded.
             into: as `pruned` has it.
 
         Returns:

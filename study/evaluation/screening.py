@@ -89,26 +89,26 @@ def _screen(
     for track, of_track in groupby(sorted(recipes, key=_track), key=_track):
         network, recipe = load_network(track).to(device), recipes[0]
         with_track = replace(recipe, ema=EmaConfig(track))
-        original, copied = original_of(network, with_track, dataset), copy.deepcopy(network)
+        original, scratch = original_of(network, with_track, dataset), copy.deepcopy(network)
         for _, same in groupby(sorted(of_track, key=_weights_key), key=_weights_key):
-            yield from _screen_same(list(same), original, copied, yardstick)
+            yield from _screen_same(list(same), original, scratch, yardstick)
         keep_measured(original, with_track)
 
 
 def _screen_same(
-    recipes: Sequence[Recipe], original: Original, copied: nn.Module, yardstick: Yardstick
+    recipes: Sequence[Recipe], original: Original, scratch: nn.Module, yardstick: Yardstick
 ) -> Iterator[Screened]:
     """Screen recipes of the same weights: their packages differ in their headers alone.
 
     Args:
         recipes: one or more.
         original: of their backbone and average.
-        copied: of its network; is written over.
+        scratch: a copy of its network, written over.
         yardstick: of the backbone.
     """
     start, first = time.perf_counter(), recipes[0]
     try:
-        network, steps = original.compressed(first.compression, copied)
+        network, steps = original.compressed(first.compression, scratch)
     except InvalidRecipe as error:
         yield from (_refused(recipe, str(error), start, yardstick) for recipe in recipes)
         return

@@ -26,8 +26,8 @@ class Yardstick:
 
     Attributes:
         batch: noisy held-out images with their labels, evaluated all at once.
-        target: [N, C, H, W] what the uncompressed network of the best average makes of them with
-            guidance, which is the one of the least denoising loss.
+        target: [N, C, H, W] what the uncompressed network of the best average, the one of the
+            least denoising loss, makes of them with guidance.
         track_losses: of the uncompressed networks on the batch.
         macs, parameters: of the network, however it is compressed.
     """
