@@ -12,7 +12,7 @@ from collections.abc import Callable
 from diffusion.model import GENERATE_BATCH_SIZE, Progress
 
 NUM_BATCHES = 3  # That are timed, after the one that is not.
-NUM_IMAGES = (1 + NUM_BATCHES) * GENERATE_BATCH_SIZE
+TIMED_IMAGES = (1 + NUM_BATCHES) * GENERATE_BATCH_SIZE
 Clock = Callable[[], float]
 # generate(num_images, on_progress): draws in batches of GENERATE_BATCH_SIZE, and tells after each
 # how many images are drawn so far, as `DiffusionModel.generate` does.

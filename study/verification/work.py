@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from diffusion.recipe import Recipe
-from diffusion.score.latency import NUM_IMAGES
+from diffusion.score.latency import TIMED_IMAGES
 from study.cluster.resources import Resources
 from study.cluster.tasks import run_tasks
 from study.display.progress import OnTask
@@ -92,14 +92,17 @@ class Verifier:
             self.verification.save()
 
     def _untimed(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """Return the trials that are scored with all seeds, but not timed."""
+        """Return the trials that are scored with enough seeds, but not timed."""
         scored = [r for r in records if self._known(r).scores(self.plan.num_images)]
         return [record for record in scored if self._known(record).latency_ms is None]
 
     def _timing_seconds(self, records: Sequence[TrialRecord]) -> float:
-        """Return about how long timing takes, by what images took in the search."""
-        latencies = [(r.scores or {}).get("latency_ms") or 0.0 for r in self._untimed(records)]
-        return NUM_IMAGES * sum(latencies) / 1000
+        """Return how long it takes to time what has a seed, by what images took in the search."""
+        begun = [r for r in records if self._known(r).seeds.get(self.plan.num_images)]
+        untimed = [record for record in begun if self._known(record).latency_ms is None]
+        # Runs of before images were timed know no latency.
+        latencies = [(record.scores or {}).get("latency_ms", 0.0) for record in untimed]
+        return TIMED_IMAGES * sum(latencies) / 1000
 
     def _is_late(self, seconds: float = 0.0) -> bool:
         """Whether the deadline is over once these seconds have passed."""

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-# Runs tasks that succeed, raise or die, then some after a deadline; prints what came back.
+# Runs tasks that succeed, raise or die, then some that are late; prints what came back.
 TASKS = """
 import json, os, signal
 from study.cluster.resources import Resources
