@@ -73,6 +73,7 @@ class Ordeal:
         run: its folder.
         longest_wait: from the start of a trial that can be killed to the kill, in seconds.
         held_from: number of the trial that waits for the last kill, so that none comes too late.
+        always: arguments of the first start and of each resume.
     """
 
     run: Path
@@ -81,6 +82,7 @@ class Ordeal:
     longest_wait: float
     seed: int
     held_from: int = 0
+    always: list[str] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
 
     def suffer(self, kills: list[Kill]) -> None:
@@ -128,7 +130,7 @@ class Ordeal:
         if not (self.run / "run.json").exists():
             where = ["--out", str(self.run.parent), "--name", self.run.name, *self.arguments]
         return processes.running(
-            command(self.evaluate, *where),
+            command(self.evaluate, *where, *self.always),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

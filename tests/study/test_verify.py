@@ -13,6 +13,7 @@ from typing import Any
 
 import injected
 import pytest
+from small_space import small_space
 
 from study import verify
 from study.evaluation.context import RunContext
@@ -235,9 +236,9 @@ def test_fewer_images_than_the_searchs_are_refused(
 def test_real_models_are_drawn_from_and_trained_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--trials", "2", "--train-images", "4000", "--out", str(tmp_path), "--name", "r"]
-    command = [sys.executable, "-m", "study.search", *arguments, "--no-verify"]
-    subprocess.run(command, check=True)
+    arguments = ["--trials", "2", "--train-images", "8000", "--out", str(tmp_path), "--name", "r"]
+    command = [sys.executable, "-m", "study.search", *arguments, *small_space(tmp_path)]
+    subprocess.run([*command, "--no-verify"], check=True)
     run = tmp_path / "r"
     searched = {point["trial"]: point for point in front(run)}
     assert verify.main([str(run), "--images", "500", "--replicates", "1"]) == 0
