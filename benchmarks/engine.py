@@ -76,7 +76,9 @@ def run_ours(out: Path, seed: int, trials: int) -> Course:
 
 def run_before(checkout: Path, out: Path, seed: int, trials: int) -> Course:
     """Run the quick study of an older checkout."""
-    return _run_search(out, f"before-{seed}", seed, trials, checkout=checkout)
+    ask = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
+    return _run_search(out, f"before-{commit}-{seed}", seed, trials, checkout=checkout)
 
 
 def course(trials: Sequence[Trial]) -> Course:

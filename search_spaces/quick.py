@@ -45,8 +45,8 @@ _NCSN = knobs.backbone_row("ncsn", "16-32-64-128", 1)
 _NCSN_GROUPED = knobs.backbone_row("ncsn", "32-64-128-256", 4)
 _COOL = FINETUNE_IMAGES[-1]
 
-# Every level of every knob, on six backbones. The small ones come first, with their variants:
-# they are trained soonest and cover most of the front.
+# Every level of every knob, on six backbones. The small ones with one group come first, with
+# their variants: they are trained soonest and cover most of the front.
 COVERING = (
     knobs.variant_row(_MINI, "short", 1.0),
     knobs.variant_row(_TINY, "short", "weights8"),
