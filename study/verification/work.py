@@ -102,7 +102,7 @@ class Verifier:
         untimed = [record for record in begun if self._known(record).latency_ms is None]
         # Runs of before images were timed know no latency.
         latencies = [(record.scores or {}).get("latency_ms", 0.0) for record in untimed]
-        return TIMED_IMAGES * sum(latencies) / 1000
+        return TIMED_IMAGES * float(sum(latencies)) / 1000
 
     def _is_late(self, seconds: float = 0.0) -> bool:
         """Whether the deadline is over once these seconds have passed."""
