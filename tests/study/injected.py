@@ -19,7 +19,10 @@ from study.cli import parser as cli
 from study.evaluation.context import RunContext, TrialContext
 from study.evaluation.scoring import latest_rung
 from study.results.objectives import Scores
+from study.run.backbones import BackboneStore
 from study.run.checkpoints import CheckpointFile
+from study.run.cool_downs import CoolDownStore
+from study.run.key_folder import CHECKPOINT
 from study.trial import evaluate
 
 # What keeps a trial of a test from being scored again lies in its folder.
@@ -92,17 +95,25 @@ def staged(recipe: Recipe, context: TrialContext) -> Scores:
     return {**tabulated(recipe, context), "trained_images": seen - begin}
 
 
+def is_cut_off(recipe: Recipe, store_dir: Path) -> bool:
+    """Whether a recipe's training or cool-down has a checkpoint, but did not end."""
+    begun = [recipe.backbone_key] if BackboneStore(store_dir).find(recipe) is None else []
+    if recipe.compression.finetune_images and CoolDownStore(store_dir).find(recipe) is None:
+        begun.append(recipe.cool_down_key)
+    return any((store_dir / key / CHECKPOINT).exists() for key in begun)
+
+
 def held(recipe: Recipe, context: TrialContext) -> Scores:
     """Evaluate for real; a trial that is held, as in `staged`, does not end but after that.
 
     Checkpoints are kept every second, and what is trained takes some seconds on any machine. The
-    file RUN.resumed gets a line wherever an attempt finds a checkpoint.
+    file RUN.resumed gets a line wherever an attempt goes on with what was cut off.
     """
     CheckpointFile.__init__.__defaults__ = (1.0,)
     run = context.run.trials_dir.parent
-    if found := list(context.store_dir.glob("*/checkpoint.safetensors")):
+    if is_cut_off(recipe, context.store_dir):
         with run.with_suffix(".resumed").open("a") as file:
-            file.write(f"{context.trial_dir.name} {found[0].parent.name}\n")
+            file.write(f"{context.trial_dir.name}\n")
 
     def slowly(images: int) -> None:
         time.sleep(0.3)
