@@ -68,7 +68,9 @@ class Verifier:
 
         One after the other, since trials that run at once slow each other down.
         """
-        tasks = [record.number for record in self._untimed(records) if self._is_sound(record)]
+        untimed = self._untimed(records)
+        scored = [r for r in untimed if self._known(r).scores(self.plan.num_images)]
+        tasks = [record.number for record in scored if self._is_sound(record)]
         work = functools.partial(time_one, work=self.work, context=self.context)
         for number, outcome in self._run(work, tasks, on_task, at_once=1):
             if isinstance(outcome, Failure):
@@ -92,16 +94,15 @@ class Verifier:
             self.verification.save()
 
     def _untimed(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """Return the trials that are scored with enough seeds, but not timed."""
-        scored = [r for r in records if self._known(r).scores(self.plan.num_images)]
-        return [record for record in scored if self._known(record).latency_ms is None]
+        """Return the trials that are not timed."""
+        return [record for record in records if self._known(record).latency_ms is None]
 
     def _timing_seconds(self, records: Sequence[TrialRecord]) -> float:
         """Return how long it takes to time what has a seed, by what images took in the search."""
-        begun = [r for r in records if self._known(r).seeds.get(self.plan.num_images)]
-        untimed = [record for record in begun if self._known(record).latency_ms is None]
+        num_images, untimed = self.plan.num_images, self._untimed(records)
+        begun = [record for record in untimed if self._known(record).seeds.get(num_images)]
         # Runs of before images were timed know no latency.
-        latencies = [(record.scores or {}).get("latency_ms", 0.0) for record in untimed]
+        latencies = [(record.scores or {}).get("latency_ms", 0.0) for record in begun]
         return TIMED_IMAGES * float(sum(latencies)) / 1000
 
     def _is_late(self, seconds: float = 0.0) -> bool:
