@@ -48,12 +48,12 @@ _COOL = FINETUNE_IMAGES[-1]
 # Every level of every knob, on six backbones. The small ones with one group come first, with
 # their variants: they are trained soonest and cover most of the front.
 COVERING = (
-    knobs.variant_row(_MINI, "short", 1.0),
     knobs.variant_row(_TINY, "short", "weights8"),
-    knobs.variant_row(_MINI, "short", 0.6),
+    knobs.variant_row(_MINI, "short", 1.0),
+    knobs.variant_row(_TINY, "short", 0.6),
     knobs.variant_row(_TINY, "short", 1.0, finetune_images=_COOL),
     knobs.variant_row(_TINY, "short", 2.2, finetune_images=_COOL),
-    knobs.variant_row(_TINY, "short", 0.6),
+    knobs.variant_row(_MINI, "short", 0.6),
     knobs.variant_row(_TINY, "short", 1.6, finetune_images=_COOL),
     knobs.variant_row(_TINY, "short", "none"),
     knobs.variant_row(_TINY, "short", 2.8, finetune_images=_COOL),
@@ -64,9 +64,9 @@ COVERING = (
     knobs.variant_row(_TINY_GROUPED, "mid", "weights8", ("l1", 0.5, "middle"), guidance=2.5),
     knobs.variant_row(_NCSN, "short", "weights8", guidance=1.5),
     knobs.variant_row(_TINY_PUBLISHED, "short", 1.4),
-    knobs.variant_row(_MINI, "none", "linear8", guidance=3.0),
+    knobs.variant_row(_TINY, "none", "linear8", guidance=3.0),
     knobs.variant_row(_NCSN_GROUPED, "mid", "weights8"),
-    knobs.variant_row(_MINI, "long", "linear4", ("l1", 0.4, "middle")),
+    knobs.variant_row(_TINY, "long", "linear4", ("l1", 0.4, "middle")),
     knobs.variant_row(_NCSN, "none", "weights8", ("l1", 0.6, "extremes")),
     knobs.variant_row(_TINY_PUBLISHED, "none", 1.0, ("l1", 0.1, "all")),
     knobs.variant_row(_NCSN_GROUPED, "long", "linear4", ("random", 0.7, "all")),
