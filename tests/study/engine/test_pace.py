@@ -92,14 +92,14 @@ def test_a_row_that_was_too_long_is_begun_once_its_like_was_short(
     tmp_path: Path, train_seconds: float, more: bool
 ) -> None:
     source = dispatcher(tmp_path, 30, deadline=time.time() + SOON)
-    first, second = take(source, 2)
-    end(source, first)
+    small, large = take(source, 2)
+    end(source, large)
     (another,) = take(source, 1)  # the rows of other backbones are all found too long
-    assert another.recipe.backbone_key == first.recipe.backbone_key
-    end(source, second, train_seconds)
+    assert another.recipe.backbone_key == large.recipe.backbone_key
+    end(source, small, train_seconds)
     end(source, another)
-    trained = {first.recipe.backbone_key, second.recipe.backbone_key}
-    begun = begin_all(source, **{second.recipe.backbone_key: train_seconds})
+    trained = {small.recipe.backbone_key, large.recipe.backbone_key}
+    begun = begin_all(source, **{small.recipe.backbone_key: train_seconds})
     assert bool({a.recipe.backbone_key for a in begun} - trained) == more
 
 
