@@ -1,7 +1,7 @@
 """A network before it is compressed, and what is measured of it once for all its compressions."""
 
 import copy
-from functools import cached_property
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -12,12 +12,27 @@ from diffusion.compress.uniform import Steps
 from diffusion.recipe import CompressionConfig, Recipe
 
 
-class Original:
-    """A float network, and how its weights are rounded, whatever was pruned of them first.
+@dataclass
+class Measured:
+    """What was measured of a network so far; None until it was asked for.
 
     Attributes:
-        measured_sensitivities: of its tensors; None until they were asked for.
+        sensitivities: of its tensors.
+        spreads: of its layers' errors.
     """
+
+    sensitivities: dict[str, float] | None = None
+    spreads: dict[str, list[Spread]] | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory of the spreads; all else is small."""
+        of_layers = (self.spreads or {}).values()
+        return sum(s.factor.nbytes + s.order.nbytes for spreads in of_layers for s in spreads)
+
+
+class Original:
+    """A float network, and how its weights are rounded, whatever was pruned of them first."""
 
     def __init__(
         self,
@@ -25,7 +40,7 @@ class Original:
         recipe: Recipe,
         images: Tensor,
         labels: Tensor,
-        sensitivities: dict[str, float] | None = None,
+        measured: Measured | None = None,
     ) -> None:
         """Take up a network; nothing is measured before it is asked for.
 
@@ -34,10 +49,10 @@ class Original:
             recipe: of the network, with any compression.
             images: [N, C, H, W] uint8 training images.
             labels: [N] int64.
-            sensitivities: of the network, where they were measured before.
+            measured: of the network before; takes in what is measured now.
         """
         self.network = network
-        self.measured_sensitivities = sensitivities
+        self._measured = measured or Measured()
         self._given = network, recipe, images, labels
 
     def pruned(self, compression: CompressionConfig, into: nn.Module | None = None) -> nn.Module:
@@ -56,9 +71,9 @@ class Original:
 
     def allot(self, network: nn.Module, compression: CompressionConfig) -> Steps:
         """Return the steps by which a pruned copy is to be rounded."""
-        if self.measured_sensitivities is None:
-            self.measured_sensitivities = measure_sensitivities(*self._given)
-        return steps_by(self.measured_sensitivities, network, compression.quantization_step)
+        if self._measured.sensitivities is None:
+            self._measured.sensitivities = measure_sensitivities(*self._given)
+        return steps_by(self._measured.sensitivities, network, compression.quantization_step)
 
     def compressed(
         self, compression: CompressionConfig, into: nn.Module | None = None
@@ -82,10 +97,11 @@ class Original:
         if compression.quantization != "uniform":
             return network, None
         steps = self.allot(network, compression)
-        spreads = {} if compression.finetune_images else self._spreads
+        spreads = {} if compression.finetune_images else self._spreads()
         round_by(spreads, network, steps, compression.quantization_step)
         return network, steps
 
-    @cached_property
     def _spreads(self) -> dict[str, list[Spread]]:
-        return measure_spreads(*self._given)
+        if self._measured.spreads is None:
+            self._measured.spreads = measure_spreads(*self._given)
+        return self._measured.spreads

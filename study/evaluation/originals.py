@@ -1,7 +1,8 @@
 """Backbones before they are compressed, each measured once by a worker process.
 
-How sensitive a network's tensors are takes a forward pass for each of them, a good part of a
-small trial; many trials and screenings compress the same network.
+How sensitive a network's tensors are takes a forward pass for each of them, and how its errors
+spread a factorization for each layer: a good part of a small trial, and many trials and
+screenings compress the same network.
 """
 
 from collections import OrderedDict
@@ -9,12 +10,14 @@ from dataclasses import replace
 
 from torch import nn
 
-from diffusion.compress.original import Original
+from diffusion.compress.original import Measured, Original
 from diffusion.data import ImageDataset
 from diffusion.recipe import CompressionConfig, Recipe, SamplingConfig
+from study.run.files import MEGABYTE
 
 MOST_KEPT = 64  # Networks; of each a number for every tensor.
-_known: OrderedDict[str, dict[str, float]] = OrderedDict()
+MOST_BYTES = 256 * MEGABYTE  # Of spreads: 10 MB in small networks, 1 GB in wide ones.
+_known: OrderedDict[str, Measured] = OrderedDict()
 
 
 def original_of(network: nn.Module, recipe: Recipe, dataset: ImageDataset) -> Original:
@@ -25,17 +28,22 @@ def original_of(network: nn.Module, recipe: Recipe, dataset: ImageDataset) -> Or
         recipe: with any compression.
         dataset: its training images are measured on.
     """
-    known = _known.get(_key(recipe))
-    return Original(network, recipe, dataset.train_images, dataset.train_labels, known)
+    key = _key(recipe)
+    measured = _known.setdefault(key, Measured())
+    _known.move_to_end(key)
+    _forget()
+    return Original(network, recipe, dataset.train_images, dataset.train_labels, measured)
 
 
-def keep_measured(original: Original, recipe: Recipe) -> None:
-    """Keep what was measured of a backbone, where it was."""
-    if (measured := original.measured_sensitivities) is not None:
-        _known[_key(recipe)] = measured
-        _known.move_to_end(_key(recipe))
-        if len(_known) > MOST_KEPT:
-            _known.popitem(last=False)
+def _forget() -> None:
+    """Let go of what was asked for longest ago, where it is too much."""
+    if len(_known) > MOST_KEPT:
+        _known.popitem(last=False)
+    total = 0
+    for measured in reversed(_known.values()):
+        total += measured.size_bytes
+        if total > MOST_BYTES:
+            measured.spreads = None
 
 
 def _key(recipe: Recipe) -> str:

@@ -20,7 +20,7 @@ from diffusion.data import ImageDataset
 from diffusion.errors import InvalidRecipe
 from diffusion.networks import count_parameters
 from diffusion.recipe import CompressionConfig, EmaConfig, Recipe, Track
-from study.evaluation.originals import keep_measured, original_of
+from study.evaluation.originals import original_of
 from study.evaluation.yardstick import LoadNetwork, Yardstick
 
 
@@ -85,14 +85,13 @@ def _screen(
     device: torch.device,
     yardstick: Yardstick,
 ) -> Iterator[Screened]:
-    # One average after another, so that the measurements of one alone are in memory.
+    # One average after another, so that one network alone is in memory.
     for track, of_track in groupby(sorted(recipes, key=_track), key=_track):
         network, recipe = load_network(track).to(device), recipes[0]
         with_track = replace(recipe, ema=EmaConfig(track))
         original, scratch = original_of(network, with_track, dataset), copy.deepcopy(network)
         for _, same in groupby(sorted(of_track, key=_weights_key), key=_weights_key):
             yield from _screen_same(list(same), original, scratch, yardstick)
-        keep_measured(original, with_track)
 
 
 def _screen_same(
