@@ -53,7 +53,7 @@ COVERING = (
     knobs.variant_row(_TINY, "short", 0.6),
     knobs.variant_row(_TINY, "short", 1.0, finetune_images=_COOL),
     knobs.variant_row(_TINY, "short", 2.2, finetune_images=_COOL),
-    knobs.variant_row(_MINI, "short", 0.6),
+    knobs.variant_row(_TINY, "mid", "weights8"),
     knobs.variant_row(_TINY, "short", 1.6, finetune_images=_COOL),
     knobs.variant_row(_TINY, "short", "none"),
     knobs.variant_row(_TINY, "short", 2.8, finetune_images=_COOL),
