@@ -9,7 +9,6 @@ import pytest
 from small_studies import DATA, OBJECTIVES, QUICK, proposed, proposer, rare, run, scored
 
 from diffusion.recipe import Recipe
-from search_spaces import load_space
 from study.engine.draws import draw_seed
 from study.engine.proposer import Nothing, Proposer
 from study.run.storage import StudyStorage
@@ -69,15 +68,15 @@ def test_restarts_change_no_draw_where_trials_are_refused_and_nothing_is_feasibl
 
 
 def test_a_further_look_finds_the_same_after_a_restart() -> None:
-    mnist = replace(load_space("mnist"), covering=())
+    drawn = replace(QUICK, covering=())
     courses = []
     for restarts in (False, True):
         storage = StudyStorage(None, OBJECTIVES)
-        source = Proposer(mnist, DATA, storage, 0, refusal=rare(0.005))
+        source = Proposer(drawn, DATA, storage, 0, refusal=rare(0.005))
         recipes: list[Recipe] = []
         while len(recipes) < 2:
             if restarts:
-                source = Proposer(mnist, DATA, storage, 0, refusal=rare(0.005))
+                source = Proposer(drawn, DATA, storage, 0, refusal=rare(0.005))
                 for _ in range(3):  # and then the driver dies, where nothing is found so far
                     if not isinstance(proposal := source.propose(), Nothing):
                         break

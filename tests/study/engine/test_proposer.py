@@ -82,9 +82,9 @@ def test_a_space_in_which_all_is_refused_ends() -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_space_in_which_little_is_allowed_is_not_called_exhausted(seed: int) -> None:
-    mnist = replace(load_space("mnist"), covering=())
+    drawn = replace(QUICK, covering=())
     storage = StudyStorage(None, OBJECTIVES)
-    source = Proposer(mnist, DATA, storage, seed, refusal=rare(0.005))
+    source = Proposer(drawn, DATA, storage, seed, refusal=rare(0.005))
     recipes = run(source, 3)
     assert len({recipe.key for recipe in recipes}) == 3
     assert [rare(0.005)(recipe) for recipe in recipes] == [None] * 3
