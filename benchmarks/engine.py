@@ -1,13 +1,14 @@
 """What the engine saves: the front of a plain Ray Tune study, reached with how much less.
 
-    python -m benchmarks.engine --seeds 3 --trials 16 --out DIR [--before CHECKOUT]
+    python -m benchmarks.engine --seeds 3 --trials 16 --out DIR [--by-hand] [--before CHECKOUT]
 
 For each seed, on the quick space and the embedded digits: `plain` (benchmarks.plain_tune), `drawn`
-(our engine on the same knobs without the hand-made design, benchmarks/quick_drawn.py), `ours`
-(with it), and `before`, the quick study of an older checkout of this project. The course of each
-is its hypervolume of (ln FID, log10 bytes) over images trained on and over wall clock, from the
-start of the command on. What is there in DIR is not run again. Prints a Markdown table of what
-`drawn` and `ours` needed to reach the last hypervolume of the others.
+(our engine on the same knobs without the hand-made design, benchmarks/quick_drawn.py) and, where
+asked for, `by hand` (with it) and `before`, the quick study of an older checkout of this project.
+The course of each is its hypervolume of (ln FID, log10 bytes) over images trained on and over wall
+clock, from the start of the command on. What is there in DIR is not run again. Prints a Markdown
+table of what our engine needed to reach the last hypervolume of the others, and what its trials
+were worth.
 """
 
 import argparse
@@ -18,37 +19,24 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from optuna.trial import FrozenTrial
-
-from benchmarks.hypervolume import Moment, hypervolume, reach
-from study.results.records import TrialRecord
+from benchmarks.course import Trial, course, worth
+from benchmarks.hypervolume import Moment, reach
 from study.run.folder import JOURNAL_NAME
 from study.run.storage import StudyStorage
 
-Course = list[Moment]
-Search = Callable[[Path, int, int], Course]
+Search = Callable[[Path, int, int], list[Trial]]
+Ended = Mapping[str, Sequence[Trial]]  # by the name of the search
 Shares = tuple[float, float]  # of images and of seconds
 PROJECT = Path(__file__).resolve().parent.parent
 DRAWN = Path(__file__).resolve().with_name("quick_drawn.py")
-OURS = ("drawn", "ours")
+OURS = ("drawn", "by hand")
 
 
-@dataclass(frozen=True)
-class Trial:
-    """When a trial ran, in seconds since its search began, and what came of it."""
-
-    begin: float
-    end: float
-    trained_images: int
-    point: tuple[float, float] | None
-
-
-def run_plain(out: Path, seed: int, trials: int) -> Course:
+def run_plain(out: Path, seed: int, trials: int) -> list[Trial]:
     """Run the plain study."""
     path = out / f"plain-{seed}.json"
     if not path.exists():
@@ -56,43 +44,27 @@ def run_plain(out: Path, seed: int, trials: int) -> Course:
         _run("benchmarks.plain_tune", *arguments)
     rows = json.loads(path.read_text())
     # Of this search only the end is looked at, by when all that began has ended.
-    return course(
-        [
-            Trial(r["seconds"], r["seconds"], r["trained_images"], (r["fid"], r["size_bytes"]))
-            for r in rows
-        ]
-    )
+    return [
+        Trial(r["seconds"], r["seconds"], r["trained_images"], (r["fid"], r["size_bytes"]))
+        for r in rows
+    ]
 
 
-def run_drawn(out: Path, seed: int, trials: int) -> Course:
+def run_drawn(out: Path, seed: int, trials: int) -> list[Trial]:
     """Run our engine on the space's knobs alone."""
     return _run_search(out, f"drawn-{seed}", seed, trials, options=("--space", str(DRAWN)))
 
 
-def run_ours(out: Path, seed: int, trials: int) -> Course:
+def run_by_hand(out: Path, seed: int, trials: int) -> list[Trial]:
     """Run our engine with the space's hand-made design."""
-    return _run_search(out, f"ours-{seed}", seed, trials)
+    return _run_search(out, f"by-hand-{seed}", seed, trials)
 
 
-def run_before(checkout: Path, out: Path, seed: int, trials: int) -> Course:
+def run_before(checkout: Path, out: Path, seed: int, trials: int) -> list[Trial]:
     """Run the quick study of an older checkout."""
     ask = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
     return _run_search(out, f"before-{commit}-{seed}", seed, trials, checkout=checkout)
-
-
-def course(trials: Sequence[Trial]) -> Course:
-    """Return the course of a search: a moment at the end of each of its trials.
-
-    What a trial trains on counts from its begin on, so that no search is spared what it trains
-    just then.
-    """
-    moments, points = [], []
-    for trial in sorted(trials, key=lambda trial: trial.end):
-        points += [trial.point] if trial.point else []
-        images = sum(other.trained_images for other in trials if other.begin <= trial.end)
-        moments.append(Moment(trial.end, images, hypervolume(points)))
-    return moments
 
 
 def _run_search(
@@ -103,7 +75,7 @@ def _run_search(
     *,
     options: Sequence[str] = (),
     checkout: Path = PROJECT,
-) -> Course:
+) -> list[Trial]:
     started, run = out / f"{name}.start", out / name
     if not run.exists():
         started.write_text(str(time.time()))
@@ -113,25 +85,13 @@ def _run_search(
     start = float(started.read_text())
     storage = StudyStorage(run / JOURNAL_NAME, ("fid", "size_bytes"))
     ended = [
-        _as_trial(record, trial, start)
+        Trial.of(record, trial, start)
         for record, trial in zip(storage.records(), storage.frozen_trials(), strict=True)
         if record.finished
     ]
     if len(ended) < trials:
         raise ValueError(f"{run} has {len(ended)} of {trials} trials; delete it, to run it anew")
-    return course(ended)
-
-
-def _as_trial(record: TrialRecord, trial: FrozenTrial, start: float) -> Trial:
-    if trial.datetime_start is None or trial.datetime_complete is None:
-        raise ValueError(f"trial {record.number} has no times; allowed: one that ended")
-    scores = record.scores
-    return Trial(
-        trial.datetime_start.timestamp() - start,
-        trial.datetime_complete.timestamp() - start,
-        record.trained_images,
-        (scores["fid"], scores["size_bytes"]) if scores else None,
-    )
+    return ended
 
 
 def _run(module: str, *arguments: str, checkout: Path = PROJECT) -> None:
@@ -147,28 +107,50 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--by-hand", action="store_true", help="with the hand-made design, too")
     parser.add_argument("--before", type=Path, help="an older checkout of this project")
     given = parser.parse_args()
     out = given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    searches: dict[str, Search] = {"plain": run_plain, "drawn": run_drawn, "ours": run_ours}
+    searches: dict[str, Search] = {"plain": run_plain, "drawn": run_drawn}
+    if given.by_hand:
+        searches["by hand"] = run_by_hand
     if given.before is not None:
         searches["before"] = partial(run_before, given.before)
-    pairs = [(name, goal) for goal in ("plain", "before") if goal in searches for name in OURS]
-    print("| search | reaches the end of | seed | hypervolume | images | seconds |")
-    print("|-|-|-|-|-|-|")
-    shares: dict[tuple[str, str], list[Shares]] = {pair: [] for pair in pairs}
-    for seed in range(given.seeds):
-        courses = {name: run(out, seed, given.trials) for name, run in searches.items()}
-        for (name, baseline), of_seeds in shares.items():
-            goal = courses[baseline][-1]
-            found = reach(courses[name], goal.hypervolume)
-            of_seeds.append(_shares(found, goal))
+    seeds, trials = range(given.seeds), given.trials
+    ended = [{name: run(out, seed, trials) for name, run in searches.items()} for seed in seeds]
+    for baseline in [name for name in ("plain", "before") if name in searches]:
+        _print_shares(ended, baseline)
+    _print_worth(ended)
+
+
+def _print_shares(ended: Sequence[Ended], baseline: str) -> None:
+    """Print what our searches needed to reach the end of another one, by seed and their median."""
+    print(f"\n| search | reaches the end of {baseline} | hypervolume | images | seconds |")
+    print("|-|-|-|-|-|")
+    for name in _ours(ended):
+        shares: list[Shares] = []
+        for seed, of_seed in enumerate(ended):
+            goal = course(of_seed[baseline])[-1]
+            found = reach(course(of_seed[name]), goal.hypervolume)
+            shares.append(_shares(found, goal))
             cells = f"{goal.hypervolume:.2f} | {' | '.join(_cells(found, goal))}"
-            print(f"| {name} | {baseline} | {seed} | {cells} |", flush=True)
-    for (name, baseline), of_seeds in shares.items():
-        images, seconds = (statistics.median(column) for column in zip(*of_seeds, strict=True))
-        print(f"| {name} | {baseline} | median | | {images:.3f} | {seconds:.3f} |")
+            print(f"| {name} | seed {seed} | {cells} |")
+        images, seconds = (statistics.median(column) for column in zip(*shares, strict=True))
+        print(f"| {name} | median | | {images:.3f} | {seconds:.3f} |")
+
+
+def _print_worth(ended: Sequence[Ended]) -> None:
+    """Print what became of our searches' trials, one figure a seed."""
+    print("\n| search | trials once two backbones are known | as noise | useful |\n|-|-|-|-|")
+    for name in _ours(ended):
+        found = [worth(of_seed[name]) for of_seed in ended]
+        columns = zip(*((w.count, w.noise, w.useful) for w in found), strict=True)
+        print(f"| {name} | {' | '.join(' + '.join(map(str, column)) for column in columns)} |")
+
+
+def _ours(ended: Sequence[Ended]) -> list[str]:
+    return [name for name in OURS if name in ended[0]]
 
 
 def _shares(found: Moment | None, goal: Moment) -> Shares:
