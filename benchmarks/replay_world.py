@@ -3,16 +3,19 @@
 import heapq
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from benchmarks.hypervolume import Moment, hypervolume
 from diffusion.recipe import DataConfig, Recipe
+from search_spaces import load_space
 from study.engine.running import Assignment
 from study.evaluation.replay_table import Table
 from study.results.objectives import Scores
+from study.results.screenings import Screening
 
 WORKERS = 2
+SCREENING_SECONDS = 0.2  # Of one compression; 200 of mini_ddpm 12-32 took one core 36 to 39 s.
 
 
 class Search(Protocol):
@@ -22,35 +25,46 @@ class Search(Protocol):
 
     def next(self) -> Assignment | None: ...
 
+    def screened(self, number: int, found: Sequence[Mapping[str, Any]]) -> None: ...
+
     def judge(self, number: int, train_images: int, scores: Scores) -> bool: ...
 
     def end(self, number: int, scores: Scores | None, reason: str | None) -> None: ...
 
 
 class World:
-    """The recorded trainings and drawings, in simulated time.
+    """The recorded trainings, screenings and drawings, in simulated time.
 
     Attributes:
         data: that they were made with.
         seconds: since the search began.
-        images: trained on so far.
+        images: trained on so far, in trainings and cool-downs.
     """
 
     def __init__(self, table: Table, slowdown: int, *, reuse: bool, judges: bool) -> None:
         """Begin with nothing trained.
 
         Args:
-            slowdown: how many times as long every training takes, in images and seconds; its
-                rungs stay where they are.
+            slowdown: how many times as long every training and cool-down takes, in images and
+                seconds; rungs stay where they are.
             reuse: whether a training feeds every trial that can use it.
             judges: whether trainings are judged on their way.
+
+        Raises:
+            ValueError: a trial of the table has no screening.
         """
         self.data = DataConfig.from_dict(table["conditions"]["data"])
         self.seconds, self.images = 0.0, 0
         self._scores = {row["key"]: row["scores"] for row in table["trials"]}
         self._backbones = table["backbones"]
+        self._screenings = _by_key(table, self.data)
+        if lacking := sorted(set(self._scores) - set(self._screenings)):
+            raise ValueError(
+                f"no screening of recipe {lacking[0]}; record with compressions reused"
+            )
         self._slowdown, self._reuse, self._judges = slowdown, reuse, judges
         self._reached: dict[str, tuple[float, float]] = {}  # images and seconds by backbone
+        self._cooled: set[str] = set()  # cool-down keys
         self._points: list[tuple[float, float]] = []
 
     def refusal(self, recipe: Recipe) -> str | None:
@@ -80,30 +94,57 @@ class World:
         """Run a trial; yields the seconds that pass."""
         number, recipe = assignment.number, assignment.recipe
         scores = self._scores[recipe.key]
-        reached = self._reached.get(recipe.backbone_key, (0.0, 0.0)) if self._reuse else (0.0, 0.0)
-        for rung, at_rung in self._course(recipe, scores):
-            factor = self._slowdown if at_rung is scores else 1
-            images, seconds = factor * rung, factor * at_rung["train_seconds"]
-            if images <= reached[0]:
-                continue
-            self.images += images - reached[0]  # before: what is trained just then counts too
-            yield seconds - reached[1]
-            self._reached[recipe.backbone_key] = reached = (images, seconds)
+        for rung, at_rung, seconds in self._training(recipe, scores):
+            yield seconds
             if self._judges and at_rung is not scores:
                 yield _drawing_seconds(at_rung)
                 if not search.judge(number, rung, at_rung):
                     search.end(number, None, None)
                     return
+        if found := self._screened(assignment):
+            yield SCREENING_SECONDS * len(found)
+            search.screened(number, found)
+        yield from self._cool_down(recipe, scores)
         yield _drawing_seconds(scores)
         self._points.append((scores["fid"], scores["size_bytes"]))
-        train_seconds = self._slowdown * scores["train_seconds"]
-        search.end(number, {**scores, "train_seconds": train_seconds}, None)
+        longer = {name: self._slowdown * scores[name] for name in _trained(scores)}
+        search.end(number, {**scores, **longer}, None)
 
-    def _course(self, recipe: Recipe, scores: Scores) -> list[tuple[int, Scores]]:
-        """Return what is known of a training at its rungs, and at its end."""
+    def _training(self, recipe: Recipe, scores: Scores) -> Iterator[tuple[int, Scores, float]]:
+        """Train on what is missing; yields each rung, its scores and its seconds, last the end."""
+        reached = self._reached.get(recipe.backbone_key, (0.0, 0.0)) if self._reuse else (0.0, 0.0)
         rungs: Mapping[str, Scores] = self._backbones[recipe.backbone_key]["rungs"]
         course = sorted((int(images), at_rung) for images, at_rung in rungs.items())
-        return [*course, (recipe.training.train_images, scores)]
+        for rung, at_rung in [*course, (recipe.training.train_images, scores)]:
+            factor = self._slowdown if at_rung is scores else 1
+            images, seconds = factor * rung, factor * at_rung["train_seconds"]
+            if images <= reached[0]:
+                continue
+            self.images += int(images - reached[0])  # what is trained just then counts too
+            yield rung, at_rung, seconds - reached[1]
+            self._reached[recipe.backbone_key] = reached = (images, seconds)
+
+    def _cool_down(self, recipe: Recipe, scores: Scores) -> Iterator[float]:
+        images = recipe.compression.finetune_images
+        if images and not (self._reuse and recipe.cool_down_key in self._cooled):
+            self.images += self._slowdown * images
+            yield self._slowdown * scores["finetune_seconds"]
+            self._cooled.add(recipe.cool_down_key)
+
+    def _screened(self, assignment: Assignment) -> list[dict[str, Any]]:
+        """Return what a worker would find of what it is to screen, as far as it was recorded."""
+        known = [(r.key, self._screenings.get(r.key)) for _, r in assignment.to_screen]
+        return [
+            {"recipe_key": key, "drift": found.drift, "reason": found.reason, **found.scores}
+            for key, found in known
+            if found is not None
+        ]
+
+
+def _by_key(table: Table, data: DataConfig) -> dict[str, Screening]:
+    space = load_space(table["conditions"]["space"])
+    screenings = [Screening.from_dict(values) for values in table["screenings"]]
+    return {space.recipe(s.knobs, data).key: s for s in screenings}
 
 
 def _next(search: Search) -> Assignment | None:
@@ -112,6 +153,10 @@ def _next(search: Search) -> Assignment | None:
     while assignment is None and search.looking:
         assignment = search.next()
     return assignment
+
+
+def _trained(scores: Scores) -> list[str]:
+    return [name for name in ("train_seconds", "finetune_seconds") if name in scores]
 
 
 def _drawing_seconds(scores: Scores) -> float:

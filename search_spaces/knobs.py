@@ -64,13 +64,17 @@ def ema(
 def conditioning_width(
     trial: optuna.Trial, architecture: Architecture, widths: Sequence[int]
 ) -> int:
-    """Draw how many channels noise level and label are embedded in; 0 is the published number.
+    """Draw how many channels noise level and label are embedded in; 0 is the published number."""
+    drawn = trial.suggest_categorical("backbone.conditioning", CONDITIONINGS)
+    return 0 if drawn == "published" else narrow_conditioning(architecture, widths)
 
-    A quarter of the published ones in mini_ddpm and half of them in ncsn are narrow: mini_ddpm
-    12-32 has 125,156 parameters with the published ones, 85,892 with narrow ones.
+
+def narrow_conditioning(architecture: Architecture, widths: Sequence[int]) -> int:
+    """Return the channels of a narrow conditioning: fewer than published, at no loss.
+
+    A quarter of the published ones in mini_ddpm and half of them in ncsn: mini_ddpm 12-32 has
+    125,156 parameters with the published ones, 85,892 with narrow ones.
     """
-    if trial.suggest_categorical("backbone.conditioning", CONDITIONINGS) == "published":
-        return 0
     return widths[-1] if architecture == "mini_ddpm" else widths[-1] // 2
 
 
@@ -93,13 +97,14 @@ def network(
     )
 
 
-def training(train_images: int) -> TrainingConfig:
+def training(train_images: int, seed: int = 0) -> TrainingConfig:
     """Return a training of small networks, whose rate and batches are no knobs."""
     return TrainingConfig(
         train_images=train_images,
         learning_rate=LEARNING_RATE,
         adam_beta2=ADAM_BETA2,
         batch_size=BATCH_SIZE,
+        seed=seed,
     )
 
 
@@ -121,11 +126,7 @@ def sampling(trial: optuna.Trial, steps: Sequence[int], *, labels: bool = True) 
     return SamplingConfig(steps=chosen, guidance=guidance, guidance_sigma_min=LEAST_GUIDED_SIGMA)
 
 
-def compression(
-    trial: optuna.Trial,
-    finetune_images: Sequence[int] = (0,),
-    quantizations: Sequence[Quantization] = QUANTIZATIONS,
-) -> CompressionConfig:
+def compression(trial: optuna.Trial, finetune_images: Sequence[int] = (0,)) -> CompressionConfig:
     """Draw pruning, quantization and cool-down.
 
     A step, and a ratio and a region, exist only where something is rounded to steps or pruned.
@@ -133,9 +134,8 @@ def compression(
     Args:
         trial: draws.
         finetune_images: lengths of the cool-down to draw from; a single one is no knob.
-        quantizations: to draw from.
     """
-    quantization: Any = trial.suggest_categorical("compression.quantization", quantizations)
+    quantization: Any = trial.suggest_categorical("compression.quantization", QUANTIZATIONS)
     step = 0.0
     if quantization == "uniform":
         step = trial.suggest_float(STEP_KNOB, LEAST_STEP, MOST_STEP, log=True)

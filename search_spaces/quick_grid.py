@@ -1,118 +1,147 @@
-"""The quick-grid space: every combination of a few levels of knobs, on twelve small backbones.
+"""The quick-grid space: every combination of a few levels of knobs, on twelve small networks.
 
-A study of it is a table on which searches can be replayed in seconds (`python -m study.record`).
-Its backbones have the published conditioning.
+Each network is trained twice, with other weights and batches. A study of the space is a table on
+which searches can be replayed in seconds (`python -m study.record`). Its trainings are the quick
+space's, with seeds that no other space has, so that nothing was arranged on them.
 """
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import optuna
 
 from diffusion.recipe import (
+    CompressionConfig,
     DataConfig,
+    EmaConfig,
     NetworkConfig,
     PruneMethod,
-    PruneRegion,
     Quantization,
     Recipe,
-    Track,
-    TrainingConfig,
+    SamplingConfig,
 )
 from search_spaces import knobs, quick
 from search_spaces.space import SearchSpace, Value
 
-TRACKS: tuple[Track, ...] = ("short", "mid")
-QUANTIZATIONS: tuple[Quantization, ...] = ("none", "weights8", "linear4")
+SEED_KNOB = "backbone.seed"
+TRAINING_SEEDS = (1, 2)
+QUANTIZATIONS: tuple[Quantization, ...] = ("none", "weights8", "uniform")
+STEPS = (0.8, 1.6, 2.4)
 METHODS: tuple[PruneMethod, ...] = ("l1", "random")
 RATIOS = (0.2, 0.5)
-REGIONS: tuple[PruneRegion, ...] = ("all", "middle")
-_KNOBS = {
-    *("backbone.architecture", "backbone.ncsn.widths", "backbone.mini_ddpm.widths"),
-    *("backbone.groups", "ema.track", "compression.quantization", "compression.prune_method"),
-    *("compression.prune_ratio", "compression.prune_region"),
-}
+FINETUNE_IMAGES = (0, 16_000)
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
     """Draw a recipe."""
     architecture: Any = trial.suggest_categorical("backbone.architecture", quick.ARCHITECTURES)
     widths = knobs.widths(trial, architecture, quick.WIDTHS[architecture])
+    channels = knobs.parse_widths(widths)
     network = NetworkConfig(
         architecture=architecture,
-        widths=knobs.parse_widths(widths),
+        widths=channels,
         groups=knobs.groups(trial, quick.GROUPS),
         patch_size=2 if architecture == "mini_ddpm" else 1,
         embedding_scale=1.0,
+        conditioning_width=knobs.narrow_conditioning(architecture, channels),
     )
-    training = TrainingConfig(train_images=quick.TRAIN_IMAGES[widths])
-    ema = knobs.ema(trial)
-    compression = knobs.compression(trial, quantizations=knobs.CODEBOOKS)
-    return Recipe(data, network, training, ema, compression)
+    seed = int(trial.suggest_categorical(SEED_KNOB, TRAINING_SEEDS))
+    return Recipe(
+        data=data,
+        network=network,
+        training=knobs.training(quick.TRAIN_IMAGES[widths], seed),
+        ema=EmaConfig("short"),
+        compression=_compression(trial),
+        sampling=SamplingConfig(
+            steps=12, guidance=2.0, guidance_sigma_min=knobs.LEAST_GUIDED_SIGMA
+        ),
+    )
 
 
-def _backbone(architecture: str, widths: str, groups: int) -> dict[str, Value]:
-    row = knobs.backbone_row(architecture, widths, groups)
-    return {name: value for name, value in row.items() if name in _KNOBS}
+def _compression(trial: optuna.Trial) -> CompressionConfig:
+    """Draw storage and pruning; what is rounded to steps and not pruned may be cooled down."""
+    quantization: Any = trial.suggest_categorical("compression.quantization", QUANTIZATIONS)
+    method: Any = trial.suggest_categorical("compression.prune_method", ("none", *METHODS))
+    step, ratio, images = 0.0, 0.0, 0
+    if quantization == "uniform":
+        step = trial.suggest_float(knobs.STEP_KNOB, STEPS[0], STEPS[-1], step=0.8)
+    if method != "none":
+        ratio = trial.suggest_float("compression.prune_ratio", RATIOS[0], RATIOS[-1], step=0.3)
+    elif quantization == "uniform":
+        images = trial.suggest_categorical("compression.finetune_images", FINETUNE_IMAGES)
+    plain = CompressionConfig(
+        prune_method=method,
+        prune_ratio=round(ratio, 1),
+        quantization=quantization,
+        quantization_step=round(step, 1),
+    )
+    if not images:
+        return plain
+    return replace(
+        plain, finetune_images=images, finetune_learning_rate=knobs.FINETUNE_LEARNING_RATE
+    )
 
 
-def _row(
-    backbone: dict[str, Value],
-    track: Track,
-    quantization: Quantization,
-    pruning: knobs.Pruning = knobs.UNPRUNED,
+def backbone_row(
+    architecture: str, widths: str, groups: int, seed: int | None = None
 ) -> dict[str, Value]:
-    row = knobs.variant_row(backbone, track, quantization, pruning)
-    return {name: value for name, value in row.items() if name in _KNOBS}
+    """Return the knob values of one backbone; without a seed, those of its network alone."""
+    row: dict[str, Value] = {
+        "backbone.architecture": architecture,
+        f"backbone.{architecture}.widths": widths,
+        "backbone.groups": groups,
+    }
+    return row if seed is None else {**row, SEED_KNOB: seed}
+
+
+def variant_row(
+    backbone: dict[str, Value],
+    quantization: Quantization | float,
+    method: PruneMethod = "none",
+    ratio: float = 0.0,
+    finetune_images: int = 0,
+) -> dict[str, Value]:
+    """Return the knob values of one compression of a backbone.
+
+    Args:
+        backbone: knob values of the backbone.
+        quantization: by name, or the step of a uniform one.
+        method: of the pruning.
+        ratio: of the pruning.
+        finetune_images: length of the cool-down, where there may be one.
+    """
+    row = {**backbone, "compression.prune_method": method}
+    if method != "none":
+        row["compression.prune_ratio"] = ratio
+    if isinstance(quantization, str):
+        return {**row, "compression.quantization": quantization}
+    row |= {"compression.quantization": "uniform", knobs.STEP_KNOB: quantization}
+    if method == "none":
+        row["compression.finetune_images"] = finetune_images
+    return row
 
 
 def _rows() -> tuple[dict[str, Value], ...]:
-    """Return the trainings first, then what reuses them."""
+    """Return the trainings first, then the cool-downs, then what trains nothing."""
     backbones = [
-        _backbone(architecture, widths, groups)
+        backbone_row(architecture, widths, groups, seed)
         for architecture in quick.ARCHITECTURES
         for widths in quick.WIDTHS[architecture]
         for groups in quick.GROUPS
+        for seed in TRAINING_SEEDS
     ]
-    variants = list(product(TRACKS, QUANTIZATIONS))
-    plain = [[_row(backbone, *variant) for backbone in backbones] for variant in variants]
+    storages = (*QUANTIZATIONS[:-1], *STEPS)
+    first, *unpruned = [{"quantization": storage} for storage in storages]
+    cooled = [{"quantization": step, "finetune_images": FINETUNE_IMAGES[-1]} for step in STEPS]
     pruned = [
-        _row(backbone, *variant, pruning)
-        for variant in variants
-        for pruning in product(METHODS, RATIOS, REGIONS)
-        for backbone in backbones
+        {"quantization": storage, "method": method, "ratio": ratio}
+        for storage, method, ratio in product(storages, METHODS, RATIOS)
     ]
-    return (*(row for rows in plain for row in rows), *pruned)
-
-
-_MINI = _backbone("mini_ddpm", "24-64", 1)
-_MINI_GROUPED = _backbone("mini_ddpm", "24-64", 2)
-_TINY = _backbone("mini_ddpm", "12-32", 1)
-_TINY_GROUPED = _backbone("mini_ddpm", "12-32", 2)
-_NCSN = _backbone("ncsn", "16-32-64-128", 1)
-_NCSN_GROUPED = _backbone("ncsn", "32-64-128-256", 4)
-
-# With this design searches are replayed: every level of every knob, on six backbones.
-DESIGN = (
-    _row(_TINY, "short", "weights8"),
-    _row(_TINY_GROUPED, "short", "weights8"),
-    _row(_TINY, "mid", "weights8", ("l1", 0.5, "middle")),
-    _row(_TINY_GROUPED, "mid", "weights8", ("l1", 0.5, "middle")),
-    _row(_TINY_GROUPED, "short", "weights8", ("l1", 0.2, "all")),
-    _row(_TINY, "short", "linear4", ("random", 0.3, "extremes")),
-    _row(_MINI, "short", "none"),
-    _row(_MINI_GROUPED, "short", "weights8"),
-    _row(_NCSN, "short", "linear8"),
-    _row(_NCSN_GROUPED, "mid", "weights8"),
-    _row(_MINI, "mid", "weights8"),
-    _row(_MINI, "mid", "weights8", ("l1", 0.2, "middle")),
-    _row(_MINI_GROUPED, "short", "weights8", ("l1", 0.1, "all")),
-    _row(_NCSN, "short", "weights8"),
-    _row(_MINI, "long", "linear4", ("l1", 0.4, "middle")),
-    _row(_NCSN, "none", "weights8", ("l1", 0.6, "extremes")),
-    _row(_MINI_GROUPED, "none", "linear8", ("random", 0.5, "middle")),
-    _row(_NCSN_GROUPED, "long", "linear4", ("random", 0.7, "all")),
-)
+    variants: list[dict[str, Any]] = [first, *cooled, *unpruned, *pruned]
+    return tuple(
+        variant_row(backbone, **variant) for variant in variants for backbone in backbones
+    )
 
 
 _ROWS = _rows()
@@ -124,4 +153,5 @@ SPACE = SearchSpace(
     trials=len(_ROWS),
     reuse_share=0.75,
     fid_num_images=200,
+    edition=2,
 )

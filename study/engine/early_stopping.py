@@ -6,7 +6,7 @@ is small and what is good are both kept.
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from study.results.dominance import rank
 from study.results.objectives import costs
@@ -14,6 +14,16 @@ from study.results.objectives import costs
 # What so few images leave undefined is judged by the FID itself.
 AT_RUNGS = {"fid_infinity": "fid"}
 KEEP_SHARE = 0.5  # Of the trainings at a rung, besides all that no other one dominates.
+
+
+class Judge(Protocol):
+    """Says which trainings go on, by what all of them scored on their way."""
+
+    def add(self, backbone_key: str, train_images: int, scores: Mapping[str, Any]) -> None: ...
+
+    def may_go_on(self, backbone_key: str, train_images: int) -> bool: ...
+
+    def count(self, train_images: int) -> int: ...
 
 
 class Rungs:

@@ -11,7 +11,7 @@ and shared between runs; a worker looks there before it trains, whatever is thou
 from collections.abc import Iterable
 
 from diffusion.recipe import Recipe
-from study.engine.early_stopping import Rungs
+from study.engine.early_stopping import Judge, Rungs
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
 
@@ -26,6 +26,7 @@ class Trainings:
         *,
         reuse: bool = True,
         stored: Iterable[tuple[str, int]] = (),
+        judge: Judge | None = None,
     ) -> None:
         """Take up what a study's records hold.
 
@@ -34,9 +35,11 @@ class Trainings:
             objectives: names of the scores by which trainings are compared on their way.
             reuse: whether a training feeds every trial that can use it.
             stored: backbone keys and training images of what is there before any trial.
+            judge: says which trainings go on; by default they are compared at each rung by the
+                objectives.
         """
         self._reuse = reuse
-        self._rungs = Rungs(objectives)
+        self._rungs = judge or Rungs(objectives)
         self._done: set[tuple[str, int]] = set(stored)  # backbone key and training images
         self._cooled: set[str] = set()  # cool-down keys
         self._stopped: dict[str, int] = {}  # rung by backbone key

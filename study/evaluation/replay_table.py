@@ -25,9 +25,15 @@ from study.run.files import MEGABYTE, parse_json, read_json, read_regular
 from study.run.folder import SETTINGS_NAME
 from study.run.run import Run
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no screenings
 MOST_BYTES = 256 * MEGABYTE
-KEPT_SCORES = (*SCORE_COLUMNS, "generate_seconds", "score_seconds", "label_agreement")
+KEPT_SCORES = (
+    *SCORE_COLUMNS,
+    "finetune_seconds",
+    "generate_seconds",
+    "score_seconds",
+    "label_agreement",
+)
 CONDITIONS = (
     *("space", "formulation", "dataset", "data", "extractor_sha256", "fid_num_images"),
     *("threads", "concurrent_trials", "device", "python", "versions"),
@@ -43,8 +49,9 @@ def make_table(run_dir: Path, *, score_rungs: bool = False) -> Table:
         score_rungs: whether snapshots that no trial was judged by are scored now.
 
     Returns:
-        Its `trials` by number, each with its knobs and scores, and its `backbones` by key, each
-        with its scores by training images, where it was scored uncompressed on its way.
+        Its `trials` by number, each with its knobs and scores, its `backbones` by key, each with
+        its scores by training images, where it was scored uncompressed on its way, and its
+        `screenings`, of whatever trial they were made beside.
 
     Raises:
         ValueError: it is no run, or no trial of it is complete.
@@ -66,6 +73,7 @@ def make_table(run_dir: Path, *, score_rungs: bool = False) -> Table:
         "conditions": {name: known[name] for name in CONDITIONS},
         "backbones": backbones,
         "trials": [_row(record, run.objectives) for record in complete],
+        "screenings": [s.to_dict() for record in run.records for s in record.screened],
     }
 
 

@@ -1,6 +1,7 @@
 """Every space's covering design holds every level of every knob, and only recipes that build."""
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -93,8 +94,12 @@ def test_the_grid_holds_every_combination_of_its_levels() -> None:
     grid = load_space("quick-grid")
     recipes = [grid.recipe(row, DATA) for row in grid.covering]
     trainings = {recipe.backbone_key for recipe in recipes}
-    # Two averages, three quantizations, and unpruned or two methods, ratios and regions.
-    assert len(recipes) == len(trainings) * 2 * 3 * (1 + 2 * 2 * 2)
+    assert len(trainings) == 2 * 12
+    assert {recipe.training.seed for recipe in recipes}.isdisjoint(
+        recipe.training.seed for _, recipe in drawn(load_space("quick"), 60)
+    )
+    # Five storages, unpruned or two methods and ratios, and three of them cooled down.
+    assert len(recipes) == len(trainings) * (5 * (1 + 2 * 2) + 3)
     assert len({recipe.key for recipe in recipes}) == grid.trials == len(recipes)
     assert len({recipe.backbone_key for recipe in recipes[: len(trainings)]}) == len(trainings)
     assert {(r.network.architecture, r.network.widths, r.network.groups) for r in recipes} == {
@@ -163,3 +168,12 @@ def test_a_space_without_rows_names_none(name: str) -> None:
 def test_options_that_mean_nothing_are_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SpaceOptions(**values)
+
+
+def test_whatever_the_grid_draws_is_a_row_of_it() -> None:
+    grid = load_space("quick-grid")
+    keys = {grid.recipe(row, DATA).key for row in grid.covering}
+    free = replace(grid, covering=())
+    found = {recipe.key for _, recipe in drawn(free, 400)}
+    assert found <= keys
+    assert len(found) > 200

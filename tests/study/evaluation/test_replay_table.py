@@ -13,6 +13,7 @@ from search_spaces import knobs, load_space
 from study.evaluation import replay_table
 from study.evaluation.replay_table import make_table, read_table, write_table
 from study.record import main
+from study.results.screenings import Screening
 from study.run.files import write_json
 from study.run.folder import JOURNAL_NAME
 from study.run.settings import RunSettings, save_settings
@@ -24,6 +25,8 @@ ROWS = [
     for groups in (1, 2)
 ]
 SCORES = {"fid": 9.5, "size_bytes": 70, "train_seconds": 80.0, "generate_seconds": 2.0}
+COUNTS = {"size_bytes": 65, "macs": 9, "parameters": 8, "nonzero_parameters": 7}
+SCREENED = Screening(ROWS[0], 0.25, scores=COUNTS)
 RUNG = {"fid": 90.0, "size_bytes": 90, "train_seconds": 20.0}
 
 
@@ -40,6 +43,7 @@ def run(tmp_path: Path, settings: RunSettings) -> Path:
         trial = storage.ask(RandomSampler(seed=0))
         storage.accept(trial, space.suggest(trial, data))
     storage.keep_rung(0, 16_000, RUNG)
+    storage.keep_screened(0, [SCREENED])
     storage.complete(0, {**SCORES, "elsewhere": "x"}, 1.0)
     storage.fail(1, "broke")
     storage.keep_rung(2, 16_000, {**RUNG, "fid": 99.0})
@@ -57,6 +61,7 @@ def test_a_table_holds_the_complete_trials_and_every_training_s_rungs(run: Path)
     assert (only["key"], only["backbone_key"]) == (recipes[0].key, recipes[0].backbone_key)
     assert only["knobs"] == ROWS[0]
     assert only["scores"] == SCORES
+    assert [Screening.from_dict(values) for values in table["screenings"]] == [SCREENED]
     rungs = {key: backbone["rungs"] for key, backbone in table["backbones"].items()}
     assert rungs == {
         recipes[0].backbone_key: {"16000": RUNG},
@@ -87,7 +92,7 @@ def test_a_table_is_read_as_it_was_written(run: Path, name: str) -> None:
 def test_the_usual_place_is_in_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run)]) == 0
     assert "1 trials of 4 trainings" in capsys.readouterr().out
-    assert json.loads(gzip.decompress((run / "table.json.gz").read_bytes()))["format"] == 1
+    assert json.loads(gzip.decompress((run / "table.json.gz").read_bytes()))["format"] == 2
 
 
 def test_a_link_in_the_usual_place_is_replaced_and_not_followed(run: Path) -> None:
@@ -147,7 +152,7 @@ def test_a_name_of_another_kind_is_refused(
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", b"[]", b"\x1f\x8b\x08 torn", gzip.compress(b'{"format": 1}', mtime=0)[:-9]],
+    [b"", b"{}", b"[]", b"\x1f\x8b\x08 torn", gzip.compress(b'{"format": 2}', mtime=0)[:-9]],
 )
 @pytest.mark.parametrize("name", ["t.json", "t.json.gz"])
 def test_what_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
@@ -157,6 +162,6 @@ def test_what_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes) 
 
 
 def test_a_table_of_another_version_is_refused(tmp_path: Path) -> None:
-    write_json(tmp_path / "t.json", {"format": 2})
-    with pytest.raises(ValueError, match="has format 2; allowed: 1"):
+    write_json(tmp_path / "t.json", {"format": 1})
+    with pytest.raises(ValueError, match="has format 1; allowed: 2"):
         read_table(tmp_path / "t.json")

@@ -1,0 +1,63 @@
+"""Trainings judged by extrapolated learning curves: the rule that rungs are compared with."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+# Of ln FID over ln images, before two rungs of any training tell.
+USUAL_SLOPE = -0.5
+HOPE = 2.0  # So many times as steep as usual a training may yet become.
+
+
+class Curves:
+    """What every training scored on its way, and what it is likely to end with.
+
+    A training goes on unless another one is likely to end better and smaller than it could even
+    if it improved twice as fast from here on as trainings usually do.
+    """
+
+    def __init__(self, train_images: Mapping[str, int]) -> None:
+        """Begin without any training.
+
+        Args:
+            train_images: of whole trainings, by backbone key.
+        """
+        self._ends = train_images
+        self._fids: dict[str, dict[int, float]] = {}  # by backbone key and training images
+        self._sizes: dict[str, float] = {}
+
+    def add(self, backbone_key: str, train_images: int, scores: Mapping[str, Any]) -> None:
+        """Enter what a training scored on its way."""
+        self._fids.setdefault(backbone_key, {})[train_images] = float(scores["fid"])
+        self._sizes[backbone_key] = float(scores["size_bytes"])
+
+    def may_go_on(self, backbone_key: str, train_images: int) -> bool:
+        """Whether no other training is surely better at its end."""
+        hoped = self._end(backbone_key, HOPE)
+        return not any(
+            self._sizes[other] <= self._sizes[backbone_key] and self._end(other, 1.0) <= hoped
+            for other in self._fids
+            if other != backbone_key
+        )
+
+    def count(self, train_images: int) -> int:
+        """Return how many trainings were seen after so many images."""
+        return sum(train_images in fids for fids in self._fids.values())
+
+    def _end(self, backbone_key: str, steepness: float) -> float:
+        """Return the ln FID at a training's end, from its last rung on."""
+        fids = self._fids[backbone_key]
+        last = max(fids)
+        way = math.log(self._ends[backbone_key] / last)
+        return math.log(fids[last]) + steepness * self._slope() * way
+
+    def _slope(self) -> float:
+        """Return the median of what trainings improve from rung to rung; never upwards."""
+        slopes = [
+            (math.log(fids[late]) - math.log(fids[early])) / math.log(late / early)
+            for fids in self._fids.values()
+            for early, late in zip(sorted(fids), sorted(fids)[1:], strict=False)
+        ]
+        return min(float(np.median(slopes)), 0.0) if slopes else USUAL_SLOPE
