@@ -53,7 +53,7 @@ class Worth:
     """What came of the trials that began once two backbones were known.
 
     Attributes:
-        count: how many they are, those that were stopped early among them.
+        count: how many they are, those that were stopped early or failed among them.
         noise: how many of them have an FID no better than that of noise.
         useful: how many improve the hypervolume, or lie within 10 % of a point of the front then.
     """
@@ -89,7 +89,7 @@ def worth(trials: Sequence[Trial]) -> Worth:
 def _known_since(in_order: Sequence[Trial]) -> float:
     ends: dict[str | None, float] = {}
     for trial in in_order:
-        if trial.point:
+        if trial.point and not trial.is_noise:
             ends.setdefault(trial.backbone_key, trial.end)
     return next(itertools.islice(ends.values(), KNOWN_BACKBONES - 1, None), float("inf"))
 
@@ -97,7 +97,7 @@ def _known_since(in_order: Sequence[Trial]) -> float:
 def _is_useful(trial: Trial, in_order: Sequence[Trial]) -> bool:
     if trial.point is None or trial.is_noise:
         return False
-    before = [t.point for t in in_order if t.end < trial.end and t.point]
+    before = [t.point for t in in_order if t.end < trial.end and t.point and not t.is_noise]
     fid, size_bytes = trial.point
     near = any(fid <= NEAR * f and size_bytes <= NEAR * s for f, s in _front(before))
     return near or hypervolume([*before, trial.point]) > hypervolume(before)

@@ -15,7 +15,8 @@ class Curves:
     """What every training scored on its way, and what it is likely to end with.
 
     A training goes on unless another one is likely to end better and smaller than it could even
-    if it improved twice as fast from here on as trainings usually do.
+    if it improved twice as fast from here on as trainings usually do. What has no FID yet is worse
+    than all that have one.
     """
 
     def __init__(self, train_images: Mapping[str, int]) -> None:
@@ -30,14 +31,17 @@ class Curves:
 
     def add(self, backbone_key: str, train_images: int, scores: Mapping[str, Any]) -> None:
         """Enter what a training scored on its way."""
-        self._fids.setdefault(backbone_key, {})[train_images] = float(scores["fid"])
+        fid = float(scores.get("fid", math.inf))
+        self._fids.setdefault(backbone_key, {})[train_images] = fid if fid < math.inf else math.inf
         self._sizes[backbone_key] = float(scores["size_bytes"])
 
     def may_go_on(self, backbone_key: str, train_images: int) -> bool:
         """Whether no other training is surely better at its end."""
         hoped = self._end(backbone_key, HOPE)
         return not any(
-            self._sizes[other] <= self._sizes[backbone_key] and self._end(other, 1.0) <= hoped
+            self._sizes[other] <= self._sizes[backbone_key]
+            and self._end(other, 1.0) <= hoped
+            and self._end(other, 1.0) < math.inf
             for other in self._fids
             if other != backbone_key
         )
@@ -59,5 +63,6 @@ class Curves:
             (math.log(fids[late]) - math.log(fids[early])) / math.log(late / early)
             for fids in self._fids.values()
             for early, late in zip(sorted(fids), sorted(fids)[1:], strict=False)
+            if max(fids[early], fids[late]) < math.inf
         ]
         return min(float(np.median(slopes)), 0.0) if slopes else USUAL_SLOPE

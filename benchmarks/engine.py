@@ -38,7 +38,7 @@ OURS = ("drawn", "by hand")
 
 def run_plain(out: Path, seed: int, trials: int) -> list[Trial]:
     """Run the plain study."""
-    path = out / f"plain-{seed}.json"
+    path = out / f"plain-{_commit(PROJECT)}-{seed}.json"
     if not path.exists():
         arguments = ["--trials", str(trials), "--seed", str(seed), "--out", str(path)]
         _run("benchmarks.plain_tune", *arguments)
@@ -52,19 +52,23 @@ def run_plain(out: Path, seed: int, trials: int) -> list[Trial]:
 
 def run_drawn(out: Path, seed: int, trials: int) -> list[Trial]:
     """Run our engine on the space's knobs alone."""
-    return _run_search(out, f"drawn-{seed}", seed, trials, options=("--space", str(DRAWN)))
+    return _run_search(out, "drawn", seed, trials, options=("--space", str(DRAWN)))
 
 
 def run_by_hand(out: Path, seed: int, trials: int) -> list[Trial]:
     """Run our engine with the space's hand-made design."""
-    return _run_search(out, f"by-hand-{seed}", seed, trials)
+    return _run_search(out, "by-hand", seed, trials)
 
 
 def run_before(checkout: Path, out: Path, seed: int, trials: int) -> list[Trial]:
     """Run the quick study of an older checkout."""
+    return _run_search(out, "before", seed, trials, checkout=checkout)
+
+
+def _commit(checkout: Path) -> str:
+    """Return the commit of a checkout, by which what was run is told apart."""
     ask = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
-    return _run_search(out, f"before-{commit}-{seed}", seed, trials, checkout=checkout)
+    return subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _run_search(
@@ -76,6 +80,7 @@ def _run_search(
     options: Sequence[str] = (),
     checkout: Path = PROJECT,
 ) -> list[Trial]:
+    name = f"{name}-{_commit(checkout)}-{seed}"
     started, run = out / f"{name}.start", out / name
     if not run.exists():
         started.write_text(str(time.time()))

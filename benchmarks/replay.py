@@ -19,7 +19,7 @@ import optuna
 from rich.progress import track
 
 from benchmarks.hypervolume import Moment
-from benchmarks.replay_searches import PLAIN_TRIALS, STRATEGIES, Strategy, plain
+from benchmarks.replay_searches import MOST_TRIALS, PLAIN_TRIALS, STRATEGIES, Strategy, plain
 from benchmarks.replay_world import WORKERS
 from study.evaluation.replay_table import Table, read_table
 
@@ -78,7 +78,7 @@ def _describe(table: Table, seeds: int) -> str:
         f"{conditions['fid_num_images']} images, {conditions['threads']} threads a trial), "
         f"{WORKERS} workers, {seeds} seeds. Shares of what {PLAIN_TRIALS} trials of the plain "
         "search cost, until its last hypervolume of (ln FID, log10 bytes) is reached, with the "
-        f"reference point (ln 700, 7): median (quartiles).\n"
+        f"reference point (ln 700, 7), within {MOST_TRIALS} trials: median (quartiles).\n"
     )
 
 

@@ -15,7 +15,9 @@ from study.results.objectives import Scores
 from study.results.screenings import Screening
 
 WORKERS = 2
-SCREENING_SECONDS = 0.2  # Of one compression; 200 of mini_ddpm 12-32 took one core 36 to 39 s.
+# Of one compression of mini_ddpm 12-32, of which 200 took one core 36 to 39 s; others take as
+# much longer as their network has more multiply-accumulates.
+SCREENING_SECONDS, SCREENED_MACS = 0.2, 5_932_864
 
 
 class Search(Protocol):
@@ -60,7 +62,8 @@ class World:
         self._screenings = _by_key(table, self.data)
         if lacking := sorted(set(self._scores) - set(self._screenings)):
             raise ValueError(
-                f"no screening of recipe {lacking[0]}; record with compressions reused"
+                f"no screening of recipe {lacking[0]}, nor of {len(lacking) - 1} others; allowed: "
+                "a run without --no-reuse in which no screening broke"
             )
         self._slowdown, self._reuse, self._judges = slowdown, reuse, judges
         self._reached: dict[str, tuple[float, float]] = {}  # images and seconds by backbone
@@ -101,11 +104,11 @@ class World:
                 if not search.judge(number, rung, at_rung):
                     search.end(number, None, None)
                     return
-        if found := self._screened(assignment):
-            yield SCREENING_SECONDS * len(found)
-            search.screened(number, found)
         yield from self._cool_down(recipe, scores)
         yield _drawing_seconds(scores)
+        if found := self._screened(assignment):
+            yield sum(SCREENING_SECONDS * each["macs"] / SCREENED_MACS for each in found)
+            search.screened(number, found)
         self._points.append((scores["fid"], scores["size_bytes"]))
         longer = {name: self._slowdown * scores[name] for name in _trained(scores)}
         search.end(number, {**scores, **longer}, None)
@@ -121,8 +124,10 @@ class World:
             if images <= reached[0]:
                 continue
             self.images += int(images - reached[0])  # what is trained just then counts too
-            yield rung, at_rung, seconds - reached[1]
-            self._reached[recipe.backbone_key] = reached = (images, seconds)
+            missing, reached = seconds - reached[1], (images, seconds)
+            # Before it ends there: who stops a training, does not come back here.
+            self._reached[recipe.backbone_key] = reached
+            yield rung, at_rung, missing
 
     def _cool_down(self, recipe: Recipe, scores: Scores) -> Iterator[float]:
         images = recipe.compression.finetune_images
@@ -160,4 +165,5 @@ def _trained(scores: Scores) -> list[str]:
 
 
 def _drawing_seconds(scores: Scores) -> float:
-    return float(scores["generate_seconds"] + scores["score_seconds"])
+    """Return what drawing and scoring took; a rung whose images had no score has neither."""
+    return float(scores.get("generate_seconds", 0.0) + scores.get("score_seconds", 0.0))

@@ -79,5 +79,5 @@ SPACE = SearchSpace(
     trials=24,
     reuse_share=0.75,
     fid_num_images=500,
-    edition=4,
+    edition=5,
 )

@@ -25,7 +25,7 @@ from search_spaces import knobs, quick
 from search_spaces.space import SearchSpace, Value
 
 SEED_KNOB = "backbone.seed"
-TRAINING_SEEDS = (1, 2)
+TRAINING_SEEDS = (101, 102)
 QUANTIZATIONS: tuple[Quantization, ...] = ("none", "weights8", "uniform")
 STEPS = (0.8, 1.6, 2.4)
 METHODS: tuple[PruneMethod, ...] = ("l1", "random")
@@ -123,7 +123,7 @@ def variant_row(
 
 
 def _rows() -> tuple[dict[str, Value], ...]:
-    """Return the trainings first, then the cool-downs, then what trains nothing."""
+    """Return the trainings first, then the cool-downs, then what trains nothing, by backbone."""
     backbones = [
         backbone_row(architecture, widths, groups, seed)
         for architecture in quick.ARCHITECTURES
@@ -138,9 +138,11 @@ def _rows() -> tuple[dict[str, Value], ...]:
         {"quantization": storage, "method": method, "ratio": ratio}
         for storage, method, ratio in product(storages, METHODS, RATIOS)
     ]
-    variants: list[dict[str, Any]] = [first, *cooled, *unpruned, *pruned]
-    return tuple(
-        variant_row(backbone, **variant) for variant in variants for backbone in backbones
+    trained: list[dict[str, Any]] = [first, *cooled]
+    others: list[dict[str, Any]] = [*unpruned, *pruned]
+    return (
+        *(variant_row(backbone, **variant) for variant in trained for backbone in backbones),
+        *(variant_row(backbone, **variant) for backbone in backbones for variant in others),
     )
 
 

@@ -100,7 +100,8 @@ class SearchSpace:
         fid_num_images: images that a trial is scored with.
         rows: of a fixed list of recipes, in which there is nothing else to draw.
         published_note: what the rows' published figures are worth beside ours.
-        edition: counts the changes of its knobs; runs of another edition cannot be gone on with.
+        edition: counts the changes of its knobs, and of what they mean; runs of another edition
+            cannot be gone on with.
     """
 
     name: str

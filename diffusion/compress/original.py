@@ -25,7 +25,7 @@ class Measured:
     spreads: dict[str, list[Spread]] | None = None
 
     @property
-    def size_bytes(self) -> int:
+    def memory_bytes(self) -> int:
         """The memory of the spreads; all else is small."""
         of_layers = (self.spreads or {}).values()
         return sum(s.factor.nbytes + s.order.nbytes for spreads in of_layers for s in spreads)

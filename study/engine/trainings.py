@@ -1,7 +1,7 @@
 """Which trainings there are, so that a backbone is trained once at a time, and once in all.
 
 Four places know of trainings, each another thing. Here: which came to their end and which were
-stopped early, by backbone key, so that the dispatcher knows what has to wait. `Rungs`
+stopped early, by backbone key, so that the dispatcher knows what has to wait. A judge, `Rungs`
 (early_stopping.py): what they scored on their way, to compare them. `BackboneHistory`
 (history.py): what trials of a backbone reached, by the knobs it was drawn with, for the next
 proposals; it knows no keys. `BackboneStore` (run/backbones.py): the weights themselves, on disk
@@ -39,7 +39,7 @@ class Trainings:
                 objectives.
         """
         self._reuse = reuse
-        self._rungs = judge or Rungs(objectives)
+        self._judge = judge or Rungs(objectives)
         self._done: set[tuple[str, int]] = set(stored)  # backbone key and training images
         self._cooled: set[str] = set()  # cool-down keys
         self._stopped: dict[str, int] = {}  # rung by backbone key
@@ -60,19 +60,19 @@ class Trainings:
 
     def judge(self, backbone_key: str, train_images: int, scores: Scores) -> str | None:
         """Enter what a training scored at a rung; return why it ends there, or None."""
-        self._rungs.add(backbone_key, train_images, scores)
-        if self._rungs.may_go_on(backbone_key, train_images):
+        self._judge.add(backbone_key, train_images, scores)
+        if self._judge.may_go_on(backbone_key, train_images):
             return None
         self._stopped[backbone_key] = train_images
         return (
             f"stopped early after {train_images:,} training images, behind most of "
-            f"{self._rungs.count(train_images)} trainings"
+            f"{self._judge.count(train_images)} trainings"
         )
 
     def refusal(self, recipe: Recipe) -> str | None:
         """Say why a training that was stopped is still not to be gone on with, or None."""
         train_images = self._stopped.get(recipe.backbone_key)
-        if train_images is None or self._rungs.may_go_on(recipe.backbone_key, train_images):
+        if train_images is None or self._judge.may_go_on(recipe.backbone_key, train_images):
             return None
         return f"its training was stopped early after {train_images:,} images"
 
@@ -104,7 +104,7 @@ class Trainings:
         if record.recipe is None:
             return
         for train_images, scores in record.rungs.items():
-            self._rungs.add(record.recipe.backbone_key, train_images, scores)
+            self._judge.add(record.recipe.backbone_key, train_images, scores)
         if record.state == "pruned" and record.rungs:
             self._stopped[record.recipe.backbone_key] = max(record.rungs)
         self.finish(record)

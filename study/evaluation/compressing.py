@@ -10,7 +10,7 @@ from diffusion.data import ImageDataset
 from diffusion.recipe import Recipe
 from study.evaluation.begin import COOL_DOWN, Begin
 from study.evaluation.context import TrialContext
-from study.evaluation.originals import original_of
+from study.evaluation.originals import forget, original_of
 from study.results.objectives import Scores
 from study.run.backbones import Backbone
 from study.run.cool_downs import CoolDownStore
@@ -46,6 +46,7 @@ def compress(
         compressed = _cool_down(recipe, original, context, dataset, trained_images)
     else:
         compressed = Compressed(*original.compressed(compression))
+    forget()
     compressed.network.cpu()
     return compressed
 

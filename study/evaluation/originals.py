@@ -21,7 +21,7 @@ _known: OrderedDict[str, Measured] = OrderedDict()
 
 
 def original_of(network: nn.Module, recipe: Recipe, dataset: ImageDataset) -> Original:
-    """Return a backbone's network as what is to be compressed.
+    """Return a backbone's network as what is to be compressed; call `forget` once it is done.
 
     Args:
         network: of the recipe's backbone and track, on the device to run on; stays as it is.
@@ -31,19 +31,18 @@ def original_of(network: nn.Module, recipe: Recipe, dataset: ImageDataset) -> Or
     key = _key(recipe)
     measured = _known.setdefault(key, Measured())
     _known.move_to_end(key)
-    _forget()
     return Original(network, recipe, dataset.train_images, dataset.train_labels, measured)
 
 
-def _forget() -> None:
-    """Let go of what was asked for longest ago, where it is too much."""
-    if len(_known) > MOST_KEPT:
+def forget() -> None:
+    """Let go of what there is no room for: of what was asked for longest ago first."""
+    while len(_known) > MOST_KEPT:
         _known.popitem(last=False)
-    total = 0
+    room = MOST_BYTES
     for measured in reversed(_known.values()):
-        total += measured.size_bytes
-        if total > MOST_BYTES:
+        if measured.memory_bytes > room:
             measured.spreads = None
+        room -= measured.memory_bytes
 
 
 def _key(recipe: Recipe) -> str:

@@ -20,7 +20,7 @@ from diffusion.data import ImageDataset
 from diffusion.errors import InvalidRecipe
 from diffusion.networks import count_parameters
 from diffusion.recipe import CompressionConfig, EmaConfig, Recipe, Track
-from study.evaluation.originals import original_of
+from study.evaluation.originals import forget, original_of
 from study.evaluation.yardstick import LoadNetwork, Yardstick
 
 
@@ -92,6 +92,7 @@ def _screen(
         original, scratch = original_of(network, with_track, dataset), copy.deepcopy(network)
         for _, same in groupby(sorted(of_track, key=_weights_key), key=_weights_key):
             yield from _screen_same(list(same), original, scratch, yardstick)
+        forget()
 
 
 def _screen_same(

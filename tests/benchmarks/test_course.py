@@ -1,7 +1,5 @@
 """What the trials of a search were worth: counted from two known backbones on."""
 
-import math
-
 import pytest
 
 from benchmarks.course import Trial, Worth, course, worth
@@ -46,6 +44,13 @@ def test_noise_and_what_was_stopped_count_as_useless() -> None:
     assert worth([*FIRST_TWO, noise, stopped]) == Worth(2, 1, 0)
 
 
+def test_noise_is_no_knowledge() -> None:
+    noise = Trial(0, 15, 0, (690.0, 1e2), "c", is_noise=True)
+    assert worth([FIRST_TWO[0], noise, ended(15, 30, 9.0)]) == Worth(0, 0, 0)
+    near_noise = ended(20, 30, 700.0, 1.05e2)
+    assert worth([*FIRST_TWO, noise, near_noise]).useful == 0
+
+
 def test_a_trial_is_held_against_those_that_ended_before_it() -> None:
     same = [ended(20, 30, 9.0, 1e4), ended(20, 40, 9.9, 1e4), ended(20, 50, 12.0, 1e4)]
     assert worth([*FIRST_TWO, *same]) == Worth(3, 0, 2)
@@ -60,4 +65,4 @@ def test_images_count_from_the_begin_of_a_trial() -> None:
         (30, 2_500),
     ]
     assert moments[-1].hypervolume == pytest.approx(hypervolume([(20.0, 1e4), (10.0, 2e4)]))
-    assert math.isfinite(moments[0].hypervolume)
+    assert moments[0].hypervolume == pytest.approx(hypervolume([(20.0, 1e4)]))

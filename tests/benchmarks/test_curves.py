@@ -32,6 +32,18 @@ def test_a_smaller_one_goes_on_however_bad() -> None:
     assert curves(a=(10.0, 1e5), b=(500.0, 9e4)).may_go_on("b", 16_000)
 
 
+@pytest.mark.parametrize("scores", [{}, {"fid": float("nan")}, {"fid": float("inf")}])
+def test_what_has_no_fid_is_worse_than_all_that_have_one(scores: dict[str, float]) -> None:
+    found = curves(a=(500.0, 1e5))
+    found.add("b", 16_000, {"size_bytes": 1e4, **scores})
+    assert found.may_go_on("a", 16_000)
+    assert found.may_go_on("b", 16_000), "it is the smallest"
+    found.add("c", 16_000, {"size_bytes": 2e5, **scores})
+    assert not found.may_go_on("c", 16_000)
+    found.add("c", 32_000, {"size_bytes": 2e5, "fid": 1.0})
+    assert found.may_go_on("c", 32_000)
+
+
 def test_the_usual_slope_is_learned_from_two_rungs() -> None:
     found = curves(a=(40.0, 1e5), b=(75.0, 1e5))
     found.add("a", 32_000, {"fid": 20.0, "size_bytes": 1e5})  # a slope of -1

@@ -13,7 +13,7 @@ from diffusion.data import ImageDataset
 from diffusion.networks import build_network
 from diffusion.recipe import CompressionConfig, NetworkConfig, Recipe, TrainingConfig
 from study.evaluation import originals
-from study.evaluation.originals import original_of
+from study.evaluation.originals import forget, original_of
 
 STEPS = [CompressionConfig(quantization="uniform", quantization_step=step) for step in (0.7, 1.4)]
 
@@ -38,6 +38,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 def compressed(network: nn.Module, recipe: Recipe, dataset: ImageDataset) -> list[torch.Tensor]:
     """Return the first weights of a network, rounded in a recipe's way."""
     rounded, _ = original_of(network, recipe, dataset).compressed(recipe.compression)
+    forget()
     return [parameter.detach() for parameter in rounded.parameters()]
 
 
@@ -64,6 +65,30 @@ def test_where_there_is_no_room_spreads_are_measured_again(
     first, again = (compressed(network, rounded, dataset) for _ in range(2))
     assert counts == {"measure_sensitivities": 1, "measure_spreads": 2}
     assert all(map(torch.equal, first, again))
+
+
+def test_what_was_asked_for_longest_ago_is_forgotten_first(
+    counts: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, network, recipe = backbone()
+    one, two, three = (
+        replace(recipe, training=replace(recipe.training, seed=seed), compression=STEPS[0])
+        for seed in range(3)
+    )
+    compressed(network, one, dataset)
+    (kept,) = originals._known.values()
+    monkeypatch.setattr(originals, "MOST_BYTES", 2 * kept.memory_bytes)
+    for asked in (two, one, three):  # there is room for two of them
+        compressed(network, asked, dataset)
+    assert counts["measure_spreads"] == 3
+    compressed(network, one, dataset)
+    assert counts["measure_spreads"] == 3
+    compressed(network, two, dataset)
+    assert counts["measure_spreads"] == 4
+    monkeypatch.setattr(originals, "MOST_KEPT", 1)
+    compressed(network, three, dataset)
+    compressed(network, two, dataset)
+    assert counts["measure_sensitivities"] == 4, "nothing at all is known of it"
 
 
 def backbone() -> tuple[ImageDataset, nn.Module, Recipe]:
