@@ -38,9 +38,9 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
 
 
 _MINI = knobs.backbone_row("mini_ddpm", "24-64", 1)
-_TINY_PUBLISHED = knobs.backbone_row("mini_ddpm", "12-32", 4, "published")
+_TINY_PUBLISHED = knobs.backbone_row("mini_ddpm", "12-32", 2, "published")
 _TINY = knobs.backbone_row("mini_ddpm", "12-32", 1)
-_TINY_GROUPED = knobs.backbone_row("mini_ddpm", "12-32", 2)
+_TINY_GROUPED = knobs.backbone_row("mini_ddpm", "12-32", 4)
 _NCSN = knobs.backbone_row("ncsn", "16-32-64-128", 1)
 _NCSN_GROUPED = knobs.backbone_row("ncsn", "32-64-128-256", 4)
 _COOL = FINETUNE_IMAGES[-1]
