@@ -57,7 +57,8 @@ def dataset() -> ImageDataset:
 @pytest.fixture(scope="module")
 def plain(dataset: ImageDataset) -> Recipe:
     network = NetworkConfig("mini_ddpm", (8, 16), patch_size=2)
-    return Recipe(dataset.config(), network, TrainingConfig(train_images=64))
+    # A seed of its own: what is measured of these weights is kept for all of the same training.
+    return Recipe(dataset.config(), network, TrainingConfig(train_images=64, seed=11))
 
 
 @pytest.fixture(scope="module")
