@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial
 
 from benchmarks.hypervolume import Moment, hypervolume
+from study.results.dominance import non_dominated
 from study.results.records import TrialRecord
 
 Course = list[Moment]
@@ -99,14 +100,6 @@ def _is_useful(trial: Trial, in_order: Sequence[Trial]) -> bool:
         return False
     before = [t.point for t in in_order if t.end < trial.end and t.point and not t.is_noise]
     fid, size_bytes = trial.point
-    near = any(fid <= NEAR * f and size_bytes <= NEAR * s for f, s in _front(before))
+    front = [before[position] for position in non_dominated(before)]
+    near = any(fid <= NEAR * f and size_bytes <= NEAR * s for f, s in front)
     return near or hypervolume([*before, trial.point]) > hypervolume(before)
-
-
-def _front(points: Sequence[Point]) -> list[Point]:
-    """Return the points than which no other one is better in both and worse in none."""
-    return [
-        (fid, size)
-        for fid, size in points
-        if not any(f <= fid and s <= size and (f, s) != (fid, size) for f, s in points)
-    ]
