@@ -11,7 +11,7 @@ from search_spaces.space import SearchSpace
 ARCHITECTURES = ("ncsn", "mini_ddpm")
 WIDTHS = {"ncsn": ("16-32-64-128", "32-64-128-256"), "mini_ddpm": ("12-32", "24-64")}
 GROUPS = (1, 2, 4)
-# Each costs one core about two minutes.
+# Each costs one core two to four minutes, where it is not stopped early.
 TRAIN_IMAGES = {
     "16-32-64-128": 64_000,
     "32-64-128-256": 40_000,

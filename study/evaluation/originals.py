@@ -16,7 +16,7 @@ from diffusion.recipe import CompressionConfig, Recipe, SamplingConfig
 from study.run.files import MEGABYTE
 
 MOST_KEPT = 64  # Networks; of each a number for every tensor.
-MOST_BYTES = 256 * MEGABYTE  # Of spreads: 10 MB in small networks, 1 GB in wide ones.
+MOST_BYTES = 256 * MEGABYTE  # Of spreads: mini_ddpm 12-32 has 7 MB, ncsn 32-64-128-256 113 MB.
 _known: OrderedDict[str, Measured] = OrderedDict()
 
 
