@@ -4,12 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from screened_world import step, study
 from small_studies import (
     ALL_BACKBONES,
     BACKBONES,
+    OBJECTIVES,
     QUICK,
     SCORES,
     dispatcher,
+    one_knob,
     rung,
     states,
     stop_one,
@@ -18,7 +21,8 @@ from small_studies import (
 )
 
 from search_spaces import load_space
-from study.engine.choice import MOST_HELD
+from study.engine.choice import MOST_HELD, Choice
+from study.engine.trainings import Trainings
 from study.run.storage import StudyStorage
 
 IN_LINE = len(QUICK.covering)
@@ -156,3 +160,34 @@ def test_only_so_many_drawn_trials_wait_for_a_training() -> None:
         taken.append(another.number)
     begun = 1 + len(taken)
     assert max(taken) + 1 - begun <= MOST_HELD
+
+
+def images_to_train(trials: int, workers: int, room: int) -> int:
+    """Return what is drawn after some trials of a screened study has to train on."""
+    source = study(space=replace(QUICK, covering=QUICK.covering[:2]))
+    done = [step(source)[1] for _ in range(trials)]
+    trainings = Trainings(source.storage.records(), OBJECTIVES)
+    choice = Choice(source, trainings, source.storage.records())
+    proposal = choice.next(done[: workers - 1], room)
+    assert proposal is not None
+    return trainings.images_left([proposal[1]])
+
+
+@pytest.mark.parametrize(("trials", "train_images"), [(3, 32_000), (8, 92_000)])
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_the_last_trial_of_each_worker_trains_nothing(
+    trials: int, train_images: int, workers: int
+) -> None:
+    """Neither a cool-down nor a backbone, though that is what promises most before."""
+    assert images_to_train(trials, workers, workers) == 0
+    assert images_to_train(trials, workers, workers + 1) == train_images
+
+
+def test_the_last_trial_trains_where_there_is_nothing_else() -> None:
+    space = replace(QUICK, name="one-knob", suggest=one_knob, covering=())
+    source = dispatcher(None, 2, space=space)
+    for _ in range(2):
+        (last,) = take(source, 1)
+        source.end(last.number, SCORES, None)
+    assert source.next() is None
+    assert source.ended
