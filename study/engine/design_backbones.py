@@ -1,8 +1,10 @@
-"""The backbones of a design: few, cheap and small first, every level of their knobs.
+"""The backbones of a design: few, every level of their knobs, those good for their size first.
 
-They are chosen greedily from what is drawn at random: what brings most new levels, and of that
-what lies farthest from those chosen, in the logarithms of training cost and size (a maximin
-design, Johnson, Moore and Ylvisaker 1990).
+Of models of one size those are better that compute more, and compression makes any model several
+times smaller. So the first is what computes most for each of its parameters. The others are chosen
+greedily from what is drawn at random: what brings most new levels, and of that what lies farthest
+from those chosen, in the logarithms of training cost and size (a maximin design, Johnson, Moore
+and Ylvisaker 1990).
 """
 
 import math
@@ -20,6 +22,7 @@ from study.engine.knob_sets import Knobs, backbone_knobs
 NUM_DRAWS = 120
 MOST_NETWORKS = 32  # That are counted: a small one takes a hundredth of a second.
 LEAST_BACKBONES = 4  # Where the space has so many: the drawer begins with so many, too.
+AFFORDABLE_SHARE = 0.75  # Of all drawn, by the cost of training: the first is none of the dearest.
 PLACE = -1  # Of the design in the study, before its first trial.
 
 
@@ -38,6 +41,11 @@ class Backbone:
     levels: frozenset[Level]
     cost: NetworkCost
     train_macs: int
+
+    @property
+    def intensity(self) -> float:
+        """The multiply-accumulates of its training for each parameter."""
+        return self.train_macs / self.cost.parameters
 
 
 def drawn_backbones(space: SearchSpace, data: DataConfig, seed: int) -> list[Backbone]:
@@ -110,11 +118,12 @@ def chosen_backbones(drawn: list[Backbone], most: int) -> list[Backbone]:
         most: to choose.
 
     Returns:
-        Those chosen, cheap and small ones first.
+        Those chosen, the first one and then by what they compute for their size.
     """
     points = _points(drawn)
     order = np.argsort(points.sum(axis=1), kind="stable")
-    chosen = [int(order[0])]
+    first = _first(drawn, order)
+    chosen = [first]
     wanted = frozenset[Level]().union(*(backbone.levels for backbone in drawn))
     while len(chosen) < min(most, len(drawn)):
         missing = wanted.difference(*(drawn[place].levels for place in chosen))
@@ -123,7 +132,16 @@ def chosen_backbones(drawn: list[Backbone], most: int) -> list[Backbone]:
         gaps = np.linalg.norm(points[:, None] - points[chosen], axis=2).min(axis=1)
         rest = (int(place) for place in order if place not in chosen)
         chosen.append(max(rest, key=lambda p: (len(drawn[p].levels & missing), gaps[p])))
-    return [drawn[place] for place in order if place in chosen]
+    others = sorted(chosen[1:], key=lambda place: -drawn[place].intensity)
+    return [drawn[place] for place in (first, *others)]
+
+
+def _first(drawn: list[Backbone], order: np.ndarray) -> int:
+    """Return the place of what computes most for its size, but for the dearest trainings."""
+    costs = [backbone.train_macs for backbone in drawn]
+    most = np.quantile(costs, AFFORDABLE_SHARE, method="lower")
+    affordable = (int(place) for place in order if costs[place] <= most)
+    return max(affordable, key=lambda place: drawn[place].intensity)
 
 
 def _points(backbones: list[Backbone]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The engine's own design: every level, cheap first, only what can be built, and once a study."""
+"""The engine's own design: every level, good ones first, what can be built, and once a study."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,8 @@ from diffusion.recipe import CompressionConfig, DataConfig, EmaConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import BACKBONE_PREFIX, SearchSpace, Value
 from study.engine.design import Rows, design, with_design
-from study.engine.design_draws import network_cost
+from study.engine.design_backbones import Backbone, chosen_backbones
+from study.engine.design_draws import NetworkCost, network_cost
 from study.engine.knob_sets import backbone_knobs
 from study.engine.proposer import Proposer
 from study.run.storage import StudyStorage
@@ -83,15 +84,31 @@ def test_a_seed_makes_the_same_design_again_and_another_one_another(quick_rows: 
     assert other != again
 
 
-def test_the_cheap_and_small_backbone_comes_first_and_unpruned(quick_rows: Rows) -> None:
+def test_each_backbone_begins_unpruned_and_two_trainings_begin_at_once(quick_rows: Rows) -> None:
     made = recipes(BARE, quick_rows)
     first = {recipe.backbone_key: recipe for recipe in reversed(made)}
-    costs = sorted(train_macs(recipe) for recipe in first.values())
-    assert train_macs(made[0]) in costs[:2]
     for recipe in first.values():
         assert recipe.compression.prune_method == "none"
         assert recipe.compression.quantization in ("none", "linear8", "linear4")
     assert made[0].backbone_key != made[1].backbone_key, "two workers would share one training"
+
+
+def made_up(train_macs: int, parameters: int) -> Backbone:
+    name = f"{train_macs}-{parameters}"
+    levels = frozenset({("backbone.name", name)})
+    return Backbone({"backbone.name": name}, levels, NetworkCost(1, parameters, {}), train_macs)
+
+
+@pytest.mark.parametrize("most", [1, 2, 4, 8])
+def test_what_computes_most_for_its_size_comes_first_but_none_of_the_dearest(most: int) -> None:
+    dear = [made_up(800, 10), made_up(900, 90)]
+    best = made_up(300, 10)
+    others = [made_up(100, 10), made_up(200, 10), made_up(300, 20), made_up(300, 30)]
+    chosen = chosen_backbones([*dear, *others, best, made_up(400, 20)], most)
+    assert len(chosen) == most
+    assert chosen[0] == best, "one quarter, two of eight, are too dear to begin with"
+    shares = [backbone.intensity for backbone in chosen[1:]]
+    assert shares == sorted(shares, reverse=True)
 
 
 @pytest.mark.parametrize(
