@@ -22,11 +22,11 @@ BENDS = (0.003, 0.05, 1.0)
 DRIFT_MEANS, DRIFT_DEVIATION = (0.2, 0.6, 0.6), 0.5
 COOLED_SHARE = 0.3  # Of these means, where a cool-down mends what drifted.
 LEVEL_DEVIATION, OWN_DEVIATION, SIZE_DEVIATION = 0.2, 0.3, 0.3
-COOLED_DEVIATION, SAMPLING_DEVIATION, INTERCEPT_DEVIATION = 0.2, 0.1, 5.0
+COOLED_DEVIATION, SAMPLING_DEVIATION, INTERCEPT_DEVIATION = 0.2, 0.2, 5.0
 LEAST_SPREAD = 1e-6  # Of values that differ, beside their size.
 # Of what remains unexplained; it counts as so many trials, before there are any.
 NOISE_DEVIATION, NOISE_TRIALS = 0.15, 4
-# How much of that a model keeps where it is drawn from in another way.
+# The correlation of that between two ways of drawing from one model.
 SAME_MODEL = 0.9
 
 
@@ -72,8 +72,9 @@ class Prediction:
         self._terms = _Terms(points)
         terms, scaled = self._terms.of(points), self.scaled(values)
         self._fit(terms, scaled)
-        rests = scaled - terms @ self._weights
-        self._rests = {p.model: SAME_MODEL * r for p, r in zip(points, rests, strict=True)}
+        self._rests: dict[Knobs, list[float]] = {}
+        for point, rest in zip(points, scaled - terms @ self._weights, strict=True):
+            self._rests.setdefault(point.model, []).append(rest)
 
     def scaled(self, costs: np.ndarray) -> np.ndarray:
         """Return costs on the scale of predictions."""
@@ -85,8 +86,8 @@ class Prediction:
         """Return the mean and the standard deviation of each point's scaled cost."""
         terms = self._terms.of(points)
         variances = ((terms @ self._covariance) * terms).sum(axis=1)
-        rests = np.array([self._rests.get(point.model, 0.0) for point in points])
-        unknown = np.array([1 - SAME_MODEL**2 * (p.model in self._rests) for p in points])
+        known = [kept(self._rests.get(point.model, [])) for point in points]
+        rests, unknown = np.array(known).reshape(-1, 2).T
         return terms @ self._weights + rests, np.sqrt(unknown * self._noise + variances)
 
     def _fit(self, terms: np.ndarray, values: np.ndarray) -> None:
@@ -152,6 +153,16 @@ class _Terms:
                 _ones(self._samplings, [p.sampling for p in points]),
             ]
         )
+
+
+def kept(rests: Sequence[float]) -> tuple[float, float]:
+    """Return what a model keeps of its rests in another way of drawing, and what stays unknown.
+
+    All its ways are correlated alike; the share of the variance that stays is the second value.
+    """
+    count = len(rests)
+    weight = SAME_MODEL / (1 + (count - 1) * SAME_MODEL) if count else 0.0
+    return weight * sum(rests), 1 - weight * SAME_MODEL * count
 
 
 def _ones(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> np.ndarray:

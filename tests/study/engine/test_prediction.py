@@ -1,5 +1,6 @@
 """Predictions: what they hold to before and after trials were seen."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.engine.prediction import Point, Prediction
+from study.engine.prediction import SAME_MODEL, Point, Prediction, kept
 
 SMALL = Point(
     (("m", 0),), (("backbone.width", 8),), (("sampling.guidance", 2.0),), 0.01, False, 100
@@ -71,6 +72,41 @@ def test_a_model_drawn_from_otherwise_keeps_most_of_what_was_unexplained() -> No
     (same, unlike), (sure, unsure) = prediction.predict([other, stranger])
     assert np.log(values[7]) - same < 0.5 * (np.log(values[7]) - unlike)
     assert sure < unsure
+
+
+def ways(guidances: Sequence[float]) -> list[Point]:
+    return [replace(SMALL, sampling=(("sampling.guidance", g),)) for g in guidances]
+
+
+def in_other_ways(drawn: Sequence[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Predict other ways of drawing from a model, of which some guidances have some FIDs."""
+    guidances, found = zip(*drawn, strict=True)
+    others = points(8)
+    prediction = Prediction([*others, *ways(guidances)], [*costs(others), *found])
+    return prediction.predict(ways([2.5, 3.5]))
+
+
+@given(st.permutations([(1.5, 86.6), (2.0, 57.8), (3.0, 37.6)]))
+def test_what_one_model_reached_in_several_ways_counts_alike_whichever_was_last(
+    drawn: list[tuple[float, float]],
+) -> None:
+    means, deviations = in_other_ways(drawn)
+    of_sorted = in_other_ways(sorted(drawn))
+    assert means == pytest.approx(of_sorted[0])
+    assert deviations == pytest.approx(of_sorted[1])
+    assert 37.6 < np.exp(means[0]) < 86.6
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_what_a_model_keeps_is_the_conditional_normal_of_equally_correlated_rests(
+    count: int,
+) -> None:
+    rests = np.linspace(-1, 2, count)
+    among = np.full((count, count), SAME_MODEL) + (1 - SAME_MODEL) * np.eye(count)
+    weights = np.linalg.solve(among, np.full(count, SAME_MODEL))
+    mean, unknown = kept(rests.tolist())
+    assert mean == pytest.approx(weights @ rests)
+    assert unknown == pytest.approx(1 - SAME_MODEL * weights.sum())
 
 
 def test_costs_below_zero_are_predicted_too() -> None:
