@@ -94,7 +94,9 @@ class Choice:
         while self._num_in_time(seconds_left) < room and not self._is_over():
             if self._has_to_train():
                 return self._take_new_backbone(seconds_left)
-            proposal = self._proposer.propose(self._most_of_drawn(running, room))
+            # What each other worker begins, for as long as this one trains.
+            trials_meanwhile = (room - 1) / max(len(running), 1)
+            proposal = self._proposer.propose(self._most, trials_meanwhile)
             if isinstance(proposal, Nothing):
                 self.looking = proposal is Nothing.NOT_YET
                 self.exhausted = proposal is Nothing.EXHAUSTED
@@ -111,15 +113,6 @@ class Choice:
             else:
                 return proposal
         return None
-
-    def _most_of_drawn(self, running: list[Recipe], room: float) -> Effort:
-        """Say what a drawn trial shall take; where there is nothing so small, it takes more.
-
-        The last trial of each worker trains nothing: no other trial could use it, and the other
-        workers would have to wait for its end.
-        """
-        is_last = room <= len(running) + 1 and self._trainings.any_done
-        return Effort.COMPRESSION if is_last else self._most
 
     def _is_late(self, proposal: Proposal, seconds_left: float) -> bool:
         """Whether what a trial has to train would not end in time."""

@@ -4,7 +4,9 @@ Objectives that a file and a network tell are known of every candidate; the othe
 Trials that run count as if they had ended as predicted.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -43,20 +45,26 @@ class Chooser:
         self._predictions: dict[str, Prediction] = {}
 
     def choose(
-        self, trainings: Sequence[Sequence[Candidate]], most: Effort = Effort.TRAINING
+        self,
+        trainings: Sequence[Sequence[Candidate]],
+        most: Effort = Effort.TRAINING,
+        trials_meanwhile: float = math.inf,
     ) -> dict[str, Any] | None:
         """Return the knobs of the next trial, or None where nothing can be said yet.
 
         Args:
             trainings: for each new backbone what it might be compressed to.
             most: that the trial may take.
+            trials_meanwhile: that it may not outlast.
         """
-        measured = self._measured()
-        compressions = [c for c in self.candidates.compressions() if c.effort <= most]
-        if not measured or not (compressions or any(trainings)):
+        measured, costs = self._measured(), self._costs(trials_meanwhile)
+        compressions = (c for c in self.candidates.compressions() if c.effort <= most)
+        offered = [*([candidate] for candidate in compressions), *trainings]
+        kept = ([c for c in group if (c.trains, c.cools) in costs] for group in offered)
+        groups = [group for group in kept if group]
+        if not measured or not groups:
             return None
         self._fit(measured)
-        groups = [[candidate] for candidate in compressions] + [list(t) for t in trainings if t]
         flat = [candidate for group in groups for candidate in group]
         means, deviations = self._values(flat)
         gap = self._gap(measured, means, deviations)
@@ -68,10 +76,18 @@ class Chooser:
             # All that a training may give at once: they share what is uncertain of it.
             gain = gains[own][0] if len(group) == 1 else gap.gain(means[own], deviations[own])
             favourite = group[int(gains[own].argmax())]
-            rate = gain / self._history.cost(trains=favourite.trains, cools=favourite.cools)
+            rate = gain / costs[favourite.trains, favourite.cools]
             if rate > best_rate:
                 best, best_rate = favourite, rate
         return None if best is None else best.knobs
+
+    def _costs(self, trials_meanwhile: float) -> dict[tuple[bool, bool], float]:
+        """Return what a trial costs that trains or cools down, without what outlasts others."""
+        return {
+            (trains, cools): self._history.cost(trains=trains, cools=cools)
+            for trains, cools in product((False, True), repeat=2)
+            if not self._history.outlasts(trials_meanwhile, trains=trains, cools=cools)
+        }
 
     def _measured(self) -> list[tuple[Variant, Point]]:
         """Return complete trials whose drift is known."""

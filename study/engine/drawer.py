@@ -6,6 +6,7 @@ than scoring does, or another compression of a backbone near the front; Optuna's
 from its own view.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -67,14 +68,24 @@ class Drawer:
         self._seed = seed
         self._reuse = reuse
 
-    def sampler(self, number: int, most: Effort = Effort.TRAINING) -> BaseSampler:
-        """Return what draws the knobs of a trial, which shall take no more than `most`."""
+    def sampler(
+        self, number: int, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
+    ) -> BaseSampler:
+        """Return what draws the knobs of a trial.
+
+        Args:
+            number: of the trial.
+            most: that it shall take.
+            trials_meanwhile: that what it trains shall not outlast.
+        """
         seed = draw_seed(self._seed, number)
         if not self._reuse:
             return tpe(seed)
-        may_train = most is Effort.TRAINING
+        may_train = most is Effort.TRAINING and not self._history.outlasts(
+            trials_meanwhile, trains=True, cools=False
+        )
         trainings = self._trainings(number) if may_train else []
-        if knobs := self._chooser.choose(trainings, most):
+        if knobs := self._chooser.choose(trainings, most, trials_meanwhile):
             return fixing(knobs, RandomSampler(seed=seed))
         generator = np.random.default_rng(seed)
         may_train = may_train and self._may_train()

@@ -20,6 +20,8 @@ from study.results.records import TrialRecord
 
 # What a training and a cool-down cost beside drawing and scoring, before any was timed.
 TRAINING_RATIO, COOL_DOWN_RATIO = 16.0, 4.0
+# What a trial that trains nothing takes at most, in units of drawing and scoring: it screens, too.
+UNITS_A_TRIAL = 2.0
 MOST_SECONDS = 1e12
 
 
@@ -164,6 +166,13 @@ class History:
         train = _ratio(self._train_seconds(), self._score_seconds, TRAINING_RATIO)
         cool_down = _ratio(self._cool_down_seconds, self._score_seconds, COOL_DOWN_RATIO)
         return 1 + trains * train + cools * cool_down
+
+    def outlasts(self, trials: float, *, trains: bool, cools: bool) -> bool:
+        """Whether what a trial trains takes longer than so many trials that train nothing.
+
+        A worker at it would be the last one of a study, while the others wait.
+        """
+        return self.cost(trains=trains, cools=cools) - 1 > UNITS_A_TRIAL * trials
 
     def _train_seconds(self) -> list[float]:
         return [b.train_seconds for b in self.backbones.values() if b.train_seconds > 0]

@@ -5,6 +5,7 @@ that is refused again and again, the whole space is looked through at random, in
 before it is said to hold nothing new.
 """
 
+import math
 from enum import Enum
 from typing import Any
 
@@ -86,11 +87,15 @@ class Proposer:
         self._num_ended = 0  # Trials, when the first of them was made.
         storage.enqueue(space.covering)
 
-    def propose(self, most: Effort = Effort.TRAINING) -> Proposal | Nothing:
+    def propose(
+        self, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
+    ) -> Proposal | Nothing:
         """Start the next trial that can be built, is new and is not refused.
 
         Args:
             most: that a drawn trial shall take; what is in line comes anyway.
+            trials_meanwhile: that each other worker can begin while a drawn one trains; what
+                outlasts them is left out, as long as there is something else.
 
         Returns:
             Its number and recipe, or why there is none.
@@ -103,7 +108,7 @@ class Proposer:
                     return Nothing.EXHAUSTED
                 if self._known.num_refused >= MOST_REFUSALS:
                     return self._look_further()
-            if proposal := self._accept(self._start(num_waiting, most)):
+            if proposal := self._accept(self._start(num_waiting, most, trials_meanwhile)):
                 return proposal
         return Nothing.NOT_YET
 
@@ -176,7 +181,7 @@ class Proposer:
         except InvalidRecipe:
             return False
 
-    def _start(self, num_waiting: int, most: Effort) -> optuna.Trial:
+    def _start(self, num_waiting: int, most: Effort, trials_meanwhile: float) -> optuna.Trial:
         """Start the trial that is next: cut off before its recipe, in line, or drawn."""
         orphans = self._known.orphans
         number = orphans[0] if orphans else self._known.num_seen - num_waiting
@@ -185,7 +190,7 @@ class Proposer:
         if anywhere or (num_waiting > 0 and not orphans):
             sampler = self._at_random(number)
         else:
-            sampler = self._drawer.sampler(number, most)
+            sampler = self._drawer.sampler(number, most, trials_meanwhile)
         if orphans:
             return self.storage.reopen(orphans.pop(0), sampler)
         return self.storage.ask(sampler)

@@ -173,14 +173,24 @@ def images_to_train(trials: int, workers: int, room: int) -> int:
     return trainings.images_left([proposal[1]])
 
 
-@pytest.mark.parametrize(("trials", "train_images"), [(3, 32_000), (8, 92_000)])
-@pytest.mark.parametrize("workers", [1, 2, 3])
-def test_the_last_trial_of_each_worker_trains_nothing(
-    trials: int, train_images: int, workers: int
+@pytest.mark.parametrize(
+    ("trials", "train_images", "shortest_room"),
+    [(3, 32_000, 3), (11, 92_000, 11)],  # a cool-down takes 4 scorings, a training 16 more
+)
+def test_nothing_is_trained_that_outlasts_the_trials_of_the_others(
+    trials: int, train_images: int, shortest_room: int
 ) -> None:
-    """Neither a cool-down nor a backbone, though that is what promises most before."""
-    assert images_to_train(trials, workers, workers) == 0
-    assert images_to_train(trials, workers, workers + 1) == train_images
+    """A trial takes two scorings; another worker, or later this one, has one trial less left."""
+    for workers in (1, 2):
+        assert images_to_train(trials, workers, shortest_room) == train_images
+        assert images_to_train(trials, workers, shortest_room - 1) < train_images
+    assert images_to_train(trials, 3, 2 * shortest_room - 1) == train_images
+    assert images_to_train(trials, 3, 2 * shortest_room - 2) < train_images
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_the_last_trial_trains_nothing(workers: int) -> None:
+    assert images_to_train(3, workers, 1) == images_to_train(11, workers, 1) == 0
 
 
 def test_the_last_trial_trains_where_there_is_nothing_else() -> None:
