@@ -6,14 +6,17 @@ made of draws at random from the space alone, and of what they cost; nothing is 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from diffusion.errors import InvalidRecipe
 from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace, Value
 from study.engine.design_backbones import PLACE, Backbone, chosen_backbones, drawn_backbones
 from study.engine.design_compressions import Branch, choose
 from study.engine.design_draws import Candidate, candidates
-from study.engine.draws import draw_seed
+from study.engine.draws import draw_seed, recipe_of
+from study.engine.knob_sets import sampling_knobs
 from study.run.storage import StudyStorage
 
 MOST_ALIKE = 8  # Compressions of a backbone, where only a longer design has every level.
@@ -77,6 +80,7 @@ def design(
     branches = _branches(space, data, seed, backbones)
     if screens:
         choose(branches, len(branches), len(branches))
+        _draw_alike(branches, space, data)
     else:
         alike = min(1 / new_share, MOST_ALIKE) if new_share > 0 else MOST_ALIKE
         choose(branches, min(most, round(alike * len(branches))), most)
@@ -93,6 +97,21 @@ def _branches(
         seeds = [draw_seed(seed, PLACE, place, number) for number in range(count)]
         branches.append(Branch(backbone, list(candidates(space, data, seeds, backbone.knobs))))
     return branches
+
+
+def _draw_alike(branches: Sequence[Branch], space: SearchSpace, data: DataConfig) -> None:
+    """Draw from every backbone's first model as from the first one's, where its knobs allow it.
+
+    Trainings are compared on their way by what is drawn from them.
+    """
+    way = dict(sampling_knobs(branches[0].chosen[0].knobs))
+    for branch in branches[1:]:
+        knobs = {**branch.chosen[0].knobs, **way}
+        known = {item for candidate in branch.drawn for item in candidate.knobs.items()}
+        if knobs.keys() == branch.chosen[0].knobs.keys() and way.items() <= known:
+            with suppress(InvalidRecipe):  # then it keeps its own way
+                recipe = recipe_of(space, knobs, data)
+                branch.chosen[0] = Candidate(knobs, recipe, branch.chosen[0].levels)
 
 
 def _in_order(branches: Sequence[Branch]) -> list[Candidate]:

@@ -10,7 +10,7 @@ import pytest
 from small_studies import DATA, OBJECTIVES, QUICK, one_knob, proposed
 
 from diffusion.networks import build_network
-from diffusion.recipe import CompressionConfig, DataConfig, EmaConfig, Recipe
+from diffusion.recipe import CompressionConfig, DataConfig, EmaConfig, Recipe, SamplingConfig
 from search_spaces import load_space
 from search_spaces.space import BACKBONE_PREFIX, SearchSpace, Value
 from study.engine.design import Rows, design, with_design
@@ -213,3 +213,30 @@ def test_where_compressions_are_screened_each_backbone_begins_with_its_least_com
         firsts.setdefault(backbone_knobs(row), row)
     assert [backbone_knobs(row) for row in rows] == list(firsts)
     assert all(recipe.compression.finetune_images == 0 for recipe in recipes(BARE, rows))
+
+
+@pytest.mark.parametrize("space", [BARE, MNIST, load_space("images")], ids=lambda s: s.name)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_screened_backbones_are_compared_by_models_that_are_drawn_from_alike(
+    space: SearchSpace, seed: int
+) -> None:
+    made = recipes(space, design(space, DATA, seed, 40, screens=True))
+    assert len({recipe.backbone_key for recipe in made}) == len(made) >= 4
+    assert len({recipe.sampling for recipe in made}) == 1
+
+
+def steps_of_their_own(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    """Draw a backbone with one group, or one with two, which are drawn from in other steps."""
+    recipe = one_knob(trial, data)
+    few = recipe.network.groups == 1
+    steps = trial.suggest_int("sampling.steps", 3 if few else 13, 12 if few else 22)
+    return replace(recipe, sampling=SamplingConfig(steps=steps))
+
+
+def test_a_backbone_keeps_its_way_of_drawing_where_it_knows_no_other() -> None:
+    made = recipes(
+        space_of(steps_of_their_own, 0.0),
+        design(space_of(steps_of_their_own, 0.0), DATA, 0, 24, screens=True),
+    )
+    steps = {recipe.network.groups: recipe.sampling.steps for recipe in made}
+    assert steps[1] <= 12 < steps[2]
