@@ -81,6 +81,8 @@ class Candidates:
     def compressions(self) -> Iterator[Candidate]:
         """Return untried models of trained backbones, and tried ones drawn from otherwise."""
         names = {way: {name for name, _ in way} for way in self._screened.ways(MOST_SAMPLINGS)}
+        # Their other ways would wait for the same cool-down, and for what their first one tells.
+        running = {model_knobs(params) for params in self._history.running.values()}
         for backbone in self._screened.backbones:
             known = self._history.backbones[backbone]
             # Where there is a front, what kept to no limit yet is not looked at any more.
@@ -88,6 +90,8 @@ class Candidates:
                 continue
             for screening in self._best(backbone):
                 point = point_of(screening.knobs, screening)
+                if point.model in running:
+                    continue
                 fitting = {name for name, _ in point.sampling}
                 tried = self._history.ways.get(point.model, set())
                 cools = point.is_cooled and point.model not in self._history.models

@@ -8,6 +8,7 @@ from screened_world import NOISE_FID, scores, screen, step, study
 from small_studies import OBJECTIVES, QUICK, proposed
 
 from diffusion.recipe import Recipe
+from study.engine.knob_sets import model_knobs
 from study.run.storage import StudyStorage
 
 NO_DESIGN = replace(QUICK, covering=())
@@ -63,6 +64,16 @@ def test_a_model_of_the_front_is_drawn_from_with_other_guidance(recipes: list[Re
         plain = replace(recipe, sampling=replace(recipe.sampling, guidance=1.0))
         models.setdefault(plain.key, set()).add(recipe.sampling.guidance)
     assert max(len(ways) for ways in models.values()) >= 2
+
+
+def test_no_other_way_of_drawing_is_begun_while_a_model_runs() -> None:
+    """It would wait for the same cool-down, and for what the first way tells."""
+    source = study(space=NO_DESIGN)
+    for _ in range(5):
+        step(source)
+    begun = [proposed(source) or pytest.fail("nothing was proposed") for _ in range(6)]
+    models = {model_knobs(source.storage.record(number).knobs) for number, _ in begun}
+    assert len(models) == len(begun)
 
 
 @pytest.mark.parametrize(
