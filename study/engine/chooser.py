@@ -20,6 +20,9 @@ from study.engine.screened import Screened
 from study.results.limits import NOISE
 from study.results.screenings import EXACT
 
+# A study has so many trials, and what is begun takes one of them: so many units of drawing and
+# scoring, beside the time that it costs.
+TRIAL_WORTH = 4.0
 MOST_MEASURED = 200  # Trials that predictions learn from, the latest ones.
 # From where on nothing counts, where noise sets no end: beyond the worst of the front by so much
 # of its extent, and by a factor at least.
@@ -76,7 +79,7 @@ class Chooser:
             # All that a training may give at once: they share what is uncertain of it.
             gain = gains[own][0] if len(group) == 1 else gap.gain(means[own], deviations[own])
             favourite = group[int(gains[own].argmax())]
-            rate = gain / costs[favourite.trains, favourite.cools]
+            rate = gain / (TRIAL_WORTH + costs[favourite.trains, favourite.cools])
             if rate > best_rate:
                 best, best_rate = favourite, rate
         return None if best is None else best.knobs
