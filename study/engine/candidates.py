@@ -82,7 +82,8 @@ class Candidates:
         """Return untried models of trained backbones, and tried ones drawn from otherwise."""
         names = {way: {name for name, _ in way} for way in self._screened.ways(MOST_SAMPLINGS)}
         # Their other ways would wait for the same cool-down, and for what their first one tells.
-        running = {model_knobs(params) for params in self._history.running.values()}
+        begun = {model_knobs(params) for params in self._history.running.values()}
+        first = begun - self._history.made
         for backbone in self._screened.backbones:
             known = self._history.backbones[backbone]
             # Where there is a front, what kept to no limit yet is not looked at any more.
@@ -90,7 +91,7 @@ class Candidates:
                 continue
             for screening in self._best(backbone):
                 point = point_of(screening.knobs, screening)
-                if point.model in running:
+                if point.model in first:
                     continue
                 fitting = {name for name, _ in point.sampling}
                 tried = self._history.ways.get(point.model, set())

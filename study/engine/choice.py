@@ -94,7 +94,7 @@ class Choice:
         while self._num_in_time(seconds_left) < room and not self._is_over():
             if self._has_to_train():
                 return self._take_new_backbone(seconds_left)
-            # What each other worker begins, for as long as this one trains.
+            # What each other worker begins, while this one trains; or it alone, before its end.
             trials_meanwhile = (room - 1) / max(len(running), 1)
             proposal = self._proposer.propose(self._most, trials_meanwhile)
             if isinstance(proposal, Nothing):

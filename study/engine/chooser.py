@@ -58,15 +58,14 @@ class Chooser:
         Args:
             trainings: for each new backbone what it might be compressed to.
             most: that the trial may take.
-            trials_meanwhile: that it may not outlast.
+            trials_meanwhile: that it may not outlast, where there is anything else.
         """
-        measured, costs = self._measured(), self._costs(trials_meanwhile)
+        measured, costs = self._measured(), self._costs()
         compressions = (c for c in self.candidates.compressions() if c.effort <= most)
-        offered = [*([candidate] for candidate in compressions), *trainings]
-        kept = ([c for c in group if (c.trains, c.cools) in costs] for group in offered)
-        groups = [group for group in kept if group]
-        if not measured or not groups:
+        offered = [*([candidate] for candidate in compressions), *(t for t in trainings if t)]
+        if not measured or not offered:
             return None
+        groups = self._ending_within(trials_meanwhile, offered) or offered
         self._fit(measured)
         flat = [candidate for group in groups for candidate in group]
         means, deviations = self._values(flat)
@@ -84,13 +83,23 @@ class Chooser:
                 best, best_rate = favourite, rate
         return None if best is None else best.knobs
 
-    def _costs(self, trials_meanwhile: float) -> dict[tuple[bool, bool], float]:
-        """Return what a trial costs that trains or cools down, without what outlasts others."""
+    def _costs(self) -> dict[tuple[bool, bool], float]:
+        """Return what a trial costs, by whether it trains and whether it cools down."""
         return {
-            (trains, cools): self._history.cost(trains=trains, cools=cools)
+            (trains, cools): self._history.timings.cost(trains=trains, cools=cools)
             for trains, cools in product((False, True), repeat=2)
-            if not self._history.outlasts(trials_meanwhile, trains=trains, cools=cools)
         }
+
+    def _ending_within(
+        self, trials: float, groups: Sequence[Sequence[Candidate]]
+    ) -> list[Sequence[Candidate]]:
+        """Return groups of the candidates that do not outlast so many trials of others."""
+        outlasting = {
+            (trains, cools): self._history.timings.outlasts(trials, trains=trains, cools=cools)
+            for trains, cools in product((False, True), repeat=2)
+        }
+        kept = ([c for c in group if not outlasting[c.trains, c.cools]] for group in groups)
+        return [group for group in kept if group]
 
     def _measured(self) -> list[tuple[Variant, Point]]:
         """Return complete trials whose drift is known."""

@@ -6,16 +6,16 @@ made of draws at random from the space alone, and of what they cost; nothing is 
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 
-from diffusion.errors import InvalidRecipe
+from optuna.samplers import RandomSampler
+
 from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace, Value
 from study.engine.design_backbones import PLACE, Backbone, chosen_backbones, drawn_backbones
 from study.engine.design_compressions import Branch, choose
-from study.engine.design_draws import Candidate, candidates
-from study.engine.draws import draw_seed, recipe_of
+from study.engine.design_draws import Candidate, candidates, holds
+from study.engine.draws import begun, draw_seed, fixing, suggested
 from study.engine.knob_sets import sampling_knobs
 from study.run.storage import StudyStorage
 
@@ -104,18 +104,23 @@ def _draw_alike(branches: Sequence[Branch], space: SearchSpace, data: DataConfig
 
     Trainings are compared on their way by what is drawn from them.
     """
-    way = dict(sampling_knobs(branches[0].chosen[0].knobs))
-    for branch in branches[1:]:
-        knobs = {**branch.chosen[0].knobs, **way}
-        known = {item for candidate in branch.drawn for item in candidate.knobs.items()}
-        if knobs.keys() == branch.chosen[0].knobs.keys() and way.items() <= known:
-            with suppress(InvalidRecipe):  # then it keeps its own way
-                recipe = recipe_of(space, knobs, data)
-                branch.chosen[0] = Candidate(knobs, recipe, branch.chosen[0].levels)
+    first, *others = [branch for branch in branches if branch.chosen]
+    way = dict(sampling_knobs(first.chosen[0].knobs))
+    keys = {branch.chosen[0].recipe.key for branch in (first, *others)}
+    for branch in others:
+        knobs = branch.chosen[0].knobs
+        trial = begun((), fixing(knobs, RandomSampler(seed=0)))
+        suggested(space, trial, data)
+        if not all(holds(trial.distributions.get(name), value) for name, value in way.items()):
+            continue
+        for found in candidates(space, data, [0], {**knobs, **way}):
+            if found.knobs == {**knobs, **way} and found.recipe.key not in keys:
+                branch.chosen[0] = found
+                keys.add(found.recipe.key)
 
 
 def _in_order(branches: Sequence[Branch]) -> list[Candidate]:
-    """Let the dear trainings wait for compressions of the cheap ones, which come in between."""
+    """Let later trainings wait for compressions of those before, which come in between."""
     places = [
         (AHEAD * number + place, place, candidate)
         for place, branch in enumerate(branches)

@@ -22,7 +22,7 @@ from study.engine.knob_sets import Knobs, backbone_knobs
 NUM_DRAWS = 120
 MOST_NETWORKS = 32  # That are counted: a small one takes a hundredth of a second.
 LEAST_BACKBONES = 4  # Where the space has so many: the drawer begins with so many, too.
-AFFORDABLE_SHARE = 0.75  # Of all drawn, by the cost of training: the first is none of the dearest.
+AFFORDABLE_SHARE = 0.75  # Of all drawn, by the cost of training; the dearest come last.
 PLACE = -1  # Of the design in the study, before its first trial.
 
 
@@ -118,12 +118,14 @@ def chosen_backbones(drawn: list[Backbone], most: int) -> list[Backbone]:
         most: to choose.
 
     Returns:
-        Those chosen, the first one and then by what they compute for their size.
+        Those chosen, by what they compute for their size, but the dearest trainings last.
     """
     points = _points(drawn)
     order = np.argsort(points.sum(axis=1), kind="stable")
-    first = _first(drawn, order)
-    chosen = [first]
+    costs = [backbone.train_macs for backbone in drawn]
+    dear = np.quantile(costs, AFFORDABLE_SHARE, method="lower")
+    by_worth = sorted(map(int, order), key=lambda p: (costs[p] > dear, -drawn[p].intensity))
+    chosen = [by_worth[0]]
     wanted = frozenset[Level]().union(*(backbone.levels for backbone in drawn))
     while len(chosen) < min(most, len(drawn)):
         missing = wanted.difference(*(drawn[place].levels for place in chosen))
@@ -132,16 +134,7 @@ def chosen_backbones(drawn: list[Backbone], most: int) -> list[Backbone]:
         gaps = np.linalg.norm(points[:, None] - points[chosen], axis=2).min(axis=1)
         rest = (int(place) for place in order if place not in chosen)
         chosen.append(max(rest, key=lambda p: (len(drawn[p].levels & missing), gaps[p])))
-    others = sorted(chosen[1:], key=lambda place: -drawn[place].intensity)
-    return [drawn[place] for place in (first, *others)]
-
-
-def _first(drawn: list[Backbone], order: np.ndarray) -> int:
-    """Return the place of what computes most for its size, but for the dearest trainings."""
-    costs = [backbone.train_macs for backbone in drawn]
-    most = np.quantile(costs, AFFORDABLE_SHARE, method="lower")
-    affordable = (int(place) for place in order if costs[place] <= most)
-    return max(affordable, key=lambda place: drawn[place].intensity)
+    return [drawn[place] for place in by_worth if place in chosen]
 
 
 def _points(backbones: list[Backbone]) -> np.ndarray:

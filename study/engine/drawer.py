@@ -76,19 +76,19 @@ class Drawer:
         Args:
             number: of the trial.
             most: that it shall take.
-            trials_meanwhile: that what it trains shall not outlast.
+            trials_meanwhile: of each other worker, that what it trains shall not outlast where
+                there is anything else.
         """
         seed = draw_seed(self._seed, number)
         if not self._reuse:
             return tpe(seed)
-        may_train = most is Effort.TRAINING and not self._history.outlasts(
-            trials_meanwhile, trains=True, cools=False
-        )
+        may_train = most is Effort.TRAINING
         trainings = self._trainings(number) if may_train else []
         if knobs := self._chooser.choose(trainings, most, trials_meanwhile):
             return fixing(knobs, RandomSampler(seed=seed))
         generator = np.random.default_rng(seed)
-        may_train = may_train and self._may_train()
+        outlasts = self._history.timings.outlasts(trials_meanwhile, trains=True, cools=False)
+        may_train = may_train and self._may_train() and not outlasts
         backbone = self._new_backbone(generator, CANDIDATES) if may_train else None
         return self._on(backbone or self._tried_backbone(generator), generator, seed)
 
@@ -163,7 +163,7 @@ class Drawer:
 
     def _may_train(self) -> bool:
         """Tell whether the share of new backbones is not used up."""
-        share = self._history.new_share(1 - self._space.reuse_share)
+        share = self._history.timings.new_share(1 - self._space.reuse_share)
         tried = sum(backbone.tried for backbone in self._history.backbones.values())
         return tried < LEAST_BACKBONES or tried + 1 <= share * (self._history.num_accepted + 1)
 

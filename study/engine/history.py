@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search_spaces.space import BACKBONE_PREFIX
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs, model_knobs, sampling_knobs
+from study.engine.timings import Timings
 from study.results.dominance import dominates
 from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
-
-# What a training and a cool-down cost beside drawing and scoring, before any was timed.
-TRAINING_RATIO, COOL_DOWN_RATIO = 16.0, 4.0
-# What a trial that trains nothing takes at most, in units of drawing and scoring: it screens, too.
-UNITS_A_TRIAL = 2.0
-MOST_SECONDS = 1e12
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,6 @@ class BackboneHistory:
         best: the least of each objective, over its feasible variants if there are any.
         excess: how far the best variant is from keeping to the limits.
         stopped: costs of its training where that was stopped early, at the last rung.
-        train_seconds: that it took, where known.
     """
 
     tried: bool = False
@@ -74,7 +67,6 @@ class BackboneHistory:
     best: list[float] | None = None
     excess: float = math.inf
     stopped: list[float] | None = None
-    train_seconds: float = 0.0
 
     def add(self, variant: Variant) -> None:
         """Take in a variant."""
@@ -100,6 +92,8 @@ class History:
     Attributes:
         known: the knobs of every trial that was started or refused.
         models: the same without the knobs of drawing, of those that were started.
+        made: of these, the ones of which a trial is complete.
+        timings: of the complete trials.
         ways: the knobs of drawing of all that is known, by its other knobs.
         running: the knobs of those that were started and have not ended.
         num_accepted: trials that were started.
@@ -118,8 +112,8 @@ class History:
         self.complete: list[Variant] = []
         self.front: list[Variant] = []
         self._objectives = objectives
-        self._score_seconds: list[float] = []
-        self._cool_down_seconds: list[float] = []
+        self.made: set[Knobs] = set()
+        self.timings = Timings()
 
     def accept(self, params: Mapping[str, Any]) -> None:
         """Learn that a trial was started."""
@@ -143,40 +137,6 @@ class History:
         elif record.state == "pruned" and record.rungs:
             backbone.stopped = _known_costs(record.rungs[max(record.rungs)], self._objectives)
 
-    def new_share(self, default: float) -> float:
-        """Return the share of trials that shall train a new backbone.
-
-        Training and scoring shall cost about the same in all.
-
-        Args:
-            default: for as long as no timings are known.
-        """
-        train = self._train_seconds()
-        if not train or not self._score_seconds:
-            return default
-        return 1 / (1 + _ratio(train, self._score_seconds))
-
-    def cost(self, *, trains: bool, cools: bool) -> float:
-        """Return what a trial costs, in units of drawing and scoring.
-
-        Args:
-            trains: whether a training has to be done for it.
-            cools: whether a cool-down has to.
-        """
-        train = _ratio(self._train_seconds(), self._score_seconds, TRAINING_RATIO)
-        cool_down = _ratio(self._cool_down_seconds, self._score_seconds, COOL_DOWN_RATIO)
-        return 1 + trains * train + cools * cool_down
-
-    def outlasts(self, trials: float, *, trains: bool, cools: bool) -> bool:
-        """Whether what a trial trains takes longer than so many trials that train nothing.
-
-        A worker at it would be the last one of a study, while the others wait.
-        """
-        return self.cost(trains=trains, cools=cools) - 1 > UNITS_A_TRIAL * trials
-
-    def _train_seconds(self) -> list[float]:
-        return [b.train_seconds for b in self.backbones.values() if b.train_seconds > 0]
-
     def _know(self, params: Mapping[str, Any]) -> None:
         self.known.add(all_knobs(params))
         self.ways.setdefault(model_knobs(params), set()).add(sampling_knobs(params))
@@ -192,11 +152,8 @@ class History:
         variant = Variant(trial, costs(scores, self._objectives), excess)
         backbone.add(variant)
         insort(self.complete, variant, key=attrgetter("number"))
-        backbone.train_seconds = max(backbone.train_seconds, _seconds(scores, "train"))
-        if score_seconds := _seconds(scores, "generate") + _seconds(scores, "score"):
-            insort(self._score_seconds, score_seconds)
-        if cool_down_seconds := _seconds(scores, "finetune"):
-            insort(self._cool_down_seconds, cool_down_seconds)
+        self.made.add(model_knobs(trial.params))
+        self.timings.note(backbone_knobs(trial.params), scores)
         if record.feasible:
             self._enter_front(variant)
 
@@ -222,23 +179,6 @@ def _part(
         values=values,
         constraints={"excess": excess},
     )
-
-
-def _ratio(dividends: list[float], divisors: list[float], default: float = 1.0) -> float:
-    """Return the ratio of two medians, to a power of two.
-
-    Timings are noisy, and a study must give the same proposals again.
-    """
-    if not dividends or not divisors:
-        return default
-    ratio = median(dividends) / median(divisors)
-    return float(2.0 ** round(math.log2(ratio)))
-
-
-def _seconds(scores: Scores, name: str) -> float:
-    """Return the seconds of a part; 0 where the journal has none that could be."""
-    seconds = float(scores.get(f"{name}_seconds") or 0.0)
-    return seconds if 0 < seconds < MOST_SECONDS else 0.0
 
 
 def _known_costs(scores: Scores, objectives: tuple[str, ...]) -> list[float] | None:

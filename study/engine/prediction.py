@@ -86,7 +86,7 @@ class Prediction:
         """Return the mean and the standard deviation of each point's scaled cost."""
         terms = self._terms.of(points)
         variances = ((terms @ self._covariance) * terms).sum(axis=1)
-        known = [kept(self._rests.get(point.model, [])) for point in points]
+        known = [rest_kept(self._rests.get(point.model, [])) for point in points]
         rests, unknown = np.array(known).reshape(-1, 2).T
         return terms @ self._weights + rests, np.sqrt(unknown * self._noise + variances)
 
@@ -155,10 +155,14 @@ class _Terms:
         )
 
 
-def kept(rests: Sequence[float]) -> tuple[float, float]:
-    """Return what a model keeps of its rests in another way of drawing, and what stays unknown.
+def rest_kept(rests: Sequence[float]) -> tuple[float, float]:
+    """Return what is to be expected of a model's rest in another way of drawing.
 
-    All its ways are correlated alike; the share of the variance that stays is the second value.
+    Args:
+        rests: of its measured ways, all of which are correlated alike.
+
+    Returns:
+        Its mean, and the share of its variance that stays (Bishop 2006, equations 2.81, 2.82).
     """
     count = len(rests)
     weight = SAME_MODEL / (1 + (count - 1) * SAME_MODEL) if count else 0.0

@@ -95,7 +95,7 @@ class Proposer:
         Args:
             most: that a drawn trial shall take; what is in line comes anyway.
             trials_meanwhile: that each other worker can begin while a drawn one trains; what
-                outlasts them is left out, as long as there is something else.
+                outlasts them is left out of what was screened, where there is anything else.
 
         Returns:
             Its number and recipe, or why there is none.

@@ -138,9 +138,10 @@ def dragging(recipe: Recipe, context: TrialContext) -> Scores:
 
 
 def rung_scores(recipe: Recipe, rung: int, trained_images: int) -> Scores:
-    """Score a pretended training: the wider its network, the worse it is in all."""
-    width = sum(recipe.network.widths) / recipe.network.groups
-    return {"fid": width / rung, "size_bytes": width, "trained_images": trained_images}
+    """Score a pretended training: wide ones are good and large, those of groups are bad."""
+    size_bytes = sum(recipe.network.widths)
+    fid = 1e8 * recipe.network.groups / size_bytes / rung
+    return {"fid": fid, "size_bytes": size_bytes, "trained_images": trained_images}
 
 
 def failing(recipe: Recipe, context: TrialContext) -> Scores:

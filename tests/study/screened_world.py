@@ -77,9 +77,11 @@ def study(
     return Proposer(space, DATA, storage or StudyStorage(None, OBJECTIVES), seed)
 
 
-def step(source: Proposer, most: Effort = Effort.TRAINING) -> Proposal:
+def step(
+    source: Proposer, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
+) -> Proposal:
     """Propose a trial, screen beside it and end it."""
-    proposal = proposed(source, most)
+    proposal = proposed(source, most, trials_meanwhile)
     assert proposal is not None
     number, recipe = proposal
     screen(source, number, source.to_screen(number))

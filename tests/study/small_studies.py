@@ -1,5 +1,6 @@
 """Studies of the quick space in tests of the engine, whose trials end as a test wants."""
 
+import math
 from pathlib import Path
 
 import optuna
@@ -87,9 +88,11 @@ def take_all(source: Dispatcher, most: int = 1000) -> list[Assignment]:
     return taken
 
 
-def proposed(source: Proposer, most: Effort = Effort.TRAINING) -> Proposal | None:
+def proposed(
+    source: Proposer, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
+) -> Proposal | None:
     """Return the next proposal, however often it has to be asked for; None where none is left."""
-    while (proposal := source.propose(most)) is Nothing.NOT_YET:
+    while (proposal := source.propose(most, trials_meanwhile)) is Nothing.NOT_YET:
         pass
     return None if isinstance(proposal, Nothing) else proposal
 

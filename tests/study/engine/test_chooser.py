@@ -1,13 +1,16 @@
 """What is tried where compressions were screened."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
+import optuna
 import pytest
 from screened_world import NOISE_FID, scores, screen, step, study
 from small_studies import OBJECTIVES, QUICK, proposed
 
-from diffusion.recipe import Recipe
+from diffusion.recipe import DataConfig, Recipe
+from search_spaces import knobs, quick
 from study.engine.knob_sets import model_knobs
 from study.run.storage import StudyStorage
 
@@ -66,14 +69,53 @@ def test_a_model_of_the_front_is_drawn_from_with_other_guidance(recipes: list[Re
     assert max(len(ways) for ways in models.values()) >= 2
 
 
-def test_no_other_way_of_drawing_is_begun_while_a_model_runs() -> None:
+def test_no_other_way_of_drawing_is_begun_while_the_first_one_of_a_model_runs() -> None:
     """It would wait for the same cool-down, and for what the first way tells."""
     source = study(space=NO_DESIGN)
     for _ in range(5):
         step(source)
+    made = {model_knobs(record.knobs) for record in source.storage.records()}
     begun = [proposed(source) or pytest.fail("nothing was proposed") for _ in range(6)]
-    models = {model_knobs(source.storage.record(number).knobs) for number, _ in begun}
-    assert len(models) == len(begun)
+    models = [model_knobs(source.storage.record(number).knobs) for number, _ in begun]
+    new = [model for model in models if model not in made]
+    assert len(new) > 1
+    assert len(set(new)) == len(new)
+
+
+def test_a_model_that_is_made_is_drawn_from_in_several_ways_at_once() -> None:
+    """By FID alone a backbone has one best compression, which other workers may try, too."""
+    source = study(StudyStorage(None, ("fid",)), space=replace(NO_DESIGN, suggest=one_backbone))
+    for _ in range(6):
+        step(source)
+    before = len(source.storage.records())
+    begun = [proposed(source) or pytest.fail("nothing was proposed") for _ in range(3)]
+    assert [number for number, _ in begun] == [before, before + 1, before + 2]
+    models = [model_knobs(source.storage.record(number).knobs) for number, _ in begun]
+    assert len(set(models)) < len(models)
+
+
+def one_backbone(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    """Draw compressions of the smallest network, without any cool-down, and how to draw."""
+    return replace(
+        QUICK.recipe(QUICK.covering[0], data),
+        ema=knobs.ema(trial),
+        compression=knobs.compression(trial),
+        sampling=knobs.sampling(trial, quick.SAMPLING_STEPS),
+    )
+
+
+def backbones_alone(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    """Draw a network, and nothing that compresses it."""
+    widths = quick.WIDTHS["mini_ddpm"]
+    network = knobs.network(trial, "mini_ddpm", widths, quick.GROUPS, patch_size=2)
+    return replace(QUICK.recipe(QUICK.covering[0], data), network=network)
+
+
+def test_where_every_trial_trains_the_last_ones_do_so_without_a_refusal() -> None:
+    source = study(space=replace(NO_DESIGN, suggest=backbones_alone))
+    for trials_meanwhile in (math.inf, math.inf, math.inf, math.inf, 2.0, 1.0, 0.0):
+        step(source, trials_meanwhile=trials_meanwhile)
+    assert {record.state for record in source.storage.records()} == {"complete"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from study.engine.prediction import SAME_MODEL, Point, Prediction, kept
+from study.engine.prediction import SAME_MODEL, Point, Prediction, rest_kept
 
 SMALL = Point(
     (("m", 0),), (("backbone.width", 8),), (("sampling.guidance", 2.0),), 0.01, False, 100
@@ -104,7 +104,7 @@ def test_what_a_model_keeps_is_the_conditional_normal_of_equally_correlated_rest
     rests = np.linspace(-1, 2, count)
     among = np.full((count, count), SAME_MODEL) + (1 - SAME_MODEL) * np.eye(count)
     weights = np.linalg.solve(among, np.full(count, SAME_MODEL))
-    mean, unknown = kept(rests.tolist())
+    mean, unknown = rest_kept(rests.tolist())
     assert mean == pytest.approx(weights @ rests)
     assert unknown == pytest.approx(1 - SAME_MODEL * weights.sum())
 

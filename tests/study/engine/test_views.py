@@ -185,7 +185,7 @@ def test_the_share_of_new_backbones_follows_the_measured_costs(
     for groups in (1, 2):
         timings = {"train_seconds": train, "generate_seconds": generate, "score_seconds": 0.0}
         study.complete({**GOOD, "backbone.groups": groups}, 10, 100, **timings)
-    assert study.history().new_share(0.3) == pytest.approx(share)
+    assert study.history().timings.new_share(0.3) == pytest.approx(share)
 
 
 @settings(max_examples=20, deadline=None)
