@@ -13,7 +13,7 @@ from study.results.records import TrialRecord
 Course = list[Moment]
 Point = tuple[float, float]  # FID and bytes
 NEAR = 1.1  # Up to so many times the FID and the bytes of a point of the front is near it.
-KNOWN_BACKBONES = 2  # Trials count from when so many have a complete one.
+KNOWN_BACKBONES = 2  # Trials count from when so many have a complete one, or were stopped early.
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def course(trials: Sequence[Trial]) -> Course:
 
 
 def worth(trials: Sequence[Trial]) -> Worth:
-    """Return what came of the trials that began once two backbones had a complete trial."""
+    """Return what came of the trials that began once two backbones had a trial that ended."""
     in_order = sorted(trials, key=lambda trial: trial.end)
     known = _known_since(in_order)
     following = [trial for trial in in_order if trial.begin >= known]
@@ -90,7 +90,8 @@ def worth(trials: Sequence[Trial]) -> Worth:
 def _known_since(in_order: Sequence[Trial]) -> float:
     ends: dict[str | None, float] = {}
     for trial in in_order:
-        if trial.point and not trial.is_noise:
+        is_stopped = trial.point is None and trial.trained_images > 0
+        if is_stopped or (trial.point and not trial.is_noise):
             ends.setdefault(trial.backbone_key, trial.end)
     return next(itertools.islice(ends.values(), KNOWN_BACKBONES - 1, None), float("inf"))
 

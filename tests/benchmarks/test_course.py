@@ -51,6 +51,13 @@ def test_noise_is_no_knowledge() -> None:
     assert worth([*FIRST_TWO, noise, near_noise]).useful == 0
 
 
+def test_a_training_that_was_stopped_is_known_too() -> None:
+    stopped, failed = Trial(0, 15, 16_000, None, "c"), Trial(0, 15, 0, None, "d")
+    later = ended(15, 30, 9.0)
+    assert worth([FIRST_TWO[0], stopped, later]) == Worth(1, 0, 1)
+    assert worth([FIRST_TWO[0], failed, later]) == Worth(0, 0, 0)
+
+
 def test_a_trial_is_held_against_those_that_ended_before_it() -> None:
     same = [ended(20, 30, 9.0, 1e4), ended(20, 40, 9.9, 1e4), ended(20, 50, 12.0, 1e4)]
     assert worth([*FIRST_TWO, *same]) == Worth(3, 0, 2)
