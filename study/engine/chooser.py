@@ -23,6 +23,9 @@ from study.results.screenings import EXACT
 # A study has so many trials, and what is begun takes one of them: so many units of drawing and
 # scoring, beside the time that it costs.
 TRIAL_WORTH = 4.0
+WORK = tuple(
+    product((False, True), repeat=2)
+)  # Whether a trial trains, and whether it cools down.
 MOST_MEASURED = 200  # Trials that predictions learn from, the latest ones.
 # From where on nothing counts, where noise sets no end: beyond the worst of the front by so much
 # of its extent, and by a factor at least.
@@ -87,7 +90,7 @@ class Chooser:
         """Return what a trial costs, by whether it trains and whether it cools down."""
         return {
             (trains, cools): self._history.timings.cost(trains=trains, cools=cools)
-            for trains, cools in product((False, True), repeat=2)
+            for trains, cools in WORK
         }
 
     def _ending_within(
@@ -96,7 +99,7 @@ class Chooser:
         """Return groups of the candidates that do not outlast so many trials of others."""
         outlasting = {
             (trains, cools): self._history.timings.outlasts(trials, trains=trains, cools=cools)
-            for trains, cools in product((False, True), repeat=2)
+            for trains, cools in WORK
         }
         kept = ([c for c in group if not outlasting[c.trains, c.cools]] for group in groups)
         return [group for group in kept if group]

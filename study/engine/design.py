@@ -104,10 +104,10 @@ def _draw_alike(branches: Sequence[Branch], space: SearchSpace, data: DataConfig
 
     Trainings are compared on their way by what is drawn from them.
     """
-    first, *others = [branch for branch in branches if branch.chosen]
-    way = dict(sampling_knobs(first.chosen[0].knobs))
-    keys = {branch.chosen[0].recipe.key for branch in (first, *others)}
-    for branch in others:
+    begun_with = [branch for branch in branches if branch.chosen]
+    keys = {branch.chosen[0].recipe.key for branch in begun_with}
+    for branch in begun_with[1:]:
+        way = dict(sampling_knobs(begun_with[0].chosen[0].knobs))
         knobs = branch.chosen[0].knobs
         trial = begun((), fixing(knobs, RandomSampler(seed=0)))
         suggested(space, trial, data)
