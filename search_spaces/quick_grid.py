@@ -30,7 +30,7 @@ QUANTIZATIONS: tuple[Quantization, ...] = ("none", "weights8", "uniform")
 STEPS = (0.8, 1.6, 2.4)
 METHODS: tuple[PruneMethod, ...] = ("l1", "random")
 RATIOS = (0.2, 0.5)
-FINETUNE_IMAGES = (0, 16_000)
+FINETUNE_IMAGES = (0, 8_000)
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
