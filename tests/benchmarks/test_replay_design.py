@@ -14,7 +14,7 @@ def test_every_row_becomes_one_of_the_grid_once() -> None:
     found = [grid.recipe({**row, SEED_KNOB: TRAINING_SEEDS[0]}, DATA) for row in rows]
     assert {recipe.key for recipe in found} <= keys
     assert len({recipe.key for recipe in found}) == len(rows) < len(COVERING)
-    assert {r.compression.finetune_images for r in found} == {0, 16_000}
+    assert {r.compression.finetune_images for r in found} == {0, 8_000}
 
 
 def test_levels_become_the_nearest_ones() -> None:
@@ -22,7 +22,7 @@ def test_levels_become_the_nearest_ones() -> None:
     assert nearest_rows(COVERING[:1]) == [variant_row(tiny, "weights8")]
     given = {**COVERING[0], "compression.quantization": "uniform"}
     cooled = {**given, "compression.quantization_step": 2.2, "compression.finetune_images": 32_000}
-    assert nearest_rows([cooled]) == [variant_row(tiny, 2.4, finetune_images=16_000)]
+    assert nearest_rows([cooled]) == [variant_row(tiny, 2.4, finetune_images=8_000)]
     pruned = {
         **given,
         "compression.quantization": "linear4",

@@ -24,7 +24,7 @@ from study.results.objectives import Scores
 GRID, TABLE = load_space("quick-grid"), grid_table()
 SEED = TRAINING_SEEDS[0]
 TINY = backbone_row("mini_ddpm", "12-32", 1, SEED)
-PLAIN, COOLED = variant_row(TINY, "none"), variant_row(TINY, 1.6, finetune_images=16_000)
+PLAIN, COOLED = variant_row(TINY, "none"), variant_row(TINY, 1.6, finetune_images=8_000)
 OTHER = variant_row(backbone_row("mini_ddpm", "12-32", 2, SEED), "none")
 DRAW_SECONDS = sum(DRAWING.values())
 SCREEN_SECONDS = SCREENING_SECONDS * MACS / SCREENED_MACS
@@ -91,11 +91,11 @@ def test_what_is_there_takes_no_time_again(
     trained = slowdown * (trainings * TRAIN_SECONDS + cool_downs * COOL_DOWN_SECONDS)
     beside = len(rows) * (DRAW_SECONDS + SCREEN_SECONDS)
     assert world.seconds == pytest.approx(trained + beside)
-    assert world.images == slowdown * (trainings * TRAIN_IMAGES + cool_downs * 16_000)
+    assert world.images == slowdown * (trainings * TRAIN_IMAGES + cool_downs * 8_000)
 
 
 def test_without_reuse_every_trial_trains_and_cools_down() -> None:
-    assert alone(COOLED, COOLED, reuse=False).images == 2 * (TRAIN_IMAGES + 16_000)
+    assert alone(COOLED, COOLED, reuse=False).images == 2 * (TRAIN_IMAGES + 8_000)
 
 
 def test_a_search_hears_what_was_recorded() -> None:
