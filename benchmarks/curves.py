@@ -46,7 +46,7 @@ class Curves:
             if other != backbone_key
         )
 
-    def count(self, train_images: int) -> int:
+    def count(self, backbone_key: str, train_images: int) -> int:
         """Return how many trainings were seen after so many images."""
         return sum(train_images in fids for fids in self._fids.values())
 

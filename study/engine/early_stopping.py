@@ -23,7 +23,7 @@ class Judge(Protocol):
 
     def may_go_on(self, backbone_key: str, train_images: int) -> bool: ...
 
-    def count(self, train_images: int) -> int: ...
+    def count(self, backbone_key: str, train_images: int) -> int: ...
 
 
 class Rungs:
@@ -48,13 +48,26 @@ class Rungs:
         self._costs.setdefault(train_images, {})[backbone_key] = entered
 
     def may_go_on(self, backbone_key: str, train_images: int) -> bool:
-        """Whether a training that was entered at a rung is among those to go on with."""
-        entered = self._costs[train_images]
+        """Whether a training that was entered at a rung is among those to go on with.
+
+        Where no other one came so far yet, the last rung that another one came to decides again:
+        who is first at a rung is stopped at the next, where others overtook it since.
+        """
+        entered = self._compared(backbone_key, train_images)
         keys = list(entered)
         order, num_best = rank([entered[key] for key in keys])
         position = order.index(keys.index(backbone_key))
         return position < max(num_best, math.ceil(KEEP_SHARE * len(keys)))
 
-    def count(self, train_images: int) -> int:
-        """Return how many trainings were entered at a rung."""
-        return len(self._costs.get(train_images, {}))
+    def count(self, backbone_key: str, train_images: int) -> int:
+        """Return how many trainings are compared where one is judged at a rung."""
+        return len(self._compared(backbone_key, train_images))
+
+    def _compared(self, backbone_key: str, train_images: int) -> dict[str, list[float]]:
+        """Return what decides on a training at a rung, by backbone key."""
+        passed = [
+            rung
+            for rung, entered in self._costs.items()
+            if rung <= train_images and backbone_key in entered and len(entered) > 1
+        ]
+        return self._costs[max(passed, default=train_images)]

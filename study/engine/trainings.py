@@ -66,7 +66,7 @@ class Trainings:
         self._stopped[backbone_key] = train_images
         return (
             f"stopped early after {train_images:,} training images, behind most of "
-            f"{self._judge.count(train_images)} trainings"
+            f"{self._judge.count(backbone_key, train_images)} trainings"
         )
 
     def refusal(self, recipe: Recipe) -> str | None:

@@ -48,6 +48,26 @@ def test_rungs_are_not_compared_with_each_other() -> None:
     assert rungs.may_go_on("early", 16_000)
 
 
+def test_who_is_first_at_a_rung_is_judged_at_the_next_by_who_came_since() -> None:
+    rungs = Rungs(OBJECTIVES)
+    rungs.add("first", 16_000, scores(50, 50))
+    assert rungs.may_go_on("first", 16_000), "there was nobody to be compared with"
+    rungs.add("better", 16_000, scores(5, 5))
+    rungs.add("first", 32_000, scores(40, 50))
+    assert not rungs.may_go_on("first", 32_000)
+    assert rungs.count("first", 32_000) == 2
+    rungs.add("better", 32_000, scores(45, 60))
+    assert rungs.may_go_on("first", 32_000), "where both came decides: it overtook the other"
+
+
+def test_who_is_alone_at_a_rung_goes_on_where_it_was_ahead_before() -> None:
+    rungs = Rungs(OBJECTIVES)
+    rungs.add("behind", 16_000, scores(50, 50))
+    rungs.add("ahead", 16_000, scores(5, 5))
+    rungs.add("ahead", 32_000, scores(60, 70))
+    assert rungs.may_go_on("ahead", 32_000)
+
+
 def test_a_maximised_objective_counts_the_other_way() -> None:
     rungs = Rungs(("recall", "size_bytes"))
     rungs.add("good", 16_000, {"recall": 0.9, "size_bytes": 100})
