@@ -94,6 +94,8 @@ class SearchSpace:
         name: as given to `--space`.
         suggest: draws a recipe for the data from an Optuna trial, one `suggest_*` call a knob.
         covering: knob values to try first; where it is empty, the engine makes some of the knobs.
+        covering_first: so many of them are tried before anything is drawn, and each further one
+            in turns with drawn trials, as many as the share of reuse asks for; None for all.
         trials: how many trials a study has by default.
         reuse_share: of all trials, for as long as the costs of training and scoring are unknown;
             a new backbone is proposed only while at least this share reuses one.
@@ -110,6 +112,7 @@ class SearchSpace:
     trials: int
     reuse_share: float
     fid_num_images: int
+    covering_first: int | None = None
     rows: tuple[Row, ...] = ()
     published_note: str = ""
     edition: int = 1

@@ -51,7 +51,7 @@ def with_design(
     if space.covering or space.rows:
         return space
     rows = storage.settle_design(lambda: design(space, data, seed, num_trials, screens=screens))
-    return replace(space, covering=rows)
+    return replace(space, covering=rows, covering_first=AHEAD if screens else None)
 
 
 def design(

@@ -1,8 +1,8 @@
 """Proposals: which recipe is tried next.
 
-First what is in line: the space's covering design. Then what the drawer draws. Where
-that is refused again and again, the whole space is looked through at random, in memory alone,
-before it is said to hold nothing new.
+First what is in line: the space's covering design. Then what the drawer draws, or the design's
+further rows when their turn comes. Where that is refused again and again, the whole space is
+looked through at random, in memory alone, before it is said to hold nothing new.
 """
 
 import math
@@ -21,6 +21,7 @@ from study.engine.drawer import Drawer
 from study.engine.draws import fixing, recipe_of, suggested
 from study.engine.effort import Effort
 from study.engine.learning import Learning
+from study.engine.line import Line
 from study.engine.screening_draws import NUM_SCREENED, ScreeningDraws
 from study.run.storage import StudyStorage
 
@@ -85,7 +86,7 @@ class Proposer:
         self._screening = ScreeningDraws(space, data, screened, seed)
         self._num_further = 0  # Draws in memory, since a trial began or ended.
         self._num_ended = 0  # Trials, when the first of them was made.
-        storage.enqueue(space.covering)
+        self._line = Line(space, storage, history)
 
     def propose(
         self, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
@@ -102,7 +103,7 @@ class Proposer:
         """
         self._admission.begin()
         while not self._admission.is_spent:
-            num_waiting = self._known.learn()
+            num_waiting = self._num_waiting()
             if not self._known.orphans and not num_waiting:
                 if self._space.rows:
                     return Nothing.EXHAUSTED
@@ -115,13 +116,19 @@ class Proposer:
     def propose_anew(self) -> Proposal | Nothing:
         """Start a trial that trains a new backbone, where nothing is in line.
 
+        The design's next row comes first, even before its turn.
+
         Returns:
             Its number and recipe, or why there is none; the space may hold others even so.
         """
         self._admission.begin()
         while not self._admission.is_spent:
             self._known.learn()
-            sampler = self._drawer.sampler_anew(self._known.num_seen)
+            number = self._known.num_seen
+            if self._line.put_next():
+                sampler: BaseSampler | None = self._at_random(number)
+            else:
+                sampler = self._drawer.sampler_anew(number)
             if sampler is None or self._known.num_refused >= MOST_REFUSALS:
                 return Nothing.EXHAUSTED
             if proposal := self._accept(self.storage.ask(sampler)):
@@ -141,7 +148,14 @@ class Proposer:
 
     def has_line(self) -> bool:
         """Whether trials are in line, before any that is drawn."""
-        return self._known.learn() > 0 or bool(self._known.orphans)
+        return self._num_waiting() > 0 or bool(self._known.orphans)
+
+    def _num_waiting(self) -> int:
+        """Return how many trials wait in line, with a row whose turn has come."""
+        num_waiting = self._known.learn()
+        if not num_waiting and not self._known.orphans and self._line.put_due():
+            return self._known.learn()
+        return num_waiting
 
     def _accept(self, trial: optuna.Trial) -> Proposal | None:
         """Keep a started trial's number and recipe, or end it where it is not to be run."""

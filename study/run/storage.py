@@ -164,6 +164,10 @@ class StudyStorage:
         """Whether a trial's knobs were put in line, not drawn."""
         return IN_LINE in self.frozen_trials()[number].system_attrs
 
+    def num_in_line(self) -> int:
+        """Return how many trials were ever put in line."""
+        return sum(IN_LINE in trial.system_attrs for trial in self.frozen_trials())
+
     def _trial(self, number: int) -> optuna.Trial:
         return optuna.Trial(self._study, self._trial_id(number))
 
