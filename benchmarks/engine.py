@@ -1,10 +1,9 @@
 """What the engine saves: the front of a plain Ray Tune study, reached with how much less.
 
-    python -m benchmarks.engine --seeds 3 --trials 16 --out DIR [--by-hand] [--before CHECKOUT]
+    python -m benchmarks.engine --seeds 3 --trials 16 --out DIR [--before CHECKOUT]
 
-For each seed, on the quick space and the embedded digits: `plain` (benchmarks.plain_tune), `drawn`
-(our engine on the same knobs without the hand-made design, benchmarks/quick_drawn.py) and, where
-asked for, `by hand` (with it) and `before`, the quick study of an older checkout of this project.
+For each seed, on the quick space and the embedded digits: `plain` (benchmarks.plain_tune), `ours`
+(our engine) and, where asked for, `before`, the quick study of an older checkout of this project.
 The course of each is its hypervolume of (ln FID, log10 bytes) over images trained on and over wall
 clock, from the start of the command on. What is there in DIR is not run again. Prints a Markdown
 table of what our engine needed to reach the last hypervolume of the others, and what its trials
@@ -32,8 +31,7 @@ Search = Callable[[Path, int, int], list[Trial]]
 Ended = Mapping[str, Sequence[Trial]]  # by the name of the search
 Shares = tuple[float, float]  # of images and of seconds
 PROJECT = Path(__file__).resolve().parent.parent
-DRAWN = Path(__file__).resolve().with_name("quick_drawn.py")
-OURS = ("drawn", "by hand")
+OURS = "ours"
 
 
 def run_plain(out: Path, seed: int, trials: int) -> list[Trial]:
@@ -50,19 +48,14 @@ def run_plain(out: Path, seed: int, trials: int) -> list[Trial]:
     ]
 
 
-def run_drawn(out: Path, seed: int, trials: int) -> list[Trial]:
-    """Run our engine on the space's knobs alone."""
-    return _run_search(out, "drawn", seed, trials, options=("--space", str(DRAWN)))
-
-
-def run_by_hand(out: Path, seed: int, trials: int) -> list[Trial]:
-    """Run our engine with the space's hand-made design."""
-    return _run_search(out, "by-hand", seed, trials)
+def run_ours(out: Path, seed: int, trials: int) -> list[Trial]:
+    """Run our engine."""
+    return _run_search(out, OURS, seed, trials)
 
 
 def run_before(checkout: Path, out: Path, seed: int, trials: int) -> list[Trial]:
     """Run the quick study of an older checkout."""
-    return _run_search(out, "before", seed, trials, checkout=checkout)
+    return _run_search(out, "before", seed, trials, checkout)
 
 
 def _commit(checkout: Path) -> str:
@@ -72,20 +65,14 @@ def _commit(checkout: Path) -> str:
 
 
 def _run_search(
-    out: Path,
-    name: str,
-    seed: int,
-    trials: int,
-    *,
-    options: Sequence[str] = (),
-    checkout: Path = PROJECT,
+    out: Path, name: str, seed: int, trials: int, checkout: Path = PROJECT
 ) -> list[Trial]:
     name = f"{name}-{_commit(checkout)}-{seed}"
     started, run = out / f"{name}.start", out / name
     if not run.exists():
         started.write_text(str(time.time()))
         arguments = ["--out", str(out), "--name", name, "--trials", str(trials)]
-        arguments += ["--seed", str(seed), "--no-verify", *options]
+        arguments += ["--seed", str(seed), "--no-verify"]
         _run("study.search", *arguments, checkout=checkout)
     start = float(started.read_text())
     storage = StudyStorage(run / JOURNAL_NAME, ("fid", "size_bytes"))
@@ -112,14 +99,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=16)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--by-hand", action="store_true", help="with the hand-made design, too")
     parser.add_argument("--before", type=Path, help="an older checkout of this project")
     given = parser.parse_args()
     out = given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    searches: dict[str, Search] = {"plain": run_plain, "drawn": run_drawn}
-    if given.by_hand:
-        searches["by hand"] = run_by_hand
+    searches: dict[str, Search] = {"plain": run_plain, OURS: run_ours}
     if given.before is not None:
         searches["before"] = partial(run_before, given.before)
     seeds, trials = range(given.seeds), given.trials
@@ -130,32 +114,24 @@ def main() -> None:
 
 
 def _print_shares(ended: Sequence[Ended], baseline: str) -> None:
-    """Print what our searches needed to reach the end of another one, by seed and their median."""
-    print(f"\n| search | reaches the end of {baseline} | hypervolume | images | seconds |")
-    print("|-|-|-|-|-|")
-    for name in _ours(ended):
-        shares: list[Shares] = []
-        for seed, of_seed in enumerate(ended):
-            goal = course(of_seed[baseline])[-1]
-            found = reach(course(of_seed[name]), goal.hypervolume)
-            shares.append(_shares(found, goal))
-            cells = f"{goal.hypervolume:.2f} | {' | '.join(_cells(found, goal))}"
-            print(f"| {name} | seed {seed} | {cells} |")
-        images, seconds = (statistics.median(column) for column in zip(*shares, strict=True))
-        print(f"| {name} | median | | {images:.3f} | {seconds:.3f} |")
+    """Print what ours needed to reach the end of another search, by seed and their median."""
+    print(f"\n| seed | hypervolume of {baseline} | images | seconds |\n|-|-|-|-|")
+    shares: list[Shares] = []
+    for seed, of_seed in enumerate(ended):
+        goal = course(of_seed[baseline])[-1]
+        found = reach(course(of_seed[OURS]), goal.hypervolume)
+        shares.append(_shares(found, goal))
+        print(f"| {seed} | {goal.hypervolume:.2f} | {' | '.join(_cells(found, goal))} |")
+    images, seconds = (statistics.median(column) for column in zip(*shares, strict=True))
+    print(f"| median | | {images:.3f} | {seconds:.3f} |")
 
 
 def _print_worth(ended: Sequence[Ended]) -> None:
-    """Print what became of our searches' trials, one figure a seed."""
-    print("\n| search | trials once two backbones are known | as noise | useful |\n|-|-|-|-|")
-    for name in _ours(ended):
-        found = [worth(of_seed[name]) for of_seed in ended]
-        columns = zip(*((w.count, w.noise, w.useful) for w in found), strict=True)
-        print(f"| {name} | {' | '.join(' + '.join(map(str, column)) for column in columns)} |")
-
-
-def _ours(ended: Sequence[Ended]) -> list[str]:
-    return [name for name in OURS if name in ended[0]]
+    """Print what became of the trials of ours."""
+    print("\n| seed | trials once two backbones are known | as noise | useful |\n|-|-|-|-|")
+    for seed, of_seed in enumerate(ended):
+        found = worth(of_seed[OURS])
+        print(f"| {seed} | {found.count} | {found.noise} | {found.useful} |")
 
 
 def _shares(found: Moment | None, goal: Moment) -> Shares:

@@ -1,4 +1,4 @@
-"""The quick space's hand-made design on the levels of the grid, so that a replay can judge it.
+"""A hand-made design of the quick space on the levels of the grid, so that a replay can judge it.
 
 It was arranged on runs of the quick space, never on a recorded grid: each of its rows becomes the
 nearest row that the grid has, by a rule, and what becomes the same row is there once.
@@ -8,12 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.hand_made import HAND_MADE
 from search_spaces import knobs, quick_grid
-from search_spaces.quick import COVERING
 from search_spaces.space import Value
 
 
-def nearest_rows(rows: Sequence[Mapping[str, Value]] = COVERING) -> list[dict[str, Value]]:
+def nearest_rows(rows: Sequence[Mapping[str, Value]] = HAND_MADE) -> list[dict[str, Value]]:
     """Return the grid's rows nearest to some of the quick space, in order, without seeds."""
     nearest: list[dict[str, Value]] = []
     for row in rows:

@@ -2,7 +2,7 @@
 
 python -m study.describe system-a-ncsn/rand-30-middle
 python -m study.describe "system-a-ddpm/2 groups" --set network.groups=4 --set data.image_size=56
-python -m study.describe quick/0                        a row of a space's covering design
+python -m study.describe quick/0                        what a study of the space begins with
 python -m study.describe RUN/trials/3/recipe.json --set compression.quantization=linear4
 """
 
@@ -10,11 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import optuna
+
 from diffusion.errors import one_line
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
 from study.cli import parser as cli
+from study.engine.design import design
 from study.evaluation.cost import untrained_cost
 from study.run.files import read_json, write_text
 
@@ -36,12 +39,13 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
     space = load_space(space_name, options)
     if space.rows:
         return space.recipe(space.row(row).knobs, DEFAULT_DATA)
-    if not row.isdecimal() or int(row) >= len(space.covering):
+    rows = space.covering or design(space, DEFAULT_DATA, 0, space.trials, screens=True)
+    if not row.isdecimal() or int(row) >= len(rows):
         raise ValueError(
-            f"row is {row!r}; allowed for space {space_name!r}: 0 to {len(space.covering) - 1}, "
-            "of its covering design"
+            f"row is {row!r}; allowed for space {space_name!r}: 0 to {len(rows) - 1}, of the "
+            "design that a study of it begins with"
         )
-    return space.recipe(space.covering[int(row)], DEFAULT_DATA)
+    return space.recipe(rows[int(row)], DEFAULT_DATA)
 
 
 def build_parser() -> cli.Parser:
@@ -73,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
             f"--formulation is {given.formulation} with {given.recipe}; allowed: with the rows of "
             "a space, or --set training.formulation=..."
         )
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe = find_recipe(given.recipe, SpaceOptions(formulation=given.formulation or "edm"))
     recipe = recipe.with_changes(dict(_parse_change(text) for text in given.set))
     cost = untrained_cost(recipe)

@@ -11,6 +11,7 @@ import pytest
 from mutations import alter
 from optuna.samplers import RandomSampler
 
+from benchmarks.hand_made import HAND_MADE
 from diffusion.errors import LONGEST_LINE
 from diffusion.recipe import DataConfig, Recipe
 from study.cli.parser import USAGE_STATUS, run_command
@@ -72,7 +73,7 @@ def fill_journal(run: Path, settings: RunSettings) -> None:
     storage = StudyStorage(run / JOURNAL_NAME, settings.objectives, settings.limits)
     space, data = settings.load_space(), DataConfig.from_dict(settings.data)
     sampler = RandomSampler(seed=0)
-    storage.enqueue(space.covering[:8])
+    storage.enqueue(HAND_MADE[:8])
     for number in range(7):
         trial = storage.ask(sampler)
         recipe = space.suggest(trial, data)

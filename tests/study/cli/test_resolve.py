@@ -19,6 +19,7 @@ from diffusion.score.extractor import FeatureExtractor
 from diffusion.score.inception import InceptionExtractor
 from study.cli.resolve import KEPT, new_settings, resumed_settings
 from study.cli.search_options import build_parser
+from study.engine.design import design
 from study.evaluation.context import RunContext
 from study.results.objectives import aims
 from study.run.folder import JOURNAL_NAME
@@ -212,7 +213,8 @@ def test_without_rows_all_are_tried(space: str, rows: int) -> None:
 def test_train_images_reach_every_recipe(space: str) -> None:
     settings = new("--space", space, "--train-images", "777")
     resolved, data = settings.load_space(), DataConfig.from_dict(settings.data)
-    lengths = {resolved.recipe(row, data).training.train_images for row in resolved.covering}
+    rows = resolved.covering or design(resolved, data, 0, 24, screens=True)
+    lengths = {resolved.recipe(row, data).training.train_images for row in rows}
     assert lengths == {777}
 
 

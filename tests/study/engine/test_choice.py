@@ -21,10 +21,12 @@ from small_studies import (
 )
 
 from search_spaces import load_space
+from search_spaces.space import SearchSpace
 from study.engine.choice import MOST_HELD, Choice
 from study.engine.trainings import Trainings
 from study.run.storage import StudyStorage
 
+MNIST = load_space("mnist")
 IN_LINE = len(QUICK.covering)
 
 
@@ -109,19 +111,19 @@ def test_without_reuse_no_trial_waits_for_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("space", "trials", "workers", "trainings"),
     [
-        ("quick", 60, 30, ALL_BACKBONES),  # as many as the space has
-        ("quick", 60, 18, 18),
-        ("quick", 24, 8, 8),
-        ("quick", IN_LINE, 18, BACKBONES),  # the rows in line are the whole budget
-        ("quick", IN_LINE + 2, 18, BACKBONES + 2),
-        ("mnist", 100, 18, 18),
-        ("mnist", 100, 2, 2),
+        (QUICK, 60, 30, ALL_BACKBONES),  # as many as the space has
+        (QUICK, 60, 18, 18),
+        (QUICK, 24, 8, 8),
+        (QUICK, IN_LINE, 18, BACKBONES),  # the rows in line are the whole budget
+        (QUICK, IN_LINE + 2, 18, BACKBONES + 2),
+        (MNIST, 100, 18, 18),
+        (MNIST, 100, 2, 2),
     ],
 )
 def test_every_worker_gets_a_training_as_long_as_there_are_others(
-    space: str, trials: int, workers: int, trainings: int
+    space: SearchSpace, trials: int, workers: int, trainings: int
 ) -> None:
-    source = dispatcher(None, trials, space=load_space(space))
+    source = dispatcher(None, trials, space=space)
     taken = take_all(source, workers)
     assert len(taken) == len({a.recipe.backbone_key for a in taken}) == trainings
     assert not source.ended

@@ -4,20 +4,16 @@ import math
 from dataclasses import replace
 
 import pytest
+from small_studies import DATA, OBJECTIVES, QUICK
 
-from diffusion.recipe import DataConfig, Recipe
-from search_spaces import load_space
+from diffusion.recipe import Recipe
 from study.engine.early_stopping import KEEP_SHARE, Rungs
 from study.evaluation.scoring import latest_rung
 from study.results.objectives import Scores
 
-OBJECTIVES = ("fid", "size_bytes")
-DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
-
 
 def recipe(position: int = 0) -> Recipe:
-    space = load_space("quick")
-    return space.recipe(space.covering[position], DATA)
+    return QUICK.recipe(QUICK.covering[position], DATA)
 
 
 def scores(fid: float, size_bytes: float) -> Scores:

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_studies import DATA, OBJECTIVES, QUICK
 
-from diffusion.recipe import DataConfig
-from search_spaces import load_space
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
 from study.engine.proposer import Proposer
@@ -16,10 +15,7 @@ from study.engine.watcher import Listener, Listeners
 from study.results.records import TrialRecord
 from study.run.storage import StudyStorage
 
-DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")
-SPACE = load_space("quick")
-RECIPE = SPACE.recipe(SPACE.covering[0], DATA)
-OBJECTIVES = ("fid", "size_bytes")
+RECIPE = QUICK.recipe(QUICK.covering[0], DATA)
 
 EVENTS: dict[str, tuple[Any, ...]] = {
     "on_start": (3, RECIPE),
@@ -83,7 +79,7 @@ def test_an_interrupt_is_not_kept_from_the_study() -> None:
 def test_the_dispatcher_tells_of_rungs(tmp_path: Path) -> None:
     storage = StudyStorage(tmp_path / "study.journal", OBJECTIVES)
     heard: list[tuple[Any, ...]] = []
-    proposer = Proposer(SPACE, DATA, storage, seed=0)
+    proposer = Proposer(QUICK, DATA, storage, seed=0)
     source = Dispatcher(proposer, Trainings((), OBJECTIVES), Budget(4), hearing(heard))
     assignment = source.next()
     assert assignment is not None

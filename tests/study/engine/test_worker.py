@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from injected import tabulated
+from small_studies import DATA, QUICK
 
 from diffusion.errors import (
     DataUnavailable,
@@ -20,8 +21,7 @@ from diffusion.errors import (
     PackageError,
     TrainingDiverged,
 )
-from diffusion.recipe import DataConfig, Recipe
-from search_spaces import load_space
+from diffusion.recipe import Recipe
 from study.engine import worker
 from study.engine.worker import failure_reason, run_trial
 from study.evaluation.context import RunContext, TrialContext
@@ -29,8 +29,7 @@ from study.results.objectives import Scores
 from study.run.key_folder import SnapshotUnavailable
 
 BEGIN = {"stage": "start", "share": 0.0, "trained_images": None}
-SPACE = load_space("quick")
-RECIPE = SPACE.recipe(SPACE.covering[0], DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef"))
+RECIPE = QUICK.recipe(QUICK.covering[0], DATA)
 
 
 def context(folder: Path) -> RunContext:
