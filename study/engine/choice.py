@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from diffusion.recipe import Recipe
-from study.engine.effort import Effort
+from study.engine.effort import Allowance, Effort
 from study.engine.pace import Pace
 from study.engine.proposer import Nothing, Proposal, Proposer
 from study.engine.trainings import Trainings
@@ -96,7 +96,7 @@ class Choice:
                 return self._take_new_backbone(seconds_left)
             # What each other worker begins, while this one trains; or it alone, before its end.
             trials_meanwhile = (room - 1) / max(len(running), 1)
-            proposal = self._proposer.propose(self._most, trials_meanwhile)
+            proposal = self._proposer.propose(Allowance(self._most, trials_meanwhile))
             if isinstance(proposal, Nothing):
                 self.looking = proposal is Nothing.NOT_YET
                 self.exhausted = proposal is Nothing.EXHAUSTED

@@ -4,7 +4,6 @@ Objectives that a file and a network tell are known of every candidate; the othe
 Trials that run count as if they had ended as predicted.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from study.engine.candidates import Candidate, Candidates, point_of
-from study.engine.effort import Effort
+from study.engine.effort import ANYTHING, Allowance
 from study.engine.gain import Gap
 from study.engine.history import History, Variant
 from study.engine.prediction import Point, Prediction
@@ -51,24 +50,20 @@ class Chooser:
         self._predictions: dict[str, Prediction] = {}
 
     def choose(
-        self,
-        trainings: Sequence[Sequence[Candidate]],
-        most: Effort = Effort.TRAINING,
-        trials_meanwhile: float = math.inf,
+        self, trainings: Sequence[Sequence[Candidate]], allowed: Allowance = ANYTHING
     ) -> dict[str, Any] | None:
         """Return the knobs of the next trial, or None where nothing can be said yet.
 
         Args:
             trainings: for each new backbone what it might be compressed to.
-            most: that the trial may take.
-            trials_meanwhile: that it may not outlast, where there is anything else.
+            allowed: what the trial may take.
         """
         measured, costs = self._measured(), self._costs()
-        compressions = (c for c in self.candidates.compressions() if c.effort <= most)
+        compressions = (c for c in self.candidates.compressions() if c.effort <= allowed.most)
         offered = [*([candidate] for candidate in compressions), *(t for t in trainings if t)]
         if not measured or not offered:
             return None
-        groups = self._ending_within(trials_meanwhile, offered) or offered
+        groups = self._ending_within(allowed.trials_meanwhile, offered) or offered
         self._fit(measured)
         flat = [candidate for group in groups for candidate in group]
         means, deviations = self._values(flat)

@@ -6,7 +6,6 @@ than scoring does, or another compression of a backbone near the front; Optuna's
 from its own view.
 """
 
-import math
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -21,7 +20,7 @@ from study.engine.candidates import Candidate
 from study.engine.chooser import Chooser
 from study.engine.design_draws import network_cost
 from study.engine.draws import draw, draw_all, draw_seed, fixing, tpe
-from study.engine.effort import Effort
+from study.engine.effort import ANYTHING, Allowance, Effort
 from study.engine.history import History
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs
 from study.engine.views import backbone_view, compression_view
@@ -68,26 +67,18 @@ class Drawer:
         self._seed = seed
         self._reuse = reuse
 
-    def sampler(
-        self, number: int, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
-    ) -> BaseSampler:
-        """Return what draws the knobs of a trial.
-
-        Args:
-            number: of the trial.
-            most: that it shall take.
-            trials_meanwhile: of each other worker, that what it trains shall not outlast where
-                there is anything else.
-        """
+    def sampler(self, number: int, allowed: Allowance = ANYTHING) -> BaseSampler:
+        """Return what draws the knobs of a trial, by its number and what it may take."""
         seed = draw_seed(self._seed, number)
         if not self._reuse:
             return tpe(seed)
-        may_train = most is Effort.TRAINING
+        may_train = allowed.most is Effort.TRAINING
         trainings = self._trainings(number) if may_train else []
-        if knobs := self._chooser.choose(trainings, most, trials_meanwhile):
+        if knobs := self._chooser.choose(trainings, allowed):
             return fixing(knobs, RandomSampler(seed=seed))
         generator = np.random.default_rng(seed)
-        outlasts = self._history.timings.outlasts(trials_meanwhile, trains=True, cools=False)
+        meanwhile = allowed.trials_meanwhile
+        outlasts = self._history.timings.outlasts(meanwhile, trains=True, cools=False)
         may_train = may_train and self._may_train() and not outlasts
         backbone = self._new_backbone(generator, CANDIDATES) if may_train else None
         return self._on(backbone or self._tried_backbone(generator), generator, seed)

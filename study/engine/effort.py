@@ -1,5 +1,7 @@
-"""What a trial has to do before it can draw."""
+"""What a trial has to do before it can draw, and how much of that a drawn one may take."""
 
+import math
+from dataclasses import dataclass
 from enum import IntEnum
 
 
@@ -15,3 +17,20 @@ class Effort(IntEnum):
     COMPRESSION = 0
     COOL_DOWN = 1
     TRAINING = 2
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a drawn trial may take.
+
+    Attributes:
+        most: that it may have to do.
+        trials_meanwhile: that each other worker can begin while it trains; what outlasts them is
+            left out, where there is anything else.
+    """
+
+    most: Effort = Effort.TRAINING
+    trials_meanwhile: float = math.inf
+
+
+ANYTHING = Allowance()

@@ -5,7 +5,6 @@ further rows when their turn comes. Where that is refused again and again, the w
 looked through at random, in memory alone, before it is said to hold nothing new.
 """
 
-import math
 from enum import Enum
 from typing import Any
 
@@ -19,7 +18,7 @@ from study.engine.admission import Admission, Refusal
 from study.engine.chooser import Chooser
 from study.engine.drawer import Drawer
 from study.engine.draws import fixing, recipe_of, suggested
-from study.engine.effort import Effort
+from study.engine.effort import ANYTHING, Allowance
 from study.engine.learning import Learning
 from study.engine.line import Line
 from study.engine.screening_draws import NUM_SCREENED, ScreeningDraws
@@ -88,15 +87,11 @@ class Proposer:
         self._num_ended = 0  # Trials, when the first of them was made.
         self._line = Line(space, storage, history)
 
-    def propose(
-        self, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
-    ) -> Proposal | Nothing:
+    def propose(self, allowed: Allowance = ANYTHING) -> Proposal | Nothing:
         """Start the next trial that can be built, is new and is not refused.
 
         Args:
-            most: that a drawn trial shall take; what is in line comes anyway.
-            trials_meanwhile: that each other worker can begin while a drawn one trains; what
-                outlasts them is left out of what was screened, where there is anything else.
+            allowed: what a drawn trial may take; what is in line comes anyway.
 
         Returns:
             Its number and recipe, or why there is none.
@@ -109,7 +104,7 @@ class Proposer:
                     return Nothing.EXHAUSTED
                 if self._known.num_refused >= MOST_REFUSALS:
                     return self._look_further()
-            if proposal := self._accept(self._start(num_waiting, most, trials_meanwhile)):
+            if proposal := self._accept(self._start(num_waiting, allowed)):
                 return proposal
         return Nothing.NOT_YET
 
@@ -195,7 +190,7 @@ class Proposer:
         except InvalidRecipe:
             return False
 
-    def _start(self, num_waiting: int, most: Effort, trials_meanwhile: float) -> optuna.Trial:
+    def _start(self, num_waiting: int, allowed: Allowance) -> optuna.Trial:
         """Start the trial that is next: cut off before its recipe, in line, or drawn."""
         orphans = self._known.orphans
         number = orphans[0] if orphans else self._known.num_seen - num_waiting
@@ -204,7 +199,7 @@ class Proposer:
         if anywhere or (num_waiting > 0 and not orphans):
             sampler = self._at_random(number)
         else:
-            sampler = self._drawer.sampler(number, most, trials_meanwhile)
+            sampler = self._drawer.sampler(number, allowed)
         if orphans:
             return self.storage.reopen(orphans.pop(0), sampler)
         return self.storage.ask(sampler)

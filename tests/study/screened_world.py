@@ -10,7 +10,7 @@ from small_studies import DATA, OBJECTIVES, QUICK, proposed
 from diffusion.recipe import Recipe
 from search_spaces.space import SearchSpace
 from study.engine.design_draws import network_cost
-from study.engine.effort import Effort
+from study.engine.effort import ANYTHING, Allowance
 from study.engine.proposer import Proposal, Proposer
 from study.engine.screened import as_screenings
 from study.results.objectives import Scores
@@ -77,11 +77,9 @@ def study(
     return Proposer(space, DATA, storage or StudyStorage(None, OBJECTIVES), seed)
 
 
-def step(
-    source: Proposer, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
-) -> Proposal:
+def step(source: Proposer, allowed: Allowance = ANYTHING) -> Proposal:
     """Propose a trial, screen beside it and end it."""
-    proposal = proposed(source, most, trials_meanwhile)
+    proposal = proposed(source, allowed)
     assert proposal is not None
     number, recipe = proposal
     screen(source, number, source.to_screen(number))

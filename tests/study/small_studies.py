@@ -1,6 +1,5 @@
 """Studies of the quick space in tests of the engine, whose trials end as a test wants."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from search_spaces.space import SearchSpace
 from study.engine.admission import Refusal
 from study.engine.budget import Budget
 from study.engine.dispatcher import Dispatcher
-from study.engine.effort import Effort
+from study.engine.effort import ANYTHING, Allowance
 from study.engine.proposer import Nothing, Proposal, Proposer
 from study.engine.running import Assignment
 from study.engine.trainings import Trainings
@@ -90,11 +89,9 @@ def take_all(source: Dispatcher, most: int = 1000) -> list[Assignment]:
     return taken
 
 
-def proposed(
-    source: Proposer, most: Effort = Effort.TRAINING, trials_meanwhile: float = math.inf
-) -> Proposal | None:
+def proposed(source: Proposer, allowed: Allowance = ANYTHING) -> Proposal | None:
     """Return the next proposal, however often it has to be asked for; None where none is left."""
-    while (proposal := source.propose(most, trials_meanwhile)) is Nothing.NOT_YET:
+    while (proposal := source.propose(allowed)) is Nothing.NOT_YET:
         pass
     return None if isinstance(proposal, Nothing) else proposal
 

@@ -11,6 +11,7 @@ from small_studies import OBJECTIVES, QUICK, proposed
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import knobs, quick
+from study.engine.effort import Allowance
 from study.engine.knob_sets import model_knobs
 from study.run.storage import StudyStorage
 
@@ -114,7 +115,7 @@ def backbones_alone(trial: optuna.Trial, data: DataConfig) -> Recipe:
 def test_where_every_trial_trains_the_last_ones_do_so_without_a_refusal() -> None:
     source = study(space=replace(NO_DESIGN, suggest=backbones_alone))
     for trials_meanwhile in (math.inf, math.inf, math.inf, math.inf, 2.0, 1.0, 0.0):
-        step(source, trials_meanwhile=trials_meanwhile)
+        step(source, Allowance(trials_meanwhile=trials_meanwhile))
     assert {record.state for record in source.storage.records()} == {"complete"}
 
 

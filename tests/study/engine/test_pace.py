@@ -12,7 +12,7 @@ from small_studies import QUICK, SCORES, dispatcher, states, take
 from diffusion.recipe import Recipe
 from study.engine.design_draws import network_cost
 from study.engine.dispatcher import Dispatcher
-from study.engine.effort import Effort
+from study.engine.effort import Allowance, Effort
 from study.engine.pace import Pace
 from study.engine.running import Assignment
 from study.results.records import TrialRecord
@@ -129,7 +129,7 @@ def test_what_promises_most_takes_no_more_than_it_may(most: Effort) -> None:
     known = {r.recipe.backbone_key for r in source.storage.records() if r.recipe is not None}
     cooled = {r.recipe.cool_down_key for r in source.storage.records() if r.recipe is not None}
     for _ in range(4):
-        _, recipe = step(source, most)
+        _, recipe = step(source, Allowance(most))
         assert recipe.backbone_key in known
         if most is Effort.COMPRESSION and recipe.compression.finetune_images:
             assert recipe.cool_down_key in cooled
