@@ -7,13 +7,27 @@ space, with the networks known that are good for digits.
 
 from search_spaces import knobs
 from search_spaces.quick import FINETUNE_IMAGES
+from search_spaces.space import Value
 
-_MINI = knobs.backbone_row("mini_ddpm", "24-64", 1)
-_TINY_PUBLISHED = knobs.backbone_row("mini_ddpm", "12-32", 2, "published")
-_TINY = knobs.backbone_row("mini_ddpm", "12-32", 1)
-_TINY_GROUPED = knobs.backbone_row("mini_ddpm", "12-32", 4)
-_NCSN = knobs.backbone_row("ncsn", "16-32-64-128", 1)
-_NCSN_GROUPED = knobs.backbone_row("ncsn", "32-64-128-256", 4)
+
+def backbone_row(
+    architecture: str, widths: str, groups: int, conditioning: str = "narrow"
+) -> dict[str, Value]:
+    """Return the knob values of one backbone."""
+    return {
+        "backbone.architecture": architecture,
+        f"backbone.{architecture}.widths": widths,
+        "backbone.groups": groups,
+        "backbone.conditioning": conditioning,
+    }
+
+
+_MINI = backbone_row("mini_ddpm", "24-64", 1)
+_TINY_PUBLISHED = backbone_row("mini_ddpm", "12-32", 2, "published")
+_TINY = backbone_row("mini_ddpm", "12-32", 1)
+_TINY_GROUPED = backbone_row("mini_ddpm", "12-32", 4)
+_NCSN = backbone_row("ncsn", "16-32-64-128", 1)
+_NCSN_GROUPED = backbone_row("ncsn", "32-64-128-256", 4)
 _COOL = FINETUNE_IMAGES[-1]
 
 HAND_MADE = (

@@ -10,6 +10,7 @@ import optuna
 import torch
 from torch import nn
 
+from benchmarks.hand_made import backbone_row
 from diffusion.compress.original import Original
 from diffusion.compress.package import PACKAGE_NAME, read_package, write_package
 from diffusion.data import ImageDataset
@@ -42,7 +43,7 @@ class Trained:
 
     def recipe(self, dataset: ImageDataset) -> Recipe:
         """Return its uncompressed recipe."""
-        row = knobs.backbone_row(self.architecture, self.widths, 1, self.conditioning)
+        row = backbone_row(self.architecture, self.widths, 1, self.conditioning)
         knob_values = knobs.variant_row(row, "short", "none", guidance=GUIDANCE)
         recipe = quick.SPACE.recipe(knob_values, dataset.config())
         training = replace(recipe.training, train_images=self.train_images, seed=self.seed)

@@ -160,18 +160,6 @@ def compression(trial: optuna.Trial, finetune_images: Sequence[int] = (0,)) -> C
     return replace(plain, finetune_images=images, finetune_learning_rate=FINETUNE_LEARNING_RATE)
 
 
-def backbone_row(
-    architecture: str, widths: str, groups: int, conditioning: str = "narrow"
-) -> dict[str, Value]:
-    """Return the knob values of one backbone, for a covering design."""
-    return {
-        "backbone.architecture": architecture,
-        f"backbone.{architecture}.widths": widths,
-        "backbone.groups": groups,
-        "backbone.conditioning": conditioning,
-    }
-
-
 def variant_row(
     backbone: Mapping[str, Value],
     track: Track,
@@ -181,7 +169,7 @@ def variant_row(
     guidance: float = 2.0,
     steps: int = 12,
 ) -> dict[str, Value]:
-    """Return the knob values of one compression of a backbone, for a covering design.
+    """Return the knob values of one compression of a backbone.
 
     Args:
         backbone: knob values of the backbone.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from optuna.samplers import RandomSampler
 
+from benchmarks.hand_made import backbone_row
 from diffusion.recipe import DataConfig
 from search_spaces import knobs, load_space
 from study.evaluation import replay_table
@@ -20,7 +21,7 @@ from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage
 
 ROWS = [
-    knobs.variant_row(knobs.backbone_row("mini_ddpm", widths, groups), "mid", "none")
+    knobs.variant_row(backbone_row("mini_ddpm", widths, groups), "mid", "none")
     for widths in ("12-32", "24-64")
     for groups in (1, 2)
 ]
