@@ -30,6 +30,7 @@ from study.cli.classifier_training import kept_extractor
 from study.cli.resolve import new_settings, resumed_settings
 from study.cli.search_options import DEFAULT_SPACE, build_parser
 from study.cli.space_choice import run_space
+from study.cluster.nodes import check_nodes
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session
 from study.cluster.tuner import run_trials
@@ -43,6 +44,7 @@ from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
 from study.results.rows import FrontRow
 from study.run.folder import JOURNAL_NAME, claim_run_dir, exclusive, new_run_dir
+from study.run.mark import check_mark, mark
 from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
@@ -94,6 +96,7 @@ def main(
             run_dir = claim_run_dir(given.out or Path("runs"), given.name, settings.space)
             settings = _with_own_extractor(settings, run_dir, given)
         with exclusive(run_dir):
+            _show_to_nodes(run_dir, new=given.resume is None)
             run = Run(run_dir, settings, records=())
             return _study(run, resources, Work(evaluate, rescore, rescore_latency), given)
 
@@ -108,6 +111,16 @@ def _settle(given: Namespace) -> tuple[Path, dict[str, Any]]:
     new_run_dir(out, name, DEFAULT_SPACE)
     settings = new_settings(given)
     return new_run_dir(out, name, settings["space"]), settings
+
+
+def _show_to_nodes(run_dir: Path, *, new: bool) -> None:
+    """Refuse a cluster of which a node does not see the run's folder; a new one is not left."""
+    try:
+        check_nodes(functools.partial(check_mark, run_dir, mark(run_dir)))
+    except ValueError:
+        if new:
+            shutil.rmtree(run_dir)
+        raise
 
 
 def _with_own_extractor(settings: RunSettings, run_dir: Path, given: Namespace) -> RunSettings:

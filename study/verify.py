@@ -19,6 +19,7 @@ from diffusion.score.digits import DIGITS_SHA256
 from study import trial
 from study.cli import parser as cli
 from study.cli.resolve import choose_address
+from study.cluster.nodes import check_nodes
 from study.cluster.resources import resolve_resources
 from study.cluster.session import ray_session
 from study.display.commands import command
@@ -29,6 +30,7 @@ from study.results.front import why_no_front
 from study.results.rows import FrontRow
 from study.results.words import format_seconds
 from study.run.folder import JOURNAL_NAME, exclusive
+from study.run.mark import check_mark, mark
 from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.settings import RunSettings
@@ -104,6 +106,7 @@ def main(
         resources = resolve_resources(
             settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
         )
+        check_nodes(functools.partial(check_mark, run_dir, mark(run_dir)))
         storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
         run = sound_run(Run(run_dir, settings, tuple(storage.records())))
         if not run.complete():

@@ -5,7 +5,7 @@ Knows nothing of Ray. Reports are plain dictionaries: {"warning"} and {"stage", 
 compressions were screened, and at the end one of {"scores"}, {"reason"} for a failure that would
 only repeat itself, {"attempt"} before the error of one that may not, these two with the progress
 until then, {"halt"} when nothing can be written any more, or a backbone is gone that is not to be
-trained.
+trained, or the run's folder is not seen.
 """
 
 import errno
@@ -28,6 +28,7 @@ from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
 from study.run.files import make_own
 from study.run.key_folder import SnapshotUnavailable
+from study.run.mark import FolderUnseen
 
 REPORT_EVERY_SECONDS = 1.0
 OUR_LOGGERS = ("study", "diffusion")
@@ -68,6 +69,7 @@ def run_trial(
         lambda found: report({"screened": json.dumps(found)}),
     )
     try:
+        run.check_seen()
         with _passing_on_warnings(report):
             scores = _evaluate(evaluate, recipe, context)
     except Exception as error:
@@ -117,7 +119,7 @@ class _Reporting(logging.Handler):
 def _is_the_study_s(error: Exception) -> bool:
     """Whether an error is the whole study's trouble, not the trial's."""
     full = isinstance(error, OSError) and error.errno in DISK_FULL
-    return full or isinstance(error, SnapshotUnavailable)
+    return full or isinstance(error, SnapshotUnavailable | FolderUnseen)
 
 
 def failure_reason(error: Exception) -> str:

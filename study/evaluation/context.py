@@ -14,6 +14,7 @@ from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.references import References
 from study.results.objectives import Scores
+from study.run.mark import check_mark, read_mark
 from study.run.settings import RunSettings
 
 VERSIONS = ("paretodiff", "torch", "numpy")
@@ -40,6 +41,8 @@ class RunContext:
         reuse: whether a training feeds every trial that can use it.
         judges: whether trainings are judged on their way.
         trains: whether a backbone that is missing is trained; without, it is an error.
+        mark: what the driver left in the run's folder, for workers to find; None where they need
+            not look.
     """
 
     dataset: str
@@ -53,6 +56,7 @@ class RunContext:
     reuse: bool = True
     judges: bool = False
     trains: bool = True
+    mark: str | None = None
 
     @classmethod
     def of(cls, run_dir: Path, settings: RunSettings, data_dir: Path | None = None) -> Self:
@@ -74,7 +78,17 @@ class RunContext:
             reuse=settings.reuse,
             judges=settings.early_stopping,
             trains=not settings.backbones,
+            mark=read_mark(run_dir),
         )
+
+    def check_seen(self) -> None:
+        """Prove that the run's folder is seen from here.
+
+        Raises:
+            FolderUnseen: it is not.
+        """
+        if self.mark is not None:
+            check_mark(self.trials_dir.parent, self.mark)
 
     def references(self) -> References:
         """Load the data and what scores it; a worker does so once."""

@@ -106,11 +106,13 @@ def make_own(folder: Path) -> None:
 
     Raises:
         ValueError: it, or the folder that holds it, is a link.
+        OSError: the run's folder is not there; a worker makes none of its own.
     """
     for path in (folder.parent, folder):
         if path.is_symlink():
             raise ValueError(one_line(f"{path} is a link; allowed: a folder of the run's own"))
-    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder.parent, folder):
+        path.mkdir(exist_ok=True)
 
 
 def set_aside(path: Path) -> Path:

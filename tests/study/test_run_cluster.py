@@ -1,5 +1,7 @@
 """Which cluster the commands join for a run, and what they print about it."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -8,8 +10,10 @@ import pytest
 from small_run import run_of
 
 from study.cli.search_options import build_parser
+from study.cluster.resources import Resources
 from study.run.settings import RunSettings, save_settings
 from study.search import command_on
+from study.search import main as search
 from study.verify import main as verify
 
 
@@ -42,6 +46,25 @@ def test_a_verification_joins_the_runs_cluster_unless_told(
         with pytest.raises(KeyboardInterrupt):
             verify([str(tmp_path), *option, *insecure])
     assert joined == [(address, False), (address, True)]
+
+
+def test_a_new_run_that_a_node_does_not_see_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Path] = []
+
+    def unseen(check: Callable[[], None]) -> NoReturn:
+        check()  # the driver sees it
+        shown.extend(tmp_path.glob("runs/*"))
+        raise ValueError("machine b does not see it")
+
+    monkeypatch.setattr("study.search.ray_session", lambda address, *, insecure: nullcontext())
+    monkeypatch.setattr("study.search.resolve_resources", lambda *wanted: Resources(1, 0, 1))
+    monkeypatch.setattr("study.search.check_nodes", unseen)
+    with pytest.raises(ValueError, match="machine b does not see it"):
+        search(["--out", str(tmp_path / "runs")])
+    assert shown == [tmp_path / "runs" / "quick-001"]
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from study.engine.worker import failure_reason, run_trial
 from study.evaluation.context import RunContext, TrialContext
 from study.results.objectives import Scores
 from study.run.key_folder import SnapshotUnavailable
+from study.run.mark import mark
 
 BEGIN = {"stage": "start", "share": 0.0, "trained_images": None}
 RECIPE = QUICK.recipe(QUICK.covering[0], DATA)
@@ -207,3 +208,15 @@ def test_what_was_screened_is_reported_before_the_scores(tmp_path: Path) -> None
     run_trial(7, RECIPE, [RECIPE], evaluate, context(tmp_path), made.append)
     assert [list(report) for report in made] == [["screened"], ["scores"]]
     assert json.loads(made[0]["screened"]) == [{"recipe_key": RECIPE.key}]
+
+
+def test_a_worker_that_does_not_see_the_run_begins_nothing_and_halts_the_study(
+    tmp_path: Path,
+) -> None:
+    made = reports(tmp_path, raising(AssertionError("it began")), mark="of another folder")
+    assert [set(report) for report in made] == [{"halt"}]
+    assert "FolderUnseen: machine " in made[0]["halt"]
+    assert f"does not see {tmp_path}; allowed: a folder on a disk" in made[0]["halt"]
+    assert list(tmp_path.iterdir()) == []
+    text = mark(tmp_path)
+    assert "scores" in reports(tmp_path, tabulated, mark=text)[-1]

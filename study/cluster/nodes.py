@@ -1,0 +1,50 @@
+"""What every node of a cluster has to be fit for, asked of each before any trial is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+MOST_NAMED = 3
+
+
+def check_nodes(check: Callable[[], None]) -> None:
+    """Run a check in a process of every node that may get trials, but for the driver's own.
+
+    Args:
+        check: picklable; raises where a node is not fit.
+
+    Raises:
+        ValueError: a node is not; names it. One that is lost meanwhile says nothing.
+    """
+    own = ray.get_runtime_context().get_node_id()
+    others = [
+        node["NodeID"]
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"] and node["Resources"].get("CPU") and node["NodeID"] != own
+    ]
+
+    def call() -> None:  # Ray takes functions alone, not what acts like one
+        check()
+
+    task: Any = ray.remote(num_cpus=0)(call)
+    asked = [
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote()
+        for node in others
+    ]
+    unfit = [reason for reason in map(_why_unfit, asked) if reason is not None]
+    if unfit:
+        more = len(unfit) - MOST_NAMED
+        others_too = f", and {more} more nodes like it" if more > 0 else ""
+        raise ValueError("; ".join(unfit[:MOST_NAMED]) + others_too)
+
+
+def _why_unfit(reference: Any) -> str | None:
+    try:
+        ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        return str(error.cause)
+    except ray.exceptions.RayError:  # the node is lost, and gets no trials
+        return None
+    return None
