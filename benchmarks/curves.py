@@ -46,9 +46,9 @@ class Curves:
             if other != backbone_key
         )
 
-    def count(self, backbone_key: str, train_images: int) -> int:
-        """Return how many trainings were seen after so many images."""
-        return sum(train_images in fids for fids in self._fids.values())
+    def compared(self, backbone_key: str, train_images: int) -> tuple[int, int]:
+        """Return so many images, and how many trainings were seen after them."""
+        return train_images, sum(train_images in fids for fids in self._fids.values())
 
     def _end(self, backbone_key: str, steepness: float) -> float:
         """Return the ln FID at a training's end, from its last rung on."""

@@ -136,7 +136,7 @@ def engine(
         seed: of the search; its rest tells which trainings it meets.
         target: hypervolume at which it ends.
         judging: how trainings are judged on their way.
-        by_hand: whether it begins with the quick space's design instead of its own.
+        by_hand: whether it begins with benchmarks.hand_made instead of its own design.
         screens: whether compressions are screened beside trials.
     """
     world, space = (
@@ -177,6 +177,6 @@ STRATEGIES: dict[str, Strategy] = {
     "ours, nothing screened": lambda *a: engine(*a, screens=False),
     "ours, no training judged": lambda *a: engine(*a, judging="nothing"),
     "ours, trainings judged by learning curves": lambda *a: engine(*a, judging="curves"),
-    "ours, begun with the quick space's hand-made design": lambda *a: engine(*a, by_hand=True),
+    "ours, begun with a design made by hand": lambda *a: engine(*a, by_hand=True),
     "ours": engine,
 }

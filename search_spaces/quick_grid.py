@@ -155,5 +155,5 @@ SPACE = SearchSpace(
     trials=len(_ROWS),
     reuse_share=0.75,
     fid_num_images=200,
-    edition=2,
+    edition=3,
 )

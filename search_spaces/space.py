@@ -94,11 +94,12 @@ class SearchSpace:
         name: as given to `--space`.
         suggest: draws a recipe for the data from an Optuna trial, one `suggest_*` call a knob.
         covering: knob values to try first; where it is empty, the engine makes some of the knobs.
-        covering_first: so many of them are tried before anything is drawn, and each further one
-            in turns with drawn trials, as many as the share of reuse asks for; None for all.
+        covering_first: so many of them are tried before anything is drawn, and further ones, of
+            backbones that were not tried, in turns with drawn trials, as many as the share of
+            reuse asks for; None for all.
         trials: how many trials a study has by default.
-        reuse_share: of all trials, for as long as the costs of training and scoring are unknown;
-            a new backbone is proposed only while at least this share reuses one.
+        reuse_share: of all trials; a new backbone is proposed only while at least this share
+            reuses one. Of what is drawn that holds until costs of training and scoring are known.
         fid_num_images: images that a trial is scored with.
         rows: of a fixed list of recipes, in which there is nothing else to draw.
         published_note: what the rows' published figures are worth beside ours.
@@ -118,7 +119,7 @@ class SearchSpace:
     edition: int = 1
 
     def recipe(self, knobs: Mapping[str, Value], data: DataConfig) -> Recipe:
-        """Return the recipe of some knob values, for example a row of the covering design."""
+        """Return the recipe of some knob values, for example of a design."""
         trial: Any = optuna.trial.FixedTrial(dict(knobs))
         return self.suggest(trial, data)
 

@@ -2,7 +2,7 @@
 
 python -m study.describe system-a-ncsn/rand-30-middle
 python -m study.describe "system-a-ddpm/2 groups" --set network.groups=4 --set data.image_size=56
-python -m study.describe quick/0                        what a study of the space begins with
+python -m study.describe quick/0                        what a study of the digits begins with
 python -m study.describe RUN/trials/3/recipe.json --set compression.quantization=linear4
 """
 
@@ -43,7 +43,7 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
     if not row.isdecimal() or int(row) >= len(rows):
         raise ValueError(
             f"row is {row!r}; allowed for space {space_name!r}: 0 to {len(rows) - 1}, of the "
-            "design that a study of it begins with"
+            "design of a study of 28x28 digits with seed 0"
         )
     return space.recipe(rows[int(row)], DEFAULT_DATA)
 

@@ -141,7 +141,7 @@ class Choice:
         """Whether another draw would but wait, too, so that only a new backbone is of use."""
         too_soon = not self._trainings.any_done and len(self._held) > 0
         full = len(self._drawn_held) >= MOST_HELD
-        return (too_soon or full) and not self._proposer.has_line()
+        return (too_soon or full) and not self._proposer.line_up()
 
     def _take_new_backbone(self, seconds_left: float) -> Proposal | None:
         if self._no_new_backbone or self._most < Effort.TRAINING:

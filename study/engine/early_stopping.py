@@ -23,7 +23,7 @@ class Judge(Protocol):
 
     def may_go_on(self, backbone_key: str, train_images: int) -> bool: ...
 
-    def count(self, backbone_key: str, train_images: int) -> int: ...
+    def compared(self, backbone_key: str, train_images: int) -> tuple[int, int]: ...
 
 
 class Rungs:
@@ -50,24 +50,25 @@ class Rungs:
     def may_go_on(self, backbone_key: str, train_images: int) -> bool:
         """Whether a training that was entered at a rung is among those to go on with.
 
-        Where no other one came so far yet, the last rung that another one came to decides again:
-        who is first at a rung is stopped at the next, where others overtook it since.
+        Where no other one came so far yet, the rung before decides again: who is first at a rung
+        is stopped at the next, where others overtook it since.
         """
-        entered = self._compared(backbone_key, train_images)
+        entered = self._costs[self._deciding(backbone_key, train_images)]
         keys = list(entered)
         order, num_best = rank([entered[key] for key in keys])
         position = order.index(keys.index(backbone_key))
         return position < max(num_best, math.ceil(KEEP_SHARE * len(keys)))
 
-    def count(self, backbone_key: str, train_images: int) -> int:
-        """Return how many trainings are compared where one is judged at a rung."""
-        return len(self._compared(backbone_key, train_images))
+    def compared(self, backbone_key: str, train_images: int) -> tuple[int, int]:
+        """Return after how many images, and with how many, a training is compared at a rung."""
+        rung = self._deciding(backbone_key, train_images)
+        return rung, len(self._costs[rung])
 
-    def _compared(self, backbone_key: str, train_images: int) -> dict[str, list[float]]:
-        """Return what decides on a training at a rung, by backbone key."""
-        passed = [
-            rung
-            for rung, entered in self._costs.items()
-            if rung <= train_images and backbone_key in entered and len(entered) > 1
-        ]
-        return self._costs[max(passed, default=train_images)]
+    def _deciding(self, backbone_key: str, train_images: int) -> int:
+        """Return the rung that decides on a training at one that it came to."""
+        if len(self._costs[train_images]) > 1:
+            return train_images
+        passed = [r for r in self._costs if r < train_images and backbone_key in self._costs[r]]
+        before = max(passed, default=train_images)
+        is_scored = all(map(math.isfinite, self._costs[before][backbone_key]))
+        return before if is_scored and len(self._costs[before]) > 1 else train_images

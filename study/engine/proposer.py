@@ -1,8 +1,8 @@
 """Proposals: which recipe is tried next.
 
-First what is in line: the space's covering design. Then what the drawer draws, or the design's
-further rows when their turn comes. Where that is refused again and again, the whole space is
-looked through at random, in memory alone, before it is said to hold nothing new.
+First what is in line: the first rows of the study's design. Then what the drawer draws, or the
+design's further rows when their turn comes. Where that is refused again and again, the whole space
+is looked through at random, in memory alone, before it is said to hold nothing new.
 """
 
 from enum import Enum
@@ -98,11 +98,15 @@ class Proposer:
         """
         self._admission.begin()
         while not self._admission.is_spent:
-            num_waiting = self._num_waiting()
+            num_waiting = self._known.learn()
             if not self._known.orphans and not num_waiting:
                 if self._space.rows:
                     return Nothing.EXHAUSTED
-                if self._known.num_refused >= MOST_REFUSALS:
+                refused = self._known.num_refused >= MOST_REFUSALS
+                put = self._line.put_next if refused else self._line.put_due
+                if put():
+                    continue
+                if refused:
                     return self._look_further()
             if proposal := self._accept(self._start(num_waiting, allowed)):
                 return proposal
@@ -111,19 +115,13 @@ class Proposer:
     def propose_anew(self) -> Proposal | Nothing:
         """Start a trial that trains a new backbone, where nothing is in line.
 
-        The design's next row comes first, even before its turn.
-
         Returns:
             Its number and recipe, or why there is none; the space may hold others even so.
         """
         self._admission.begin()
         while not self._admission.is_spent:
             self._known.learn()
-            number = self._known.num_seen
-            if self._line.put_next():
-                sampler: BaseSampler | None = self._at_random(number)
-            else:
-                sampler = self._drawer.sampler_anew(number)
+            sampler = self._drawer.sampler_anew(self._known.num_seen)
             if sampler is None or self._known.num_refused >= MOST_REFUSALS:
                 return Nothing.EXHAUSTED
             if proposal := self._accept(self.storage.ask(sampler)):
@@ -141,16 +139,9 @@ class Proposer:
         """Note that a trial ended, beside which something was to be screened."""
         self._screening.forget(number)
 
-    def has_line(self) -> bool:
-        """Whether trials are in line, before any that is drawn."""
-        return self._num_waiting() > 0 or bool(self._known.orphans)
-
-    def _num_waiting(self) -> int:
-        """Return how many trials wait in line, with a row whose turn has come."""
-        num_waiting = self._known.learn()
-        if not num_waiting and not self._known.orphans and self._line.put_due():
-            return self._known.learn()
-        return num_waiting
+    def line_up(self) -> bool:
+        """Put the design's next row in line where nothing is; return whether anything is then."""
+        return self._known.learn() > 0 or bool(self._known.orphans) or self._line.put_next()
 
     def _accept(self, trial: optuna.Trial) -> Proposal | None:
         """Keep a started trial's number and recipe, or end it where it is not to be run."""

@@ -64,9 +64,11 @@ class Trainings:
         if self._judge.may_go_on(backbone_key, train_images):
             return None
         self._stopped[backbone_key] = train_images
+        rung, count = self._judge.compared(backbone_key, train_images)
+        where = "" if rung == train_images else f" at {rung:,}"
         return (
-            f"stopped early after {train_images:,} training images, behind most of "
-            f"{self._judge.count(backbone_key, train_images)} trainings"
+            f"stopped early after {train_images:,} training images, behind most of {count} "
+            f"trainings{where}"
         )
 
     def refusal(self, recipe: Recipe) -> str | None:

@@ -164,9 +164,15 @@ class StudyStorage:
         """Whether a trial's knobs were put in line, not drawn."""
         return IN_LINE in self.frozen_trials()[number].system_attrs
 
-    def num_in_line(self) -> int:
-        """Return how many trials were ever put in line."""
-        return sum(IN_LINE in trial.system_attrs for trial in self.frozen_trials())
+    def rows_put_in_line(self) -> list[dict[str, Any]]:
+        """Return the knob values that were ever put in line, by trial."""
+        attrs = [trial.system_attrs for trial in self.frozen_trials()]
+        return [dict(each[IN_LINE]) for each in attrs if IN_LINE in each]
+
+    def num_rows_begun(self) -> int:
+        """Return how many trials that were put in line were begun."""
+        trials = self.frozen_trials()
+        return sum(IN_LINE in t.system_attrs and "recipe" in t.user_attrs for t in trials)
 
     def _trial(self, number: int) -> optuna.Trial:
         return optuna.Trial(self._study, self._trial_id(number))

@@ -51,4 +51,7 @@ def test_the_usual_slope_is_learned_from_two_rungs() -> None:
     assert found.may_go_on("b", 16_000)
     found.add("c", 16_000, {"fid": 161.0, "size_bytes": 1e5})
     assert not found.may_go_on("c", 16_000), "161 / 16 > 10"
-    assert (found.count("a", 16_000), found.count("a", 32_000)) == (3, 1)
+    assert (found.compared("a", 16_000), found.compared("a", 32_000)) == (
+        (16_000, 3),
+        (32_000, 1),
+    )

@@ -226,7 +226,7 @@ def test_what_is_wrong_is_named_in_one_line(
         ("system-a-ncsn/L2 10", "row is 'L2 10' in space 'system-a-ncsn'; allowed: 'base', "),
         ("system-a-ncsn/", "row is '' in space 'system-a-ncsn'; allowed: 'base', "),
         ("system-a-ncsn/0", "row is '0' in space 'system-a-ncsn'; allowed: 'base', "),
-        ("quick/4", "row is '4'; allowed for space 'quick': 0 to 3, of the design that a study"),
+        ("quick/4", "row is '4'; allowed for space 'quick': 0 to 3, of the design of a study"),
         ("quick/-1", "row is '-1'; allowed for space 'quick': 0 to 3"),
         ("quick/base", "row is 'base'; allowed for space 'quick': 0 to 3"),
         ("/no/such/recipe.json", "recipe /no/such/recipe.json cannot be read"),

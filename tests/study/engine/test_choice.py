@@ -8,6 +8,7 @@ from screened_world import step, study
 from small_studies import (
     ALL_BACKBONES,
     BACKBONES,
+    DATA,
     OBJECTIVES,
     QUICK,
     SCORES,
@@ -23,10 +24,13 @@ from small_studies import (
 from search_spaces import load_space
 from search_spaces.space import SearchSpace
 from study.engine.choice import MOST_HELD, Choice
+from study.engine.design import with_design
 from study.engine.trainings import Trainings
 from study.run.storage import StudyStorage
 
 MNIST = load_space("mnist")
+MNIST = with_design(MNIST, DATA, StudyStorage(None, OBJECTIVES), 0, 100, screens=True)
+IN_TURNS = replace(QUICK, covering_first=2)
 IN_LINE = len(QUICK.covering)
 
 
@@ -118,6 +122,7 @@ def test_without_reuse_no_trial_waits_for_another(tmp_path: Path) -> None:
         (QUICK, IN_LINE + 2, 18, BACKBONES + 2),
         (MNIST, 100, 18, 18),
         (MNIST, 100, 2, 2),
+        (IN_TURNS, 60, 18, 18),  # the rows first, before their turns
     ],
 )
 def test_every_worker_gets_a_training_as_long_as_there_are_others(

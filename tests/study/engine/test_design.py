@@ -13,7 +13,7 @@ from diffusion.networks import build_network
 from diffusion.recipe import CompressionConfig, DataConfig, EmaConfig, Recipe, SamplingConfig
 from search_spaces import load_space
 from search_spaces.space import BACKBONE_PREFIX, SearchSpace, Value
-from study.engine.design import Rows, design, with_design
+from study.engine.design import AHEAD, Rows, design, with_design
 from study.engine.design_backbones import Backbone, chosen_backbones
 from study.engine.design_draws import NetworkCost, candidates, network_cost
 from study.engine.knob_sets import backbone_knobs
@@ -49,6 +49,7 @@ def quick_rows() -> Rows:
 @pytest.mark.parametrize(("space", "trials"), [(BARE, 24), (MNIST, 200)])
 def test_every_level_of_every_knob_of_our_spaces_occurs(space: SearchSpace, trials: int) -> None:
     found = values(design(space, DATA, 3, trials))
+    screened = values(design(space, DATA, 3, trials, screens=True))
     every = values([c.knobs for c in candidates(space, DATA, range(1_000))])
     for name, possible in every.items():
         if name == "compression.quantization_step":
@@ -56,6 +57,8 @@ def test_every_level_of_every_knob_of_our_spaces_occurs(space: SearchSpace, tria
             assert max(found[name]) > 1.91, "the highest"
         else:
             assert {_rounded(v) for v in possible} == {_rounded(v) for v in found[name]}
+        if name.startswith(BACKBONE_PREFIX):
+            assert screened[name] == found[name], "all that shapes a training"
 
 
 def _rounded(value: Value) -> Value:
@@ -177,7 +180,7 @@ def test_a_resumed_study_goes_on_with_its_design_whatever_its_trials(
         source = resumed(tmp_path, trials)
         number, _ = proposed(source) or pytest.fail("nothing was in line")
         source.storage.complete(number, {"fid": 1.0, "size_bytes": 2}, 1.0)
-        assert source.has_line()
+        assert source.line_up()
         assert len(source.storage.records()) == len(quick_rows)
     begun = [t.params for t in source.storage.frozen_trials()[:3]]
     assert begun == [pytest.approx(row) for row in quick_rows[:3]]
@@ -187,6 +190,16 @@ def test_a_study_that_began_without_a_design_goes_on_without(tmp_path: Path) -> 
     storage = StudyStorage(tmp_path / "study.journal", OBJECTIVES)
     proposed(Proposer(BARE, DATA, storage, 0))
     assert with_design(BARE, DATA, storage, 0, 24).covering == []
+
+
+@pytest.mark.parametrize(("screens", "first"), [(True, AHEAD), (False, None)])
+def test_rows_come_in_turns_where_compressions_are_screened(
+    screens: bool, first: int | None
+) -> None:
+    storage = StudyStorage(None, OBJECTIVES)
+    space = with_design(BARE, DATA, storage, 0, 24, screens=screens)
+    assert space.covering_first == first
+    assert len(space.covering) == (4 if screens else 16)
 
 
 def test_a_space_keeps_its_own_design() -> None:

@@ -51,9 +51,24 @@ def test_who_is_first_at_a_rung_is_judged_at_the_next_by_who_came_since() -> Non
     rungs.add("better", 16_000, scores(5, 5))
     rungs.add("first", 32_000, scores(40, 50))
     assert not rungs.may_go_on("first", 32_000)
-    assert rungs.count("first", 32_000) == 2
+    assert rungs.compared("first", 32_000) == (16_000, 2)
     rungs.add("better", 32_000, scores(45, 60))
     assert rungs.may_go_on("first", 32_000), "where both came decides: it overtook the other"
+
+
+def test_only_the_rung_before_decides_again_and_only_where_a_score_is_known() -> None:
+    rungs = Rungs(OBJECTIVES)
+    for images in (16_000, 32_000, 64_000):
+        rungs.add("long", images, scores(50, 50))
+    rungs.add("short", 16_000, scores(5, 5))
+    assert not rungs.may_go_on("long", 16_000)
+    assert not rungs.may_go_on("long", 32_000)
+    assert rungs.may_go_on("long", 64_000), "two rungs further nothing can be said"
+    alone = Rungs(OBJECTIVES)
+    alone.add("late", 16_000, scores(math.inf, 50))
+    alone.add("short", 16_000, scores(5, 5))
+    alone.add("late", 32_000, scores(40, 50))
+    assert alone.may_go_on("late", 32_000), "it had no score before"
 
 
 def test_who_is_alone_at_a_rung_goes_on_where_it_was_ahead_before() -> None:
