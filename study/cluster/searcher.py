@@ -1,11 +1,13 @@
 """What Tune asks for trials: the dispatcher, seen as a searcher of Tune's."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
 
+from study.cluster.place import Place, is_alive
 from study.engine.dispatcher import Dispatcher
 
 PROCESS_DIED = "its worker process died"
@@ -14,9 +16,18 @@ PROCESS_DIED = "its worker process died"
 class StudySearcher(Searcher):
     """Hands Tune numbered recipes, and tells the dispatcher how they go and how they end."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, is_alive: Callable[[Place], bool] = is_alive
+    ) -> None:
+        """Begin with no trial.
+
+        Args:
+            is_alive: whether the node of a trial that broke is still there.
+        """
         super().__init__()
         self._dispatcher = dispatcher
+        self._is_alive = is_alive
+        self._places: dict[str, Place] = {}  # by Tune's id, as all of these
         self._numbers: dict[str, int] = {}
         self._reasons: dict[str, str] = {}  # of trials about to break
         self._most_at_once = 1
@@ -39,6 +50,8 @@ class StudySearcher(Searcher):
         number = self._numbers.get(trial_id)
         if number is None:
             return
+        if "place" in result:
+            self._places[trial_id] = Place(**result["place"])
         if "stage" in result:
             self._dispatcher.progress(
                 number, result["stage"], result["share"], result["trained_images"]
@@ -55,13 +68,16 @@ class StudySearcher(Searcher):
     ) -> None:
         """Pass on how a trial ended."""
         number, result = self._numbers.pop(trial_id), result or {}
-        reason = self._reasons.pop(trial_id, PROCESS_DIED)
+        place, reason = self._places.pop(trial_id, None), self._reasons.pop(trial_id, None)
         if "scores" in result:
             self._dispatcher.end(number, json.loads(result["scores"]), None)
         elif "reason" in result:
             self._dispatcher.end(number, None, result["reason"])
+        elif error and reason is None and place is not None and not self._is_alive(place):
+            self._dispatcher.lose(number, f"{place.machine} was lost")
         elif error:
-            self._dispatcher.break_off(number, reason)
+            where = "" if place is None else f" ({place})"
+            self._dispatcher.break_off(number, reason or f"{PROCESS_DIED}{where}")
         elif "rung" in result and self._dispatcher.is_stopped(number):
             self._dispatcher.end(number, None, None)
         else:  # cut off before it ended

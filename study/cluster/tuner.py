@@ -13,6 +13,7 @@ from typing import Any
 from ray import tune
 
 from diffusion.recipe import Recipe
+from study.cluster.place import Place
 from study.cluster.resources import Resources
 from study.cluster.scheduler import ParetoScheduler
 from study.cluster.searcher import StudySearcher
@@ -72,5 +73,6 @@ def _trial_name(trial: Any) -> str:
 
 def _run_trial(config: dict[str, Any], evaluate: Evaluate, context: RunContext) -> None:
     recipe = Recipe.from_dict(json.loads(config["recipe"]))
+    tune.report({"place": Place.here().to_dict()})
     to_screen = [Recipe.from_dict(values) for values in json.loads(config["to_screen"])]
     run_trial(config["number"], recipe, to_screen, evaluate, context, tune.report)

@@ -151,9 +151,7 @@ class Dispatcher:
         elif self.halted is not None:
             self.abandon(number)
         elif self._failures.may_retry(number):
-            self._choice.put_back((number, self._running.recipe(number)))
-            self._take_off(number)
-            self._watcher.on_retry(number, reason)
+            self._begin_again(number, reason)
         else:
             failure = Failure(number, reason, self._take_off(number))
             held = f"broke ({reason}); counts as failed once another trial ends otherwise"
@@ -161,6 +159,13 @@ class Dispatcher:
             with self._halting():
                 self._recording.fail(self._failures.hold_back(failure))
             self.halted = self.halted or self._failures.systematic()
+
+    def lose(self, number: int, reason: str) -> None:
+        """Put a trial in line again whose machine is gone, which is no failure of its own."""
+        if self.is_stopped(number) or self.halted is not None or not self._failures.lose(number):
+            self.break_off(number, reason)
+        else:
+            self._begin_again(number, reason)
 
     def abandon(self, number: int, halt: str | None = None) -> None:
         """Let go of a trial that was cut off; it stays running in the storage.
@@ -175,6 +180,11 @@ class Dispatcher:
     def is_stopped(self, number: int) -> bool:
         """Whether a running trial was judged to be stopped early."""
         return number in self._running.stops
+
+    def _begin_again(self, number: int, reason: str) -> None:
+        self._choice.put_back((number, self._running.recipe(number)))
+        self._take_off(number)
+        self._watcher.on_retry(number, reason)
 
     @contextmanager
     def _halting(self) -> Iterator[None]:

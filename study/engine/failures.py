@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+# Of machines under one trial; then it may be the trial that they are lost by.
+MOST_LOSSES = 20
 MOST_ALIKE = 3  # In a row; then the study comes to a halt.
 # Trial numbers, sizes, keys in paths: words with a digit in them differ where a fault is the same.
 _VARYING = re.compile(r"\w*\d\w*")
@@ -46,6 +48,7 @@ class Failures:
         """
         self._retries = retries
         self._attempts: Counter[int] = Counter()  # that broke
+        self._losses: Counter[int] = Counter()
         self._held_back: list[Failure] = []
 
     def __len__(self) -> int:
@@ -56,6 +59,11 @@ class Failures:
         """Count an attempt that broke; return whether there is another one."""
         self._attempts[number] += 1
         return self._attempts[number] <= self._retries
+
+    def lose(self, number: int) -> bool:
+        """Count an attempt whose machine was lost; return whether that counts as no failure."""
+        self._losses[number] += 1
+        return self._losses[number] <= MOST_LOSSES
 
     def hold_back(self, failure: Failure) -> list[Failure]:
         """Hold a failure back; return those before it that are of another kind, to be recorded."""

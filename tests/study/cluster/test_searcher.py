@@ -39,7 +39,7 @@ def dispatcher(digit_recipe: Recipe) -> Dispatcher:
 def searcher(dispatcher: Dispatcher) -> StudySearcher:
     """A searcher that has handed out its one trial."""
     source: Any = dispatcher
-    searcher = StudySearcher(source)
+    searcher = StudySearcher(source, lambda place: place.node == "there")
     config = searcher.suggest("a")
     assert config["number"] == 7
     assert Recipe.from_dict(json.loads(config["recipe"])) == dispatcher.recipe
@@ -48,6 +48,9 @@ def searcher(dispatcher: Dispatcher) -> StudySearcher:
     return searcher
 
 
+PLACE, LOST_PLACE = (
+    {"place": {"node": node, "machine": "large", "process": 12}} for node in ("there", "gone")
+)
 PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
 
 
@@ -77,6 +80,14 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
             True,
             [("progress", 7, "train", 0.5, 640), ("break_off", 7, PROCESS_DIED)],
         ),
+        (
+            [PLACE],
+            True,
+            [("break_off", 7, f"{PROCESS_DIED} (process 12 on large)")],
+        ),
+        ([LOST_PLACE], True, [("lose", 7, "large was lost")]),
+        ([LOST_PLACE, {"attempt": "boom"}], True, [("break_off", 7, "boom")]),
+        ([LOST_PLACE, {"scores": '{"fid": 1.0}'}], False, [("end", 7, {"fid": 1.0}, None)]),
         ([{"rung": 8_000}], False, [("end", 7, None, None)]),
         ([{"halt": "disk full"}], False, [("abandon", 7, "disk full")]),
     ],
@@ -88,6 +99,10 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
         "reason",
         "attempt",
         "died",
+        "died somewhere",
+        "node lost",
+        "broke before its node was lost",
+        "ended before its node was lost",
         "stopped",
         "halt",
     ],

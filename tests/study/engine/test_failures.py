@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small_studies import SCORES, Log, dispatcher, states, stop_one, take
 
-from study.engine.failures import MOST_ALIKE, Failure, Failures
+from study.engine.failures import MOST_ALIKE, MOST_LOSSES, Failure, Failures
 
 
 def failure(number: int, reason: str) -> Failure:
@@ -184,4 +184,30 @@ def test_a_worker_that_dies_while_it_is_stopped_is_not_started_again(tmp_path: P
     source = dispatcher(tmp_path, retries=2)
     behind, _ = stop_one(source)
     source.break_off(behind.number, "its worker process died")
+    assert states(tmp_path)[behind.number] == "pruned"
+
+
+def test_a_trial_whose_machine_is_lost_begins_again_however_few_retries_it_has(
+    tmp_path: Path,
+) -> None:
+    log = Log()
+    source = dispatcher(tmp_path, log=log, retries=0)
+    (first,) = take(source, 1)
+    for _ in range(MOST_LOSSES):
+        source.lose(first.number, "spot was lost")
+        assert states(tmp_path) == {first.number: "running"}
+        (again,) = take(source, 1)
+        assert (again.number, again.recipe) == (first.number, first.recipe)
+    assert log.retries == [(first.number, "spot was lost")] * MOST_LOSSES
+    source.lose(first.number, "spot was lost")
+    held = "broke (spot was lost); counts as failed once another trial ends otherwise"
+    assert log.warnings == [(first.number, held)], "it may be the trial that they are lost by"
+
+
+def test_a_trial_that_is_stopped_while_its_machine_is_lost_is_not_started_again(
+    tmp_path: Path,
+) -> None:
+    source = dispatcher(tmp_path)
+    behind, _ = stop_one(source)
+    source.lose(behind.number, "spot was lost")
     assert states(tmp_path)[behind.number] == "pruned"
