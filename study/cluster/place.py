@@ -2,10 +2,14 @@
 
 import os
 import platform
+import socket
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import ray
+
+ANSWER_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,32 @@ class Place:
         return f"process {self.process} on {self.machine}"
 
 
-def is_alive(place: Place) -> bool:
-    """Whether a node is still there; asked after one of its processes died."""
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    return any(node["NodeID"] == place.node and node["Alive"] for node in nodes)
+def alive_nodes() -> set[str]:
+    """Return Ray's ids of the nodes that are there."""
+    return set(_alive())
+
+
+def lost_nodes(among: Collection[str]) -> set[str]:
+    """Return which of some nodes are gone, asked after a process of one of them died.
+
+    Ray takes some seconds to say so; that nothing listens there any more is known at once.
+    """
+    alive = _alive()
+    return {node for node in among if node not in alive or not _listens(*alive[node])}
+
+
+def _alive() -> dict[str, tuple[str, int]]:
+    """Return where the nodes that are there listen, by their ids."""
+    return {
+        node["NodeID"]: (node["NodeManagerAddress"], node["NodeManagerPort"])
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    }
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True

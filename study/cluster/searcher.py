@@ -1,13 +1,13 @@
 """What Tune asks for trials: the dispatcher, seen as a searcher of Tune's."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
 
-from study.cluster.place import Place, is_alive
+from study.cluster.place import Place, alive_nodes, lost_nodes
 from study.engine.dispatcher import Dispatcher
 
 PROCESS_DIED = "its worker process died"
@@ -17,17 +17,22 @@ class StudySearcher(Searcher):
     """Hands Tune numbered recipes, and tells the dispatcher how they go and how they end."""
 
     def __init__(
-        self, dispatcher: Dispatcher, is_alive: Callable[[Place], bool] = is_alive
+        self,
+        dispatcher: Dispatcher,
+        alive_nodes: Callable[[], set[str]] = alive_nodes,
+        lost_nodes: Callable[[Collection[str]], set[str]] = lost_nodes,
     ) -> None:
         """Begin with no trial.
 
         Args:
-            is_alive: whether the node of a trial that broke is still there.
+            alive_nodes: returns the ids of the nodes that are there.
+            lost_nodes: returns which of some are gone.
         """
         super().__init__()
         self._dispatcher = dispatcher
-        self._is_alive = is_alive
-        self._places: dict[str, Place] = {}  # by Tune's id, as all of these
+        self._alive_nodes, self._lost_nodes = alive_nodes, lost_nodes
+        self._nodes: dict[str, set[str]] = {}  # there when it was handed out; by Tune's id, as all
+        self._places: dict[str, Place] = {}
         self._numbers: dict[str, int] = {}
         self._reasons: dict[str, str] = {}  # of trials about to break
         self._most_at_once = 1
@@ -41,6 +46,7 @@ class StudySearcher(Searcher):
             over = self._dispatcher.ended or self._dispatcher.halted
             return Searcher.FINISHED if over else None
         self._numbers[trial_id] = assignment.number
+        self._nodes[trial_id] = self._alive_nodes()
         recipe = json.dumps(assignment.recipe.to_dict())
         to_screen = json.dumps([other.to_dict() for _, other in assignment.to_screen])
         return {"number": assignment.number, "recipe": recipe, "to_screen": to_screen}
@@ -68,20 +74,30 @@ class StudySearcher(Searcher):
     ) -> None:
         """Pass on how a trial ended."""
         number, result = self._numbers.pop(trial_id), result or {}
-        place, reason = self._places.pop(trial_id, None), self._reasons.pop(trial_id, None)
+        lost, where = self._whereabouts(trial_id, error=error)
+        reason = self._reasons.pop(trial_id, None)
         if "scores" in result:
             self._dispatcher.end(number, json.loads(result["scores"]), None)
         elif "reason" in result:
             self._dispatcher.end(number, None, result["reason"])
-        elif error and reason is None and place is not None and not self._is_alive(place):
-            self._dispatcher.lose(number, f"{place.machine} was lost")
+        elif error and reason is None and lost:
+            self._dispatcher.lose(number, f"its node was lost{where}")
         elif error:
-            where = "" if place is None else f" ({place})"
             self._dispatcher.break_off(number, reason or f"{PROCESS_DIED}{where}")
         elif "rung" in result and self._dispatcher.is_stopped(number):
             self._dispatcher.end(number, None, None)
         else:  # cut off before it ended
             self._dispatcher.abandon(number, result.get("halt"))
+
+    def _whereabouts(self, trial_id: str, *, error: bool) -> tuple[bool, str]:
+        """Return whether a trial's node is gone, and in words where it was, as far as is known.
+
+        Where a trial broke before it could say where, any node that is gone may have been its own.
+        """
+        known, place = self._nodes.pop(trial_id), self._places.pop(trial_id, None)
+        candidates = known if place is None else {place.node}
+        lost = error and bool(self._lost_nodes(candidates))
+        return lost, "" if place is None else f" ({place})"
 
     def save(self, checkpoint_path: str) -> None:
         """Write which trials run, for a person to read; nothing is restored from it."""

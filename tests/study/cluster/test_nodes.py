@@ -1,11 +1,16 @@
 """Nodes that are not fit for trials, told before there are any."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from study.run.run import Run
+
+STUDY_TESTS = Path(__file__).parent.parent
 
 # A cluster of a head and two nodes, of which the last has an empty folder in the run's place: a
 # mount namespace of its own. Prints what is said, with and without that node.
@@ -63,3 +68,57 @@ def test_a_node_with_another_disk_is_named_before_any_trial(tmp_path: Path) -> N
     assert unseen.endswith(
         "quick-001; allowed: a folder on a disk that every node mounts under the same path"
     )
+
+
+# A cluster of two nodes beside the head, each at work on a trial that does not end; one is killed
+# and another one joins. Prints how the search ended and what it said.
+LOSS = """
+import json, subprocess, sys
+from pathlib import Path
+import processes
+from ray.cluster_utils import Cluster
+
+out = Path(sys.argv[1])
+hold = out / "run.hold"
+hold.write_text("0")
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+words = ["staged", "--address", cluster.address, "--insecure", "--out", str(out), "--name", "run"]
+words += ["--trials", "6", "--retries", "0", "--no-verify", "--no-early-stopping"]
+
+
+def at_work(node):
+    return processes.workers(node.all_processes["raylet"][0].process.pid)
+
+
+with processes.running(
+    [sys.executable, sys.argv[2], *words], stdout=subprocess.PIPE, text=True
+) as search:
+    processes.wait_until(search, lambda: all(map(at_work, nodes)))
+    cluster.remove_node(nodes[0], allow_graceful=False)
+    late = cluster.add_node(num_cpus=1)
+    processes.wait_until(search, lambda: at_work(late))
+    hold.unlink()
+    said = search.communicate()[0]
+cluster.shutdown()
+print(json.dumps([search.returncode, said]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_trial_of_a_node_that_is_lost_goes_on_where_another_joined_without_a_failure(
+    tmp_path: Path,
+) -> None:
+    arguments = [str(tmp_path), str(STUDY_TESTS / "injected.py")]
+    out = subprocess.run(
+        [sys.executable, "-c", LOSS, *arguments],
+        stdout=subprocess.PIPE,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(STUDY_TESTS), *sys.path])},
+    )
+    status, said = json.loads(out.stdout.splitlines()[-1])
+    assert status == 0, said
+    assert said.count("broke (its node was lost") == 1
+    run = Run.read(tmp_path / "run")
+    assert [record.state for record in run.records if record.finished] == ["complete"] * 6

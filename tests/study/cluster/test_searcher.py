@@ -39,7 +39,9 @@ def dispatcher(digit_recipe: Recipe) -> Dispatcher:
 def searcher(dispatcher: Dispatcher) -> StudySearcher:
     """A searcher that has handed out its one trial."""
     source: Any = dispatcher
-    searcher = StudySearcher(source, lambda place: place.node == "there")
+    searcher = StudySearcher(
+        source, lambda: {"there", "gone"}, lambda among: {"gone"} & set(among)
+    )
     config = searcher.suggest("a")
     assert config["number"] == 7
     assert Recipe.from_dict(json.loads(config["recipe"])) == dispatcher.recipe
@@ -78,14 +80,14 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
         (
             [PROGRESS],
             True,
-            [("progress", 7, "train", 0.5, 640), ("break_off", 7, PROCESS_DIED)],
+            [("progress", 7, "train", 0.5, 640), ("lose", 7, "its node was lost")],
         ),
         (
             [PLACE],
             True,
             [("break_off", 7, f"{PROCESS_DIED} (process 12 on large)")],
         ),
-        ([LOST_PLACE], True, [("lose", 7, "large was lost")]),
+        ([LOST_PLACE], True, [("lose", 7, "its node was lost (process 12 on large)")]),
         ([LOST_PLACE, {"attempt": "boom"}], True, [("break_off", 7, "boom")]),
         ([LOST_PLACE, {"scores": '{"fid": 1.0}'}], False, [("end", 7, {"fid": 1.0}, None)]),
         ([{"rung": 8_000}], False, [("end", 7, None, None)]),
@@ -98,7 +100,7 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
         "scores",
         "reason",
         "attempt",
-        "died",
+        "lost before it said where",
         "died somewhere",
         "node lost",
         "broke before its node was lost",
