@@ -96,7 +96,6 @@ def main(
             run_dir = claim_run_dir(given.out or Path("runs"), given.name, settings.space)
             settings = _with_own_extractor(settings, run_dir, given)
         with exclusive(run_dir):
-            _show_to_nodes(run_dir, new=given.resume is None)
             run = Run(run_dir, settings, records=())
             return _study(run, resources, Work(evaluate, rescore, rescore_latency), given)
 
@@ -114,7 +113,10 @@ def _settle(given: Namespace) -> tuple[Path, dict[str, Any]]:
 
 
 def _show_to_nodes(run_dir: Path, *, new: bool) -> None:
-    """Refuse a cluster of which a node does not see the run's folder; a new one is not left."""
+    """Refuse a cluster of which a node does not see the run's folder; a new one is not left.
+
+    Workers of nodes that join later look for the mark themselves.
+    """
     try:
         check_nodes(functools.partial(check_mark, run_dir, mark(run_dir)))
     except ValueError:
@@ -135,6 +137,8 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     """Open, search, write the front, verify it, and say what came of it."""
     start, console = time.time(), Console(markup=False, emoji=False)
     storage = _open(run, new=given.resume is None)
+    if run.settings.address is not None:
+        _show_to_nodes(run.folder, new=given.resume is None)
     run = run.with_records(storage.records())
     introduce(run, console)
     extra = ["--no-verify"] if given.no_verify else []

@@ -106,11 +106,12 @@ def main(
         resources = resolve_resources(
             settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
         )
-        check_nodes(functools.partial(check_mark, run_dir, mark(run_dir)))
         storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
         run = sound_run(Run(run_dir, settings, tuple(storage.records())))
         if not run.complete():
             raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
+        if address is not None:
+            check_nodes(functools.partial(check_mark, run_dir, mark(run_dir)))
         verifier = Verifier(
             Verification.load(run),
             Plan(given.images, given.seeds),

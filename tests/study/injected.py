@@ -138,9 +138,10 @@ def dragging(recipe: Recipe, context: TrialContext) -> Scores:
 
 
 def rung_scores(recipe: Recipe, rung: int, trained_images: int) -> Scores:
-    """Score a pretended training: wide ones are good and large, those of groups are bad."""
+    """Score a pretended training: wide ones are good and large, NCSNs and groups are bad."""
     size_bytes = sum(recipe.network.widths)
-    fid = 1e8 * recipe.network.groups / size_bytes / rung
+    badness = recipe.network.groups * (20 if recipe.network.architecture == "ncsn" else 1)
+    fid = 1e8 * badness / size_bytes / rung
     return {"fid": fid, "size_bytes": size_bytes, "trained_images": trained_images}
 
 

@@ -62,7 +62,7 @@ def test_a_new_run_that_a_node_does_not_see_leaves_no_folder(
     monkeypatch.setattr("study.search.resolve_resources", lambda *wanted: Resources(1, 0, 1))
     monkeypatch.setattr("study.search.check_nodes", unseen)
     with pytest.raises(ValueError, match="machine b does not see it"):
-        search(["--out", str(tmp_path / "runs")])
+        search(["--out", str(tmp_path / "runs"), "--address", "10.0.0.1:6379"])
     assert shown == [tmp_path / "runs" / "quick-001"]
     assert list((tmp_path / "runs").iterdir()) == []
 

@@ -36,6 +36,7 @@ def recipe(digit_recipe: Recipe) -> Recipe:
 
 
 def context(run: Path, number: int = 0, on_rung: Any = None) -> TrialContext:
+    run.mkdir(exist_ok=True)
     scored = RunContext("mnist5k", None, run / "trials", run / "backbones", 40)
     return TrialContext(scored, scored.trials_dir / str(number), on_rung=on_rung)
 
