@@ -4,7 +4,8 @@
     python -m study.record runs/grid --score-rungs --out grid.json.gz
     python -m benchmarks.replay grid.json.gz
 
-The first command takes two cores about two hours, and goes on with `--resume`. Nothing is trained
+The first command takes two cores about two hours, and goes on with `--resume`; what came of it is
+benchmarks/quick-grid.json.gz. Nothing is trained
 or drawn in a replay: trials are looked up in the table, in simulated time with two workers.
 Proposals, screening, early stopping and storage are the real ones. Every other seed meets the
 other training of each network. Prints a Markdown table.

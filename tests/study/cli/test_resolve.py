@@ -73,7 +73,7 @@ def extractors(monkeypatch: pytest.MonkeyPatch) -> list[ExtractorChoice | None]:
 def test_a_run_is_the_space_as_it_is_unless_told() -> None:
     settings = new()
     assert (settings.train_images, settings.formulation, settings.rows) == (None, "edm", ())
-    assert (settings.space, settings.trials, settings.extractor) == ("quick", 16, None)
+    assert (settings.space, settings.trials, settings.extractor) == ("quick", 24, None)
 
 
 def test_a_run_reuses_stops_early_and_retries_unless_told() -> None:
