@@ -65,8 +65,10 @@ def test_it_covers_what_it_promises(
     trained = [record.recipe for record in finished if record.recipe is not None]
     assert len({r.backbone_key for r in trained}) >= 4
     assert {r.network.architecture for r in trained} == {"ncsn", "mini_ddpm"}
+    assert {r.network.groups for r in trained} == {1, 2, 4}
     recipes = [record.recipe for record in complete if record.recipe is not None]
     assert len(recipes) >= 16
+    assert len({r.backbone_key for r in recipes}) >= 3
     # What is tried of the other knobs, screening decides; all levels of them are screened (below).
     assert any(r.compression.quantization == "uniform" for r in recipes)
     assert any(r.compression.finetune_images > 0 for r in recipes)
