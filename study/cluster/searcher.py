@@ -57,7 +57,7 @@ class StudySearcher(Searcher):
         if number is None:
             return
         if "place" in result:
-            self._places[trial_id] = Place(**result["place"])
+            self._places[trial_id] = Place(**json.loads(result["place"]))
         if "stage" in result:
             self._dispatcher.progress(
                 number, result["stage"], result["share"], result["trained_images"]

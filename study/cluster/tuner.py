@@ -73,6 +73,6 @@ def _trial_name(trial: Any) -> str:
 
 def _run_trial(config: dict[str, Any], evaluate: Evaluate, context: RunContext) -> None:
     recipe = Recipe.from_dict(json.loads(config["recipe"]))
-    tune.report({"place": Place.here().to_dict()})
+    tune.report({"place": json.dumps(Place.here().to_dict())})  # Tune flattens dictionaries
     to_screen = [Recipe.from_dict(values) for values in json.loads(config["to_screen"])]
     run_trial(config["number"], recipe, to_screen, evaluate, context, tune.report)

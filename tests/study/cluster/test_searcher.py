@@ -51,7 +51,8 @@ def searcher(dispatcher: Dispatcher) -> StudySearcher:
 
 
 PLACE, LOST_PLACE = (
-    {"place": {"node": node, "machine": "large", "process": 12}} for node in ("there", "gone")
+    {"place": json.dumps({"node": node, "machine": "large", "process": 12})}
+    for node in ("there", "gone")
 )
 PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
 
