@@ -35,20 +35,17 @@ class Curves:
         self._fids.setdefault(backbone_key, {})[train_images] = fid if fid < math.inf else math.inf
         self._sizes[backbone_key] = float(scores["size_bytes"])
 
-    def may_go_on(self, backbone_key: str, train_images: int) -> bool:
-        """Whether no other training is surely better at its end."""
+    def why_stop(self, backbone_key: str, train_images: int) -> str | None:
+        """Say which other trainings are surely better at their end, or None."""
         hoped = self._end(backbone_key, HOPE)
-        return not any(
+        num_better = sum(
             self._sizes[other] <= self._sizes[backbone_key]
             and self._end(other, 1.0) <= hoped
             and self._end(other, 1.0) < math.inf
             for other in self._fids
             if other != backbone_key
         )
-
-    def compared(self, backbone_key: str, train_images: int) -> tuple[int, int]:
-        """Return so many images, and how many trainings were seen after them."""
-        return train_images, sum(train_images in fids for fids in self._fids.values())
+        return f"likely to end behind {num_better} of the trainings" if num_better else None
 
     def _end(self, backbone_key: str, steepness: float) -> float:
         """Return the ln FID at a training's end, from its last rung on."""

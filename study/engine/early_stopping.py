@@ -14,6 +14,10 @@ from study.results.objectives import costs
 # What so few images leave undefined is judged by the FID itself.
 AT_RUNGS = {"fid_infinity": "fid"}
 KEEP_SHARE = 0.5  # Of the trainings at a rung, besides all that no other one dominates.
+# A training is far behind another of so many times less distance in at most so many times its
+# bytes: compression makes that much of them up, and no longer training that much of a distance.
+FAR = 4.0
+DISTANCES, COMPRESSED = ("fid", "fid_held_out"), ("size_bytes", "nonzero_parameters")
 
 
 class Judge(Protocol):
@@ -21,9 +25,7 @@ class Judge(Protocol):
 
     def add(self, backbone_key: str, train_images: int, scores: Mapping[str, Any]) -> None: ...
 
-    def may_go_on(self, backbone_key: str, train_images: int) -> bool: ...
-
-    def compared(self, backbone_key: str, train_images: int) -> tuple[int, int]: ...
+    def why_stop(self, backbone_key: str, train_images: int) -> str | None: ...
 
 
 class Rungs:
@@ -47,22 +49,37 @@ class Rungs:
             entered = [math.nan]
         self._costs.setdefault(train_images, {})[backbone_key] = entered
 
-    def may_go_on(self, backbone_key: str, train_images: int) -> bool:
-        """Whether a training that was entered at a rung is among those to go on with.
+    def why_stop(self, backbone_key: str, train_images: int) -> str | None:
+        """Say why a training that was entered at a rung is not to be gone on with, or None.
 
         Where no other one came so far yet, the rung before decides again: who is first at a rung
         is stopped at the next, where others overtook it since.
         """
-        entered = self._costs[self._deciding(backbone_key, train_images)]
+        rung = self._deciding(backbone_key, train_images)
+        entered = self._costs[rung]
+        where = "" if rung == train_images else f" at {rung:,}"
+        if any(self._is_far_behind(entered[backbone_key], other) for other in entered.values()):
+            return f"far behind another training{where}"
         keys = list(entered)
         order, num_best = rank([entered[key] for key in keys])
         position = order.index(keys.index(backbone_key))
-        return position < max(num_best, math.ceil(KEEP_SHARE * len(keys)))
+        if position < max(num_best, math.ceil(KEEP_SHARE * len(keys))):
+            return None
+        return f"behind most of {len(keys)} trainings{where}"
 
-    def compared(self, backbone_key: str, train_images: int) -> tuple[int, int]:
-        """Return after how many images, and with how many, a training is compared at a rung."""
-        rung = self._deciding(backbone_key, train_images)
-        return rung, len(self._costs[rung])
+    def _is_far_behind(self, own: list[float], other: list[float]) -> bool:
+        """Whether another one needs but a part of the distance, in not too many times the bytes.
+
+        In any other objective it has to be as good.
+        """
+        is_placed = len(own) == len(other) == len(self._objectives)
+        if not is_placed or not set(DISTANCES).intersection(self._objectives):
+            return False
+        factors = [
+            FAR if name in DISTANCES else 1 / FAR if name in COMPRESSED else 1.0
+            for name in self._objectives
+        ]
+        return all(f * o <= c for f, o, c in zip(factors, other, own, strict=True))
 
     def _deciding(self, backbone_key: str, train_images: int) -> int:
         """Return the rung that decides on a training at one that it came to."""

@@ -61,20 +61,16 @@ class Trainings:
     def judge(self, backbone_key: str, train_images: int, scores: Scores) -> str | None:
         """Enter what a training scored at a rung; return why it ends there, or None."""
         self._judge.add(backbone_key, train_images, scores)
-        if self._judge.may_go_on(backbone_key, train_images):
+        reason = self._judge.why_stop(backbone_key, train_images)
+        if reason is None:
             return None
         self._stopped[backbone_key] = train_images
-        rung, count = self._judge.compared(backbone_key, train_images)
-        where = "" if rung == train_images else f" at {rung:,}"
-        return (
-            f"stopped early after {train_images:,} training images, behind most of {count} "
-            f"trainings{where}"
-        )
+        return f"stopped early after {train_images:,} training images, {reason}"
 
     def refusal(self, recipe: Recipe) -> str | None:
         """Say why a training that was stopped is still not to be gone on with, or None."""
         train_images = self._stopped.get(recipe.backbone_key)
-        if train_images is None or self._judge.may_go_on(recipe.backbone_key, train_images):
+        if train_images is None or not self._judge.why_stop(recipe.backbone_key, train_images):
             return None
         return f"its training was stopped early after {train_images:,} images"
 

@@ -70,7 +70,7 @@ def test_a_training_that_falls_behind_ends_its_trial_with_what_it_scored(tmp_pat
     assert record.finished
     assert record.scores is None, "what it scored on its way is no result"
     assert record.rungs == {16_000: rung(50, 500)}
-    reason = "stopped early after 16,000 training images, behind most of 3 trainings"
+    reason = "stopped early after 16,000 training images, far behind another training"
     assert record.reason == reason
     assert log.ends == [(behind.number, "pruned", reason)]
 
