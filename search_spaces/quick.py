@@ -15,7 +15,7 @@ GROUPS = (1, 2, 4)
 TRAIN_IMAGES = {
     "16-32-64-128": 64_000,
     "32-64-128-256": 40_000,
-    "12-32": 60_000,
+    "12-32": 80_000,
     "24-64": 40_000,
 }
 FINETUNE_IMAGES = (0, 32_000)
@@ -44,5 +44,5 @@ SPACE = SearchSpace(
     trials=24,
     reuse_share=0.75,
     fid_num_images=500,
-    edition=5,
+    edition=6,
 )

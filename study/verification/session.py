@@ -1,6 +1,6 @@
 """A verification as its user sees it: what is done, what came of it, and how to go on."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -8,10 +8,10 @@ from rich.console import Console
 from study.display.console import say
 from study.display.progress import show_tasks
 from study.results.records import TrialRecord
-from study.verification.confidence import within_reach
 from study.verification.ending import Ending
 from study.verification.file import Verification
-from study.verification.verified import apply, covers, front_images, judged
+from study.verification.rounds import Round, next_round, wanted
+from study.verification.verified import apply, covers, front_images
 from study.verification.work import Verifier
 
 
@@ -51,16 +51,15 @@ class Session:
 
         A trial whose verified scores are over a limit keeps others off the front no more.
         """
-        tried: set[int] = set()
-        while wanted := [r for r in self._wanted() if r.number not in tried]:
-            plan = self.verifier.plan
-            each = f"{plan.num_seeds} x {plan.num_images:,} images each"
-            self._say(f"verify   {len(wanted)} trials, {each}")
+        tried: set[tuple[int, int]] = set()
+        in_time = True
+        while in_time and (to_score := self._next_round(tried)):
+            self._say(self._what(to_score))
             with show_tasks(self.console, "drawing again") as on_task:
-                self.verifier.score(wanted, on_task)
+                in_time = self.verifier.score(to_score, on_task)
             with show_tasks(self.console, "timing alone") as on_task:
-                self.verifier.time(wanted, on_task)
-            tried.update(record.number for record in wanted)
+                self.verifier.time([record for record, _ in to_score], on_task)
+            tried.update((record.number, num_seeds) for record, num_seeds in to_score)
         if self.replicates:
             with show_tasks(self.console, "training again") as on_task:
                 self.verifier.train_again(self._front(), self.replicates, on_task)
@@ -76,14 +75,22 @@ class Session:
     def _verification(self) -> Verification:
         return self.verifier.verification
 
+    def _next_round(self, tried: Collection[tuple[int, int]]) -> Round:
+        return next_round(self._verification, self.verifier.plan, tried, every=self.every)
+
+    def _what(self, to_score: Round) -> str:
+        """Say what a round draws."""
+        plan = self.verifier.plan
+        whole = sum(num_seeds == plan.num_seeds for _, num_seeds in to_score)
+        images = f"{plan.num_images:,}"
+        parts = [f"{whole} trials, {plan.num_seeds} x {images} images each"] if whole else []
+        if near := len(to_score) - whole:
+            parts.append(f"{near} near them, {images} images each at first")
+        return f"verify   {'; '.join(parts)}"
+
     def _wanted(self) -> list[TrialRecord]:
-        """Return the trials to verify, those on the search's front first: time may be short."""
-        seen = judged(self._verification, self.verifier.plan.num_images)
-        if self.every:
-            return seen.complete()
-        front = {record.number for record in seen.front()}
-        near = within_reach(seen.records, seen.objectives)
-        return sorted(near, key=lambda record: record.number not in front)
+        """Return the trials to verify."""
+        return wanted(self._verification, self.verifier.plan, every=self.every)
 
     def _front(self) -> list[TrialRecord]:
         """Return the verified front of the plan; none as long as there is no such."""
@@ -95,9 +102,9 @@ class Session:
     def _left(self) -> list[str]:
         """Say what is missing of the plan, and what that means for the front."""
         plan, known = self.verifier.plan, self._verification.known
-        wanted, front = self._wanted(), self._front() if self.replicates else []
-        left = self._left_of_seeds(wanted)
-        scored = [known(r.number) for r in wanted if known(r.number).scores(plan.num_images)]
+        records, front = self._wanted(), self._front() if self.replicates else []
+        left = self._left_of_seeds(records)
+        scored = [known(r.number) for r in records if known(r.number).scores(plan.num_images)]
         if untimed := sum(point.latency_ms is None for point in scored):
             left.append(f"{untimed} of {len(scored)} verified trials are not timed")
         trainings = [known(r.number).missing_trainings(plan, self.replicates) for r in front]
@@ -105,12 +112,12 @@ class Session:
             left.append(f"{missing} of {self.replicates * len(front)} trainings again are missing")
         return left
 
-    def _left_of_seeds(self, wanted: Sequence[TrialRecord]) -> list[str]:
+    def _left_of_seeds(self, records: Sequence[TrialRecord]) -> list[str]:
         plan, known = self.verifier.plan, self._verification.known
-        lacking = [r for r in wanted if known(r.number).missing_seeds(plan)]
+        lacking = [r for r in records if known(r.number).missing_seeds(plan)]
         unverified = [r for r in lacking if not known(r.number).scores(plan.num_images)]
         which = "complete trials" if self.every else "trials within reach of the front"
-        of = f"of {len(wanted)} {which}"
+        of = f"of {len(records)} {which}"
         if unverified:
             return [f"{len(unverified)} {of} are not verified, so {self._meaning()}"]
         return [f"{len(lacking)} {of} have fewer than {plan.num_seeds} seeds"] if lacking else []

@@ -17,6 +17,7 @@ from study.results.records import TrialRecord
 from study.run.packages import fault
 from study.verification.file import Verification
 from study.verification.point import Plan, Point
+from study.verification.rounds import Round
 from study.verification.tasks import Failure, Work, score_one, time_one, train_group
 
 TRAINING_SEED_STEP = 1_000
@@ -42,17 +43,27 @@ class Verifier:
     deadline: float | None = None
     passing: dict[tuple[str, str], set[int]] = field(default_factory=dict)
 
-    def score(self, records: Sequence[TrialRecord], on_task: OnTask) -> None:
-        """Score the trials with all the seeds of the plan."""
-        num_images = self.plan.num_images
-        sound = [record for record in records if self._is_sound(record)]
-        tasks = [(r.number, s) for r in sound for s in self._known(r).missing_seeds(self.plan)]
+    def score(self, to_score: Round, on_task: OnTask) -> bool:
+        """Score trials, until each has as many of the plan's seeds as are asked for.
+
+        Returns:
+            Whether there was time for all.
+        """
+        num_images, in_time = self.plan.num_images, True
+        sound = [(record, count) for record, count in to_score if self._is_sound(record)]
+        tasks = [
+            (record.number, seed)
+            for record, count in sound
+            for seed in self._known(record).missing_seeds(replace(self.plan, num_seeds=count))
+        ]
         work = functools.partial(
             score_one, work=self.work, context=self.context, num_images=num_images
         )
 
         def is_late() -> bool:
-            return self._is_late(self._timing_seconds(sound))
+            nonlocal in_time
+            in_time = not self._is_late(self._timing_seconds([record for record, _ in sound]))
+            return not in_time
 
         for (number, seed), outcome in self._run(work, tasks, on_task, is_late):
             checked = self._checked(outcome)
@@ -62,6 +73,7 @@ class Verifier:
                 scores = self.verification.point(number).seeds.setdefault(num_images, {})
                 scores[seed] = checked
             self.verification.save()
+        return in_time
 
     def time(self, records: Sequence[TrialRecord], on_task: OnTask) -> None:
         """Time the trials that are scored; a deadline would leave times of both kinds.
