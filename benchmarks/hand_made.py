@@ -41,7 +41,7 @@ HAND_MADE = (
     knobs.variant_row(_TINY, "short", "none"),
     knobs.variant_row(_TINY, "short", 2.8, finetune_images=_COOL),
     knobs.variant_row(_TINY, "short", 1.0, ("l1", 0.2, "all")),
-    knobs.variant_row(_TINY, "mid", 0.7, guidance=2.5, steps=18),
+    knobs.variant_row(_TINY, "mid", 0.7, guidance=2.5, steps=8),
     knobs.variant_row(_TINY, "short", "linear4", ("random", 0.3, "extremes")),
     knobs.variant_row(_TINY_GROUPED, "short", 0.7),
     knobs.variant_row(_TINY_GROUPED, "mid", "weights8", ("l1", 0.5, "middle"), guidance=2.5),

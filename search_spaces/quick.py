@@ -19,7 +19,7 @@ TRAIN_IMAGES = {
     "24-64": 40_000,
 }
 FINETUNE_IMAGES = (0, 32_000)
-SAMPLING_STEPS = (12, 18)
+SAMPLING_STEPS = (8, 12)
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:

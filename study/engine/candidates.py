@@ -5,9 +5,12 @@ what is known exactly. Each is offered with every way of drawing that the study 
 model on the front is tried with another guidance, too.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from study.engine.effort import Effort
 from study.engine.history import History
@@ -21,6 +24,10 @@ from study.results.screenings import EXACT, Screening
 
 MOST_SAMPLINGS = 16  # Ways of drawing, the latest known.
 MOST_PROFILES = 8  # Compressions of the front that a new backbone is imagined with.
+# A model that differs from a tried one by less in all that is known, as two steps of rounding
+# that are nearly equal do, shows nothing that the other one has not shown.
+ALIKE = 0.03
+LEAST_DRIFT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class Candidates:
         self._limits = {name: most for name, most in limits.items() if name in EXACT}
         # By backbone: how many screenings were looked at, and those that none of them beats.
         self._bests: dict[Knobs, tuple[int, list[Screening]]] = {}
+        self._ended: dict[Knobs, dict[int, list[float] | None]] = {}  # by backbone and trial
 
     def compressions(self) -> Iterator[Candidate]:
         """Return untried models of trained backbones, and tried ones drawn from otherwise."""
@@ -89,9 +97,11 @@ class Candidates:
             # Where there is a front, what kept to no limit yet is not looked at any more.
             if known.best is None or (self._history.front and known.excess > 0):
                 continue
+            alike = self._tried(backbone)
             for screening in self._best(backbone):
                 point = point_of(screening.knobs, screening)
-                if point.model in first:
+                is_new = point.model not in self._history.models
+                if point.model in first or (is_new and self._is_alike(screening, alike)):
                     continue
                 fitting = {name for name, _ in point.sampling}
                 tried = self._history.ways.get(point.model, set())
@@ -130,6 +140,30 @@ class Candidates:
             best = self._unbeaten([*best, *new])
         self._bests[backbone] = len(known), best
         return best
+
+    def _tried(self, backbone: Knobs) -> np.ndarray:
+        """Return the logarithms of what is known of models that trials tried or try, [N, K]."""
+        ended = self._ended.setdefault(backbone, {})
+        for variant in self._history.backbones[backbone].variants:
+            if variant.number not in ended:
+                ended[variant.number] = self._logs(self._screened.find(variant.trial.params))
+        running = (p for p in self._history.running.values() if backbone_knobs(p) == backbone)
+        found = [*ended.values(), *(self._logs(self._screened.find(p)) for p in running)]
+        return np.array([logs for logs in found if logs is not None])
+
+    def _is_alike(self, screening: Screening, tried: np.ndarray) -> bool:
+        if not len(tried):
+            return False
+        differences = np.abs(tried - self._logs(screening))
+        return bool((differences < ALIKE).all(axis=1).any())
+
+    def _logs(self, screening: Screening | None) -> list[float] | None:
+        """Return the logarithms of all that is known of a screened model; None without a drift."""
+        if screening is None or screening.drift is None:
+            return None
+        exact = (screening.scores[name] for name in self._exact)
+        values = (max(screening.drift, LEAST_DRIFT), 1 + screening.cool_down_images, *exact)
+        return [math.log(value) for value in values]
 
     def _unbeaten(self, screenings: Sequence[Screening]) -> list[Screening]:
         best: list[Screening] = []

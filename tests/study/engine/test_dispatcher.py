@@ -76,10 +76,10 @@ def test_a_training_that_falls_behind_ends_its_trial_with_what_it_scored(tmp_pat
 
 
 def test_the_images_trained_on_end_the_study(tmp_path: Path) -> None:
-    source = dispatcher(tmp_path, train_images=90_000)
+    source = dispatcher(tmp_path, train_images=110_000)
     first, second = take(source, 2)
     planned = [a.recipe.training.train_images for a in (first, second)]
-    assert sum(planned) >= 90_000
+    assert sum(planned) >= 110_000
     assert source.next() is None, "what runs will use the budget up"
     assert not source.ended
     source.judge(first.number, 16_000, rung(20, 20))
@@ -87,10 +87,10 @@ def test_the_images_trained_on_end_the_study(tmp_path: Path) -> None:
     source.end(second.number, None, None)
     source.end(first.number, {**SCORES, "trained_images": planned[0]}, None)
     (third,) = take(source, 1)  # 16,000 of the second were enough
-    source.end(third.number, {**SCORES, "trained_images": 90_000 - planned[0] - 16_000}, None)
+    source.end(third.number, {**SCORES, "trained_images": 110_000 - planned[0] - 16_000}, None)
     assert source.next() is None
     assert source.ended
-    assert dispatcher(tmp_path, train_images=90_000).next() is None, "a restart counts them too"
+    assert dispatcher(tmp_path, train_images=110_000).next() is None, "a restart counts them too"
 
 
 def test_a_full_disk_halts_the_study_and_keeps_its_trials(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""What is offered of a trained backbone: models that would show something new."""
+
+from typing import Any
+
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import create_trial
+from small_studies import OBJECTIVES, QUICK
+
+from study.engine.candidates import ALIKE, Candidates
+from study.engine.history import History
+from study.engine.knob_sets import model_knobs
+from study.engine.screened import Screened
+from study.results.records import TrialRecord
+from study.results.screenings import Screening
+
+TRIED: dict[str, Any] = {**QUICK.covering[1], "compression.quantization_step": 1.0}
+OTHER: dict[str, Any] = {**TRIED, "compression.quantization_step": 1.01}
+COUNTS = {"macs": 1, "parameters": 1, "nonzero_parameters": 1}
+
+
+def screening(
+    knobs: dict[str, Any], size_bytes: float, drift: float, images: int = 0
+) -> Screening:
+    return Screening(knobs, drift, images, {**COUNTS, "size_bytes": round(size_bytes)})
+
+
+def offered(history: History, *screenings: Screening) -> set[float]:
+    """Return the steps of the models that are offered."""
+    screened = Screened()
+    screened.add(screenings)
+    found = Candidates(history, screened, OBJECTIVES, {}).compressions()
+    return {candidate.knobs["compression.quantization_step"] for candidate in found}
+
+
+@pytest.fixture(params=["ended", "running"])
+def history(request: pytest.FixtureRequest) -> History:
+    """A study of one backbone, of which one model was tried, and maybe another is."""
+    history = History(OBJECTIVES)
+    tried = TRIED if request.param == "ended" else {**TRIED, "compression.quantization_step": 2.0}
+    history.accept(tried)
+    distributions = {name: CategoricalDistribution([value]) for name, value in tried.items()}
+    trial = create_trial(params=tried, distributions=distributions, values=[20.0, 500_000])
+    record = TrialRecord(0, "complete", None, {"fid": 20.0, "size_bytes": 500_000})
+    history.take_in(record, trial)
+    if request.param == "running":
+        history.accept(TRIED)
+    return history
+
+
+LITTLE, MUCH = 1 + 0.9 * ALIKE, 1 + 1.1 * ALIKE
+
+
+@pytest.mark.parametrize(
+    ("size", "drift", "images", "is_offered"),
+    [
+        (1 / LITTLE, LITTLE, 0, False),
+        (LITTLE, 1 / LITTLE, 0, False),
+        (1 / MUCH, LITTLE, 0, True),
+        (1 / LITTLE, MUCH, 0, True),
+        (1 / LITTLE, LITTLE, 32_000, True),
+    ],
+    ids=["nearly as small", "nearly as good", "smaller", "worse", "cooled down"],
+)
+def test_a_model_like_a_tried_one_is_not_offered(
+    history: History, size: float, drift: float, images: int, is_offered: bool
+) -> None:
+    found = offered(
+        history,
+        screening(TRIED, 100_000, 0.01),
+        screening(OTHER, 100_000 * size, 0.01 * drift, images),
+    )
+    assert (1.01 in found) == is_offered
+
+
+def test_models_alike_of_which_none_was_tried_are_offered(history: History) -> None:
+    assert model_knobs(OTHER) not in history.models
+    others = ({**OTHER, "compression.quantization_step": step} for step in (1.5, 1.51))
+    one, another = others
+    found = offered(history, screening(one, 90_000, 0.02), screening(another, 89_000, 0.0201))
+    assert found == {1.5, 1.51}
