@@ -23,18 +23,19 @@ def within_reach(records: Sequence[TrialRecord], objectives: tuple[str, ...]) ->
     """Return the complete trials that may be on the front as far as their scores can tell.
 
     Those over a limit are not: they neither are on it nor keep others from it.
-    One is out of reach when another one, at the worst end of its 95 % interval, is as good as it
-    at its best end in every objective and better in one.
+    One is out of reach when another one is as good in every objective and better in one, by more
+    than chance may make it seem: by the margin of their difference, the root of the sum of the
+    squares of both 95 % margins, as of independent errors.
     """
     complete = [r for r in records if r.state == "complete" and r.feasible and r.scores]
     if not complete:
         return []
-    bounds = [_bounds(record.scores or {}, objectives) for record in complete]
-    best, worst = (np.array(ends) for ends in zip(*bounds, strict=True))
+    measured = [_costs_and_margins(record.scores or {}, objectives) for record in complete]
+    values, margins = (np.array(parts) for parts in zip(*measured, strict=True))
     return [
         record
-        for record, low in zip(complete, best, strict=True)
-        if not dominates(worst, low).any()
+        for record, own, margin in zip(complete, values, margins, strict=True)
+        if not dominates(values + np.hypot(margins, margin), own).any()
     ]
 
 
@@ -86,12 +87,12 @@ def _seeds(measured: Sequence[Sequence[Measured]]) -> list[int]:
     return sorted({seed for values in repeated for seed in values})
 
 
-def _bounds(scores: Scores, objectives: tuple[str, ...]) -> tuple[list[float], list[float]]:
-    """Return the best and the worst costs that a trial's objectives may have in truth."""
-    values = costs(scores, objectives)
+def _costs_and_margins(
+    scores: Scores, objectives: tuple[str, ...]
+) -> tuple[list[float], list[float]]:
+    """Return the costs of a trial's objectives, and how far they may be from the truth."""
     margins = [_margin(scores, name, float(scores[name])) for name in objectives]
-    pairs = list(zip(values, margins, strict=True))
-    return [value - margin for value, margin in pairs], [value + margin for value, margin in pairs]
+    return costs(scores, objectives), margins
 
 
 def _margin(scores: Scores, name: str, value: float) -> float:

@@ -33,10 +33,10 @@ def numbers(records: list[TrialRecord]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("margin", "reached"),
-    [(0.0, [0, 1]), (2.4, [0, 1]), (2.6, [0, 1, 2]), (10.0, [0, 1, 2])],
-    ids=["exact", "intervals apart", "intervals touch", "wide"],
+    [(0.0, [0, 1]), (3.5, [0, 1]), (3.6, [0, 1, 2]), (10.0, [0, 1, 2])],
+    ids=["exact", "surely behind", "maybe behind", "wide"],
 )
-def test_a_dominated_trial_is_within_reach_once_the_intervals_meet(
+def test_a_dominated_trial_is_within_reach_once_chance_may_explain_the_difference(
     margin: float, reached: list[int]
 ) -> None:
     small, good, behind = (
