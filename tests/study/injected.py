@@ -116,7 +116,7 @@ def held(recipe: Recipe, context: TrialContext) -> Scores:
             file.write(f"{context.trial_dir.name}\n")
 
     def slowly(images: int) -> None:
-        time.sleep(0.3)
+        time.sleep(0.15)
         context.on_trained(images)
 
     scores = evaluate(recipe, replace(context, on_trained=slowly))

@@ -23,11 +23,12 @@ def test_a_study_killed_three_times_is_the_undisturbed_one(tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_two_workers_killed_seven_ways_end_with_exactly_the_trials_asked_for(
+def test_two_workers_killed_in_all_seven_ways_end_with_exactly_the_trials_asked_for(
     tmp_path: Path, seed: int
 ) -> None:
-    arguments = ["--trials", "80", "--seed", str(seed)]
-    ordeal = Ordeal(tmp_path / "study-run", "dragging", arguments, 2.0, seed, held_from=72)
-    ordeal.suffer(list(KILLS))
-    assert len(ordeal.killed) == len(KILLS), "the study was over before it was killed"
-    check_whole(ordeal.run, 80)
+    kills = KILLS[seed::2]  # one study suffers the one half of them, another one the other
+    arguments = ["--trials", "60", "--seed", str(seed)]
+    ordeal = Ordeal(tmp_path / "study-run", "dragging", arguments, 2.0, seed, held_from=52)
+    ordeal.suffer(list(kills))
+    assert len(ordeal.killed) == len(kills), "the study was over before it was killed"
+    check_whole(ordeal.run, 60)
