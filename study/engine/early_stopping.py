@@ -14,9 +14,9 @@ from study.results.objectives import costs
 # What so few images leave undefined is judged by the FID itself.
 AT_RUNGS = {"fid_infinity": "fid"}
 KEEP_SHARE = 0.5  # Of the trainings at a rung, besides all that no other one dominates.
-# A training is far behind another of so many times less distance in at most so many times its
-# bytes: compression makes that much of them up, and no longer training that much of a distance.
-FAR = 4.0
+# A training is far behind another that needs but this part of its distance, in at most so many
+# times its bytes: compression makes up for these, and no longer training for that.
+FAR, MORE_BYTES = 1 / 4, 2.0
 DISTANCES, COMPRESSED = ("fid", "fid_held_out"), ("size_bytes", "nonzero_parameters")
 
 
@@ -76,10 +76,10 @@ class Rungs:
         if not is_placed or not set(DISTANCES).intersection(self._objectives):
             return False
         factors = [
-            FAR if name in DISTANCES else 1 / FAR if name in COMPRESSED else 1.0
+            FAR if name in DISTANCES else MORE_BYTES if name in COMPRESSED else 1.0
             for name in self._objectives
         ]
-        return all(f * o <= c for f, o, c in zip(factors, other, own, strict=True))
+        return all(o <= f * c for f, o, c in zip(factors, other, own, strict=True))
 
     def _deciding(self, backbone_key: str, train_images: int) -> int:
         """Return the rung that decides on a training at one that it came to."""

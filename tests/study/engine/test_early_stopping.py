@@ -86,12 +86,12 @@ def test_who_is_alone_at_a_rung_goes_on_where_it_was_ahead_before() -> None:
     [
         (39.9, 1_001, True),
         (40.0, 1_001, False),
-        (40.0, 250, False),
-        (40.0, 249, True),
-        (1_000.0, 249, True),
+        (40.0, 500, False),
+        (40.0, 499, True),
+        (1_000.0, 499, True),
     ],
 )
-def test_far_behind_is_a_quarter_of_the_fid_in_no_more_than_four_times_the_bytes(
+def test_far_behind_is_a_quarter_of_the_fid_in_no_more_than_twice_the_bytes(
     fid: float, size_bytes: float, goes_on: bool
 ) -> None:
     rungs = Rungs(OBJECTIVES)
