@@ -131,17 +131,20 @@ class _Terms:
             (np.zeros(len(self._backbones)), OWN_DEVIATION),
             (np.zeros(len(self._levels)), LEVEL_DEVIATION),
             (np.zeros(len(self._samplings)), SAMPLING_DEVIATION),
+            (np.zeros(len(self._samplings)), SAMPLING_DEVIATION),
         ]
         self.means = np.concatenate([means for means, _ in parts])
         self.deviations = np.concatenate([np.full(len(m), deviation) for m, deviation in parts])
         self.is_rising = np.zeros(len(self.means), dtype=bool)
         self.is_rising[3 : 3 + 2 * len(drift)] = True
+        self.is_rising[len(self.means) - len(self._samplings) :] = True
 
     def of(self, points: Sequence[Point]) -> np.ndarray:
         """Return the terms of points, [points, columns]."""
         drift = np.log1p(np.array([[p.drift / bend for bend in BENDS] for p in points]))
         cooled = np.array([[float(p.is_cooled)] for p in points])
         size = np.array([[np.log(p.parameters) - self._size] for p in points])
+        ways = _ones(self._samplings, [p.sampling for p in points])
         return np.hstack(
             [
                 np.ones_like(size),
@@ -151,7 +154,8 @@ class _Terms:
                 drift * cooled,
                 _ones(self._backbones, [(p.backbone,) for p in points]),
                 _ones(self._levels, [p.backbone for p in points]),
-                _ones(self._samplings, [p.sampling for p in points]),
+                ways,
+                ways * drift[:, 1:2],
             ]
         )
 

@@ -23,9 +23,7 @@ def test_real_trainings_killed_six_times_give_the_same_models(tmp_path: Path) ->
     arguments = ["--trials", "4", "--concurrent-trials", "1"]
     undisturbed = Ordeal(tmp_path / "study-run-a", "evaluate", arguments, 0.0, 0, always=space)
     undisturbed.suffer([])
-    killed = Ordeal(
-        tmp_path / "study-run-b", "held", arguments, 8.0, 2, held_from=3, always=space
-    )
+    killed = Ordeal(tmp_path / "study-run-b", "held", arguments, 8.0, 2, held_from=3, always=space)
     killed.suffer(
         [kill_everything, kill_driver, kill_worker, kill_everything, terminate, kill_ray]
     )

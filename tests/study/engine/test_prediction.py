@@ -45,6 +45,24 @@ def test_unseen_models_are_predicted_within_the_stated_deviation() -> None:
     assert np.corrcoef(means, np.log(costs(unseen)))[0, 1] > 0.97
 
 
+def test_guidance_that_helps_what_drifts_is_not_promised_to_what_does_not() -> None:
+    """Strong guidance makes what drifts by 0.3 better by a third, and what does not worse."""
+    strong = (("sampling.guidance", 3.0),)
+    known = points(24)
+    both = [replace(p, sampling=s) for p in known for s in (SMALL.sampling, strong)]
+    values = [
+        c * (1.3 - 2 * p.drift if p.sampling == strong else 1)
+        for c, p in zip(costs(both), both, strict=True)
+        if p.drift < 0.45
+    ]
+    prediction = Prediction([p for p in both if p.drift < 0.45], values)
+    faint, much = (replace(SMALL, model=(("new", n),), drift=d) for n, d in ((0, 0.003), (1, 0.3)))
+    ways = [replace(p, sampling=s) for p in (faint, much) for s in (SMALL.sampling, strong)]
+    (plain, guided, drifted, mended), _ = prediction.predict(ways)
+    assert guided > plain + 0.1
+    assert mended < drifted - 0.1
+
+
 @given(st.lists(st.floats(1, 500), min_size=3, max_size=12), st.booleans())
 def test_more_drift_is_never_predicted_to_be_better(values: list[float], is_cooled: bool) -> None:
     prediction = Prediction(points(len(values)), values)
