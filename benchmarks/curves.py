@@ -36,7 +36,7 @@ class Curves:
         self._sizes[backbone_key] = float(scores["size_bytes"])
 
     def why_stop(self, backbone_key: str, train_images: int) -> str | None:
-        """Say which other trainings are surely better at their end, or None."""
+        """Say how many other trainings are likely to end better, hope or not; None for none."""
         hoped = self._end(backbone_key, HOPE)
         num_better = sum(
             self._sizes[other] <= self._sizes[backbone_key]

@@ -215,7 +215,7 @@ def _search(
 def _verify(
     run: Run, resources: Resources, work: Work, console: Console, go_on: str, *, asked: bool
 ) -> tuple[Run, list[FrontRow], Ending]:
-    """Score what is near the front again, as far as time allows, and write the front anew."""
+    """Score the front again, as far as time allows, and write it anew."""
     verification, ending = Verification.load(run), Ending.DONE
     if asked:
         context = RunContext.of(run.folder, run.settings)

@@ -6,6 +6,8 @@ Beside it other compressions of the backbone are screened, of which nothing is k
 """
 
 import hashlib
+import os
+import platform
 
 import torch
 from torch import Tensor
@@ -73,6 +75,9 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
         **compressed.scores,
         "train_ms_per_epoch": 1000 * backbone.train_seconds / epochs,
         **run.conditions(),
+        # Where its log lies: the names of Ray's logs on that machine hold the process.
+        "machine": platform.node(),
+        "process": os.getpid(),
     }
     write_json(context.trial_dir / "scores.json", scores)
     if context.to_screen:

@@ -1,4 +1,4 @@
-"""Score every model near a run's front again, with many images and several seeds.
+"""Score the models at a run's front again, with many images and several seeds.
 
 python -m study.verify runs/quick-001                     3 x 10,000 images, then the front anew
 python -m study.verify runs/quick-001 --images 50000 --seeds 5

@@ -84,7 +84,7 @@ class Candidates:
         self._limits = {name: most for name, most in limits.items() if name in EXACT}
         # By backbone: how many screenings were looked at, and those that none of them beats.
         self._bests: dict[Knobs, tuple[int, list[Screening]]] = {}
-        self._ended: dict[Knobs, dict[int, list[float] | None]] = {}  # by backbone and trial
+        self._ended: dict[Knobs, dict[int, list[float]]] = {}  # by backbone and trial
 
     def compressions(self) -> Iterator[Candidate]:
         """Return untried models of trained backbones, and tried ones drawn from otherwise."""
@@ -97,11 +97,11 @@ class Candidates:
             # Where there is a front, what kept to no limit yet is not looked at any more.
             if known.best is None or (self._history.front and known.excess > 0):
                 continue
-            alike = self._tried(backbone)
+            tried_logs = self._tried_logs(backbone)
             for screening in self._best(backbone):
                 point = point_of(screening.knobs, screening)
                 is_new = point.model not in self._history.models
-                if point.model in first or (is_new and self._is_alike(screening, alike)):
+                if point.model in first or (is_new and self._is_alike(screening, tried_logs)):
                     continue
                 fitting = {name for name, _ in point.sampling}
                 tried = self._history.ways.get(point.model, set())
@@ -141,29 +141,31 @@ class Candidates:
         self._bests[backbone] = len(known), best
         return best
 
-    def _tried(self, backbone: Knobs) -> np.ndarray:
-        """Return the logarithms of what is known of models that trials tried or try, [N, K]."""
+    def _tried_logs(self, backbone: Knobs) -> np.ndarray:
+        """Return the logarithms of what is known of models that trials tried or try, [N, K].
+
+        Those over a limit are left out: what is like them may keep to it.
+        """
         ended = self._ended.setdefault(backbone, {})
         for variant in self._history.backbones[backbone].variants:
-            if variant.number not in ended:
-                ended[variant.number] = self._logs(self._screened.find(variant.trial.params))
+            if variant.number in ended or variant.excess > 0:
+                continue
+            # Not known yet, where another trial that runs is screening it.
+            if (logs := self._logs(variant.trial.params)) is not None:
+                ended[variant.number] = logs
         running = (p for p in self._history.running.values() if backbone_knobs(p) == backbone)
-        found = [*ended.values(), *(self._logs(self._screened.find(p)) for p in running)]
-        return np.array([logs for logs in found if logs is not None])
+        begun = [logs for logs in map(self._logs, running) if logs is not None]
+        return np.array([*ended.values(), *begun])
 
-    def _is_alike(self, screening: Screening, tried: np.ndarray) -> bool:
-        if not len(tried):
+    def _logs(self, params: Mapping[str, Any]) -> list[float] | None:
+        screening = self._screened.find(params)
+        return None if screening is None or screening.drift is None else _logs_of(screening)
+
+    def _is_alike(self, screening: Screening, tried_logs: np.ndarray) -> bool:
+        if not len(tried_logs):
             return False
-        differences = np.abs(tried - self._logs(screening))
+        differences = np.abs(tried_logs - _logs_of(screening))
         return bool((differences < ALIKE).all(axis=1).any())
-
-    def _logs(self, screening: Screening | None) -> list[float] | None:
-        """Return the logarithms of all that is known of a screened model; None without a drift."""
-        if screening is None or screening.drift is None:
-            return None
-        exact = (screening.scores[name] for name in self._exact)
-        values = (max(screening.drift, LEAST_DRIFT), 1 + screening.cool_down_images, *exact)
-        return [math.log(value) for value in values]
 
     def _unbeaten(self, screenings: Sequence[Screening]) -> list[Screening]:
         best: list[Screening] = []
@@ -175,3 +177,10 @@ class Candidates:
 
     def _is_over(self, exact: Scores) -> bool:
         return any(excess > 0 for excess in excesses(exact, self._limits).values())
+
+
+def _logs_of(screening: Screening) -> list[float]:
+    """Return the logarithms of all that is known of a model whose drift is."""
+    exact = (screening.scores[name] for name in EXACT)
+    drift = max(screening.drift or 0.0, LEAST_DRIFT)
+    return [math.log(value) for value in (drift, 1 + screening.cool_down_images, *exact)]

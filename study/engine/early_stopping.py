@@ -58,7 +58,8 @@ class Rungs:
         rung = self._deciding(backbone_key, train_images)
         entered = self._costs[rung]
         where = "" if rung == train_images else f" at {rung:,}"
-        if any(self._is_far_behind(entered[backbone_key], other) for other in entered.values()):
+        others = (costs for key, costs in entered.items() if key != backbone_key)
+        if any(self._is_far_behind(entered[backbone_key], other) for other in others):
             return f"far behind another training{where}"
         keys = list(entered)
         order, num_best = rank([entered[key] for key in keys])
@@ -70,10 +71,11 @@ class Rungs:
     def _is_far_behind(self, own: list[float], other: list[float]) -> bool:
         """Whether another one needs but a part of the distance, in not too many times the bytes.
 
-        In any other objective it has to be as good.
+        In any other objective it has to be as good. Where these two are none, nothing is.
         """
         is_placed = len(own) == len(other) == len(self._objectives)
-        if not is_placed or not set(DISTANCES).intersection(self._objectives):
+        kinds = (DISTANCES, COMPRESSED)
+        if not is_placed or not all(set(kind) & set(self._objectives) for kind in kinds):
             return False
         factors = [
             FAR if name in DISTANCES else MORE_BYTES if name in COMPRESSED else 1.0

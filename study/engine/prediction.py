@@ -29,6 +29,7 @@ LEAST_SPREAD = 1e-6  # Of values that differ, beside their size.
 NOISE_DEVIATION, NOISE_TRIALS = 0.15, 4
 # The correlation of that between two ways of drawing from one model.
 SAME_MODEL = 0.9
+SAMPLING_BEND = 1  # Of BENDS: by what is beyond it ways of drawing differ from model to model.
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,24 @@ class _Terms:
         self.is_rising[3 : 3 + 2 * len(drift)] = True
         self.is_rising[len(self.means) - len(self._samplings) :] = True
 
+    def _likely(self, samplings: Sequence[Knobs]) -> np.ndarray:
+        """Return for each value of a knob that was not seen an equal share of those that were."""
+        shares = np.zeros((len(samplings), len(self._samplings)))
+        for number, sampling in enumerate(samplings):
+            for name, _ in (item for item in sampling if item not in self._samplings):
+                places = [n for n, (other, _) in enumerate(self._samplings) if other == name]
+                shares[number, places] = 1 / max(len(places), 1)
+        return shares
+
     def of(self, points: Sequence[Point]) -> np.ndarray:
         """Return the terms of points, [points, columns]."""
         drift = np.log1p(np.array([[p.drift / bend for bend in BENDS] for p in points]))
         cooled = np.array([[float(p.is_cooled)] for p in points])
         size = np.array([[np.log(p.parameters) - self._size] for p in points])
-        ways = _ones(self._samplings, [p.sampling for p in points])
+        samplings = [p.sampling for p in points]
+        ways = _ones(self._samplings, samplings)
+        # An unseen way is taken for the mean of those of its knob: none drifts for nothing.
+        likely = ways + self._likely(samplings)
         return np.hstack(
             [
                 np.ones_like(size),
@@ -155,7 +168,7 @@ class _Terms:
                 _ones(self._backbones, [(p.backbone,) for p in points]),
                 _ones(self._levels, [p.backbone for p in points]),
                 ways,
-                ways * drift[:, 1:2],
+                likely * drift[:, [SAMPLING_BEND]],
             ]
         )
 

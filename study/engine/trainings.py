@@ -70,7 +70,9 @@ class Trainings:
     def refusal(self, recipe: Recipe) -> str | None:
         """Say why a training that was stopped is still not to be gone on with, or None."""
         train_images = self._stopped.get(recipe.backbone_key)
-        if train_images is None or not self._judge.why_stop(recipe.backbone_key, train_images):
+        if train_images is None:
+            return None
+        if self._judge.why_stop(recipe.backbone_key, train_images) is None:
             return None
         return f"its training was stopped early after {train_images:,} images"
 

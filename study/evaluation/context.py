@@ -1,7 +1,6 @@
 """Where and how trials run, and what they are scored against: of a whole run, and of one trial."""
 
 import functools
-import os
 import platform
 import resource
 from collections.abc import Callable
@@ -102,9 +101,6 @@ class RunContext:
             "threads": self.threads,
             # Of the worker so far; a reused one keeps the peak of its earlier trials.
             "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-            # Where its log lies: on that machine the names of Ray's logs hold the process.
-            "machine": platform.node(),
-            "process": os.getpid(),
             "python": platform.python_version(),
             **{name: version(name) for name in VERSIONS},
         }

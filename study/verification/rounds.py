@@ -24,14 +24,7 @@ def wanted(verification: Verification, plan: Plan, *, every: bool = False) -> li
         plan: what is asked for.
         every: whether all complete trials are to be verified.
     """
-    seen = judged(verification, plan.num_images)
-    if every:
-        return seen.complete()
-    front = {record.number for record in seen.front()}
-    near = within_reach(seen.records, seen.objectives)
-    fallen = _fallen(verification, plan, near)
-    kept = [r for r in near if r.number in front or r.number not in fallen]
-    return sorted(kept, key=lambda record: record.number not in front)
+    return [record for record, _ in _to_have(verification, plan, every)]
 
 
 def next_round(
@@ -49,32 +42,35 @@ def next_round(
         tried: numbers of trials, with the seeds that they were to have after earlier rounds.
         every: whether all complete trials are to be verified.
     """
-    front = {record.number for record in judged(verification, plan.num_images).front()}
-
-    def num_seeds(record: TrialRecord) -> int:
-        at_once = every or record.number in front
-        return plan.num_seeds if at_once or _has_first(verification, plan, record) else 1
-
-    due = [(r, num_seeds(r)) for r in wanted(verification, plan, every=every)]
-    return [(record, count) for record, count in due if (record.number, count) not in tried]
+    to_have = _to_have(verification, plan, every)
+    return [(record, count) for record, count in to_have if (record.number, count) not in tried]
 
 
-def _fallen(verification: Verification, plan: Plan, near: Sequence[TrialRecord]) -> set[int]:
-    """Return which trials are out of reach as far as the first seed's images tell."""
-    begun = [
-        replace(record, scores={**(record.scores or {}), **_first(verification, plan, record)})
-        for record in near
-        if _has_first(verification, plan, record)
+def _to_have(verification: Verification, plan: Plan, every: bool) -> Round:
+    """Return the trials to verify, with how many seeds each is to have as far as is known."""
+    seen = judged(verification, plan.num_images)
+    if every:
+        return [(record, plan.num_seeds) for record in seen.complete()]
+    front = {record.number for record in seen.front()}
+    near = within_reach(seen.records, seen.objectives)
+    first = _by_first_seed(verification, plan, near)
+    kept = {record.number for record in within_reach(list(first.values()), seen.objectives)}
+    whole = [record for record in near if record.number in front]
+    others = [record for record in near if record.number not in front]
+    return [
+        *((record, plan.num_seeds) for record in whole),
+        *((record, plan.num_seeds) for record in others if record.number in kept),
+        *((record, 1) for record in others if record.number not in first),
     ]
-    reach = {r.number for r in within_reach(begun, verification.run.objectives)}
-    return {record.number for record in begun} - reach
 
 
-def _has_first(verification: Verification, plan: Plan, record: TrialRecord) -> bool:
-    return bool(_first(verification, plan, record))
-
-
-def _first(verification: Verification, plan: Plan, record: TrialRecord) -> dict[str, object]:
-    """Return the scores of the plan's first seed; none where they are not there."""
-    seeds = verification.known(record.number).seeds.get(plan.num_images, {})
-    return seeds.get(plan.seeds[0], {})
+def _by_first_seed(
+    verification: Verification, plan: Plan, records: Sequence[TrialRecord]
+) -> dict[int, TrialRecord]:
+    """Return those that the plan's first seed was drawn of, with what it scored."""
+    found = {}
+    for record in records:
+        seeds = verification.known(record.number).seeds.get(plan.num_images, {})
+        if scores := seeds.get(plan.seeds[0]):
+            found[record.number] = replace(record, scores={**(record.scores or {}), **scores})
+    return found

@@ -47,7 +47,7 @@ class Session:
         return ending
 
     def _work(self) -> None:
-        """Score what is within reach of the front, and what that brings within reach.
+        """Score the front and what is within its reach, and what that brings within reach.
 
         A trial whose verified scores are over a limit keeps others off the front no more.
         """
@@ -83,7 +83,8 @@ class Session:
         plan = self.verifier.plan
         whole = sum(num_seeds == plan.num_seeds for _, num_seeds in to_score)
         images = f"{plan.num_images:,}"
-        parts = [f"{whole} trials, {plan.num_seeds} x {images} images each"] if whole else []
+        trials = "1 trial" if whole == 1 else f"{whole} trials"
+        parts = [f"{trials}, {plan.num_seeds} x {images} images each"] if whole else []
         if near := len(to_score) - whole:
             parts.append(f"{near} near them, {images} images each at first")
         return f"verify   {'; '.join(parts)}"

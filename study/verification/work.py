@@ -16,7 +16,7 @@ from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.run.packages import fault
 from study.verification.file import Verification
-from study.verification.point import Plan, Point
+from study.verification.point import FEWEST_SEEDS, Plan, Point
 from study.verification.rounds import Round
 from study.verification.tasks import Failure, Work, score_one, time_one, train_group
 
@@ -49,23 +49,24 @@ class Verifier:
         Returns:
             Whether there was time for all.
         """
-        num_images, in_time = self.plan.num_images, True
+        num_images, num_done = self.plan.num_images, 0
         sound = [(record, count) for record, count in to_score if self._is_sound(record)]
         tasks = [
             (record.number, seed)
             for record, count in sound
             for seed in self._known(record).missing_seeds(replace(self.plan, num_seeds=count))
         ]
+        # What gets fewer seeds than an interval needs is not timed after this round.
+        to_time = [record for record, count in sound if count >= FEWEST_SEEDS]
         work = functools.partial(
             score_one, work=self.work, context=self.context, num_images=num_images
         )
 
         def is_late() -> bool:
-            nonlocal in_time
-            in_time = not self._is_late(self._timing_seconds([record for record, _ in sound]))
-            return not in_time
+            return self._is_late(self._timing_seconds(to_time))
 
         for (number, seed), outcome in self._run(work, tasks, on_task, is_late):
+            num_done += 1
             checked = self._checked(outcome)
             if isinstance(checked, Failure):
                 self._fail("scoring", number, checked)
@@ -73,7 +74,7 @@ class Verifier:
                 scores = self.verification.point(number).seeds.setdefault(num_images, {})
                 scores[seed] = checked
             self.verification.save()
-        return in_time
+        return num_done == len(tasks)
 
     def time(self, records: Sequence[TrialRecord], on_task: OnTask) -> None:
         """Time the trials that are scored; a deadline would leave times of both kinds.

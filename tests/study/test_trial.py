@@ -1,6 +1,8 @@
 """One trial, run for real without Ray: what is scored is the file that ships."""
 
 import json
+import os
+import platform
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,7 @@ def test_scores_are_those_of_the_reloaded_package(finished: Any) -> None:
     assert again["label_agreement"] == scores["label_agreement"]
     assert scores["fid_low"] <= scores["fid"] <= scores["fid_high"]
     assert scores["fid_num_images"] == 120
+    assert (scores["machine"], scores["process"]) == (platform.node(), os.getpid())
 
 
 def test_pruned_weights_are_zero_in_the_file_and_counted(finished: Any) -> None:

@@ -25,25 +25,41 @@ def screening(
     return Screening(knobs, drift, images, {**COUNTS, "size_bytes": round(size_bytes)})
 
 
-def offered(history: History, *screenings: Screening) -> set[float]:
+def steps(candidates: Candidates) -> set[float]:
     """Return the steps of the models that are offered."""
+    return {c.knobs["compression.quantization_step"] for c in candidates.compressions()}
+
+
+def offered(
+    history: History, *screenings: Screening, objectives: tuple[str, ...] = OBJECTIVES
+) -> set[float]:
     screened = Screened()
     screened.add(screenings)
-    found = Candidates(history, screened, OBJECTIVES, {}).compressions()
-    return {candidate.knobs["compression.quantization_step"] for candidate in found}
+    return steps(Candidates(history, screened, objectives, {}))
+
+
+def end(history: History, knobs: dict[str, Any], number: int, excess: float = 0.0) -> None:
+    """Let a trial of these knobs end, over a limit or not."""
+    history.accept(knobs)
+    distributions = {name: CategoricalDistribution([value]) for name, value in knobs.items()}
+    trial = create_trial(
+        params=knobs,
+        distributions=distributions,
+        values=[20.0, 500_000],
+        constraints={"excess": excess},
+    )
+    found = {"fid": 20.0, "size_bytes": 500_000}
+    history.take_in(TrialRecord(number, "complete", None, found, feasible=excess <= 0), trial)
 
 
 @pytest.fixture(params=["ended", "running"])
 def history(request: pytest.FixtureRequest) -> History:
     """A study of one backbone, of which one model was tried, and maybe another is."""
     history = History(OBJECTIVES)
-    tried = TRIED if request.param == "ended" else {**TRIED, "compression.quantization_step": 2.0}
-    history.accept(tried)
-    distributions = {name: CategoricalDistribution([value]) for name, value in tried.items()}
-    trial = create_trial(params=tried, distributions=distributions, values=[20.0, 500_000])
-    record = TrialRecord(0, "complete", None, {"fid": 20.0, "size_bytes": 500_000})
-    history.take_in(record, trial)
-    if request.param == "running":
+    if request.param == "ended":
+        end(history, TRIED, 0)
+    else:
+        end(history, {**TRIED, "compression.quantization_step": 2.0}, 0)
         history.accept(TRIED)
     return history
 
@@ -79,3 +95,26 @@ def test_models_alike_of_which_none_was_tried_are_offered(history: History) -> N
     one, another = others
     found = offered(history, screening(one, 90_000, 0.02), screening(another, 89_000, 0.0201))
     assert found == {1.5, 1.51}
+
+
+def test_a_model_like_one_over_a_limit_is_offered() -> None:
+    history = History(OBJECTIVES)
+    end(history, {**TRIED, "compression.quantization_step": 2.0}, 0)
+    end(history, TRIED, 1, excess=0.01)
+    found = offered(history, screening(TRIED, 100_000, 0.01), screening(OTHER, 98_000, 0.0101))
+    assert 1.01 in found
+
+
+def test_a_tried_model_counts_from_when_it_is_screened(history: History) -> None:
+    screened = Screened()
+    candidates = Candidates(history, screened, OBJECTIVES, {})
+    screened.add([screening(OTHER, 99_000, 0.0101)])
+    assert 1.01 in steps(candidates)
+    screened.add([screening(TRIED, 100_000, 0.01)])
+    assert 1.01 not in steps(candidates)
+
+
+def test_what_multiplies_less_is_another_model_whatever_the_objectives(history: History) -> None:
+    fewer = Screening(OTHER, 0.0099, 0, {**COUNTS, "size_bytes": 100_000})
+    more = Screening(TRIED, 0.01, 0, {**COUNTS, "size_bytes": 100_000, "macs": 2})
+    assert 1.01 in offered(history, more, fewer, objectives=("fid", "latency_ms"))

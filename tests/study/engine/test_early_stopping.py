@@ -112,6 +112,17 @@ def test_bytes_alone_are_made_up_for_and_nothing_without_a_distance() -> None:
     rungs.add("other", 16_000, {"recall": 0.9, "size_bytes": 1000})
     rungs.add("own", 16_000, {"recall": 0.01, "size_bytes": 900})
     assert rungs.why_stop("own", 16_000) is None
+    rungs = Rungs(("fid",))
+    rungs.add("other", 16_000, {"fid": 10})
+    rungs.add("own", 16_000, {"fid": 900})
+    rungs.add("worse", 16_000, {"fid": 1_000})
+    assert rungs.why_stop("own", 16_000) is None, "it may be much larger, and begin slowly"
+
+
+def test_no_training_is_far_behind_itself() -> None:
+    rungs = Rungs(OBJECTIVES)
+    rungs.add("perfect", 16_000, scores(0.0, 1000))
+    assert rungs.why_stop("perfect", 16_000) is None
 
 
 def test_a_maximised_objective_counts_the_other_way() -> None:

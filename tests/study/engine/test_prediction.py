@@ -63,6 +63,18 @@ def test_guidance_that_helps_what_drifts_is_not_promised_to_what_does_not() -> N
     assert mended < drifted - 0.1
 
 
+def test_an_unseen_way_of_drawing_drifts_like_the_seen_ones() -> None:
+    known = points(24)
+    ways = [(("sampling.guidance", 1.5 + n % 2),) for n in range(24)]
+    seen = [replace(p, sampling=way) for p, way in zip(known, ways, strict=True)]
+    prediction = Prediction(seen, costs(seen))
+    drifted = replace(SMALL, model=(("new", 0),), drift=1.0)
+    unseen = (("sampling.guidance", 3.0),)
+    samplings = (*ways[:2], unseen)
+    (one, two, other), _ = prediction.predict([replace(drifted, sampling=s) for s in samplings])
+    assert other >= (one + two) / 2 - 0.05
+
+
 @given(st.lists(st.floats(1, 500), min_size=3, max_size=12), st.booleans())
 def test_more_drift_is_never_predicted_to_be_better(values: list[float], is_cooled: bool) -> None:
     prediction = Prediction(points(len(values)), values)

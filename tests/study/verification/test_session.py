@@ -81,11 +81,13 @@ class Models:
 
     Attributes:
         times: of an image, by trial.
+        fids: by trial, a little more for each seed.
         faults: raised when a trial is drawn from.
         training_faults: raised when a replicate is trained.
     """
 
     times: Sequence[float] = (4, 4, 4, 4)
+    fids: Sequence[float] = tuple(fid for fid, _ in SEARCHED)
     faults: dict[int, BaseException] = field(default_factory=dict)
     training_faults: dict[int, Exception] = field(default_factory=dict)
     drawn: Counter[int] = field(default_factory=Counter)
@@ -96,8 +98,9 @@ class Models:
         self.drawn[number] += 1
         if number in self.faults:
             raise self.faults[number]
-        fid = SEARCHED[number][0] + seed / 1e6
-        return {"fid": fid, "fid_num_images": context.fid_num_images}
+        fid = self.fids[number] + seed / 1e6
+        interval = {"fid_low": fid - 1, "fid_high": fid + 1}
+        return {"fid": fid, **interval, "fid_num_images": context.fid_num_images}
 
     def rescore_latency(self, trial_dir: Path, context: RunContext) -> float:
         return self.times[int(trial_dir.name)]
@@ -167,6 +170,48 @@ def test_what_stood_behind_a_model_over_a_limit_is_scored_too(
     after = verified_run(done.verification).records
     on_front = [r.number for r in after if (r.scores or {}).get("front_probability") == 1]
     assert on_front == front
+
+
+@pytest.fixture
+def two_near(records: list[TrialRecord]) -> None:
+    """Let two trials be so near the front's only one that the search cannot tell."""
+    for number, fid in ((1, 10.5), (2, 11.0)):
+        near = {"fid": fid, "fid_low": fid - 1, "fid_high": fid + 1}
+        scores = {**(records[number].scores or {}), **near}
+        records[number] = replace(records[number], scores=scores)
+
+
+@pytest.mark.usefixtures("two_near")
+def test_what_is_near_is_drawn_once_and_again_only_where_that_leaves_it_near(
+    verify: Verify,
+) -> None:
+    models = Models(fids=(10, 10.4, 60, 90))
+    done = verify(models)
+    assert done.ending == Ending.DONE
+    assert models.drawn == {0: 3, 1: 3, 2: 1}
+    assert [line for line in done.printed.splitlines() if line.startswith("verify")] == [
+        "verify   1 trial, 3 x 1,000 images each; 2 near them, 1,000 images each at first",
+        "verify   1 trial, 3 x 1,000 images each",
+    ]
+    after = {r.number: r.scores or {} for r in verified_run(done.verification).records}
+    assert {n for n, scores in after.items() if "front_probability" in scores} == {0, 1}
+    again = Models(fids=models.fids)
+    assert verify(again).ending == Ending.DONE
+    assert again.drawn == {}, "what fell is not drawn again"
+
+
+@pytest.mark.usefixtures("two_near")
+def test_a_first_seed_that_fails_in_passing_is_said_and_tried_another_time(
+    verify: Verify,
+) -> None:
+    models = Models(fids=(10, 60, 60, 90), faults={1: DataUnavailable("gone")})
+    done = verify(models)
+    assert done.ending == Ending.FAILED
+    assert models.drawn == {0: 3, 1: 1, 2: 1}
+    assert "scoring failed this time, of trials 1: DataUnavailable: gone" in done.printed
+    again = Models(fids=models.fids)
+    assert verify(again).ending == Ending.DONE
+    assert again.drawn == {1: 1}
 
 
 def test_what_stood_behind_a_model_that_cannot_be_read_is_scored_too(verify: Verify) -> None:
