@@ -1,5 +1,6 @@
 """What a person sees while a study runs: a live table, or plain lines when it is no terminal."""
 
+import platform
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from diffusion.errors import one_line
 from diffusion.recipe import Recipe
 from study.engine.watcher import Listener
 from study.results.limits import OVER_A_LIMIT
@@ -118,6 +120,9 @@ class LiveView(Listener):
             parts = [f"{failed}{record.reason}"]
         else:
             parts = [self._figures(record.scores)]
+            machine = record.scores.get("machine")
+            if machine not in (None, platform.node()):
+                parts.append(f"on {one_line(machine, 100)}")
             if not record.feasible:
                 parts.append(record.reason or record.outcome)
         line = f"trial {record.number} {', '.join(parts)} ({self._progress()})"

@@ -1,6 +1,7 @@
 """What a person reads: lines that carry the facts, in a terminal and outside one."""
 
 import io
+import platform
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +37,8 @@ def test_lines_outside_a_terminal_tell_all_but_progress(
         live.on_rung(7, 16_000, {"fid": 123.44})
         live.on_rung(7, 32_000, {})
         live.on_end(complete(7, digit_recipe, 12.34, 98_765))
+        live.on_end(complete(6, digit_recipe, 12.34, 98_765, machine=platform.node()))
+        live.on_end(complete(5, digit_recipe, 12.34, 98_765, machine="gpu\n3"))
         live.on_start(8, digit_recipe)
         live.on_end(TrialRecord(8, "failed", digit_recipe, None, "diverged at step 3"))
     lines = out.getvalue().splitlines()
@@ -45,7 +48,9 @@ def test_lines_outside_a_terminal_tell_all_but_progress(
         "trial 7 at 32,000 images: no FID yet",
     ]
     assert lines[3].startswith("trial 7 FID 12.3, 98.8 kB (2 of 4 finished, about ")
-    assert lines[5].startswith("trial 8 failed: diverged at step 3 (3 of 4 finished")
+    assert lines[4].startswith("trial 6 FID 12.3, 98.8 kB (3 of 4 finished, about ")
+    assert lines[5].startswith("trial 5 FID 12.3, 98.8 kB, on gpu 3 (4 of 4 finished, about ")
+    assert lines[7].startswith("trial 8 failed: diverged at step 3 (5 of 4 finished")
     assert "\x1b" not in out.getvalue()
 
 
