@@ -1,7 +1,7 @@
 """Which trials a verification draws from, and with how many seeds, round by round.
 
-Those on the search's front get all seeds. The others within its reach get one first: of the same
-noise for all, and of more images than the search's, it shows most of them to be out of reach.
+Those on the search's front get all seeds. The others within its reach get one first: of more
+images than the search's, it may show them to be out of reach.
 """
 
 from collections.abc import Collection, Sequence
