@@ -11,7 +11,7 @@ from study.results.records import TrialRecord
 from study.verification.confidence import within_reach
 from study.verification.file import Verification
 from study.verification.point import Plan
-from study.verification.verified import judged
+from study.verification.verified import apply, covers, judged
 
 Round = list[tuple[TrialRecord, int]]  # With how many seeds each trial is to have after it.
 
@@ -44,6 +44,24 @@ def next_round(
     """
     to_have = _to_have(verification, plan, every)
     return [(record, count) for record, count in to_have if (record.number, count) not in tried]
+
+
+def to_time(verification: Verification, plan: Plan, *, every: bool = False) -> list[TrialRecord]:
+    """Return the trials to time alone: the front, as far as it is known by now.
+
+    All that are to be verified where the time counts: as an objective, or by a limit.
+    """
+    if every or latency_counts(verification):
+        return wanted(verification, plan, every=every)
+    if covers(verification, plan.num_images):
+        return apply(verification, plan.num_images).front()
+    return judged(verification, plan.num_images).front()
+
+
+def latency_counts(verification: Verification) -> bool:
+    """Whether what an image takes says which trials are on the front."""
+    run = verification.run
+    return "latency_ms" in (*run.objectives, *run.limits)
 
 
 def _to_have(verification: Verification, plan: Plan, every: bool) -> Round:

@@ -10,7 +10,7 @@ from study.display.progress import show_tasks
 from study.results.records import TrialRecord
 from study.verification.ending import Ending
 from study.verification.file import Verification
-from study.verification.rounds import Round, next_round, wanted
+from study.verification.rounds import Round, latency_counts, next_round, to_time, wanted
 from study.verification.verified import apply, covers, front_images
 from study.verification.work import Verifier
 
@@ -56,13 +56,18 @@ class Session:
         while in_time and (to_score := self._next_round(tried)):
             self._say(self._what(to_score))
             with show_tasks(self.console, "drawing again") as on_task:
-                in_time = self.verifier.score(to_score, on_task)
-            with show_tasks(self.console, "timing alone") as on_task:
-                self.verifier.time([record for record, _ in to_score], on_task)
+                in_time = self.verifier.score(to_score, self._to_time(), on_task)
+            if latency_counts(self._verification):  # by which the next round is chosen
+                self._time()
             tried.update((record.number, num_seeds) for record, num_seeds in to_score)
+        self._time()
         if self.replicates:
             with show_tasks(self.console, "training again") as on_task:
                 self.verifier.train_again(self._front(), self.replicates, on_task)
+
+    def _time(self) -> None:
+        with show_tasks(self.console, "timing alone") as on_task:
+            self.verifier.time(self._to_time(), on_task)
 
     def _ending(self, left: Sequence[str], interrupted: bool) -> Ending:
         if interrupted:
@@ -93,6 +98,10 @@ class Session:
         """Return the trials to verify."""
         return wanted(self._verification, self.verifier.plan, every=self.every)
 
+    def _to_time(self) -> list[TrialRecord]:
+        """Return the trials to time alone."""
+        return to_time(self._verification, self.verifier.plan, every=self.every)
+
     def _front(self) -> list[TrialRecord]:
         """Return the verified front of the plan; none as long as there is no such."""
         num_images = self.verifier.plan.num_images
@@ -105,9 +114,10 @@ class Session:
         plan, known = self.verifier.plan, self._verification.known
         records, front = self._wanted(), self._front() if self.replicates else []
         left = self._left_of_seeds(records)
-        scored = [known(r.number) for r in records if known(r.number).scores(plan.num_images)]
+        points = [known(record.number) for record in self._to_time()]
+        scored = [point for point in points if point.scores(plan.num_images)]
         if untimed := sum(point.latency_ms is None for point in scored):
-            left.append(f"{untimed} of {len(scored)} verified trials are not timed")
+            left.append(f"{untimed} of {len(scored)} verified trials to be timed are not")
         trainings = [known(r.number).missing_trainings(plan, self.replicates) for r in front]
         if missing := sum(map(len, trainings)):
             left.append(f"{missing} of {self.replicates * len(front)} trainings again are missing")

@@ -43,8 +43,13 @@ class Verifier:
     deadline: float | None = None
     passing: dict[tuple[str, str], set[int]] = field(default_factory=dict)
 
-    def score(self, to_score: Round, on_task: OnTask) -> bool:
+    def score(self, to_score: Round, to_time: Sequence[TrialRecord], on_task: OnTask) -> bool:
         """Score trials, until each has as many of the plan's seeds as are asked for.
+
+        Args:
+            to_score: trials, with how many seeds each is to have.
+            to_time: trials that time is left for to time them, once they are drawn from.
+            on_task: is told what is done.
 
         Returns:
             Whether there was time for all.
@@ -56,14 +61,15 @@ class Verifier:
             for record, count in sound
             for seed in self._known(record).missing_seeds(replace(self.plan, num_seeds=count))
         ]
-        # What gets fewer seeds than an interval needs is not timed after this round.
-        to_time = [record for record, count in sound if count >= FEWEST_SEEDS]
+        # What has fewer seeds than an interval needs is not timed after this round.
+        whole = {record.number for record, count in sound if count >= FEWEST_SEEDS}
+        timed = [record for record in to_time if record.number in whole]
         work = functools.partial(
             score_one, work=self.work, context=self.context, num_images=num_images
         )
 
         def is_late() -> bool:
-            return self._is_late(self._timing_seconds(to_time))
+            return self._is_late(self._timing_seconds(timed))
 
         for (number, seed), outcome in self._run(work, tasks, on_task, is_late):
             num_done += 1

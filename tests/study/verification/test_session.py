@@ -129,24 +129,38 @@ Verify = Callable[..., Done]
 @pytest.fixture
 def verify(records: list[TrialRecord], tmp_path: Path) -> Verify:
     """Verify the run, from its file, by one plan."""
+    return functools.partial(_verify, tmp_path, records, LIMITS)
 
-    def run(
-        models: Models, plan: Plan = PLAN, deadline: float | None = None, **options: Any
-    ) -> Done:
-        verification = Verification.load(run_of(tmp_path, records, LIMITS))
-        verifier = Verifier(
-            verification,
-            plan,
-            RunContext.of(tmp_path, SETTINGS),
-            Resources(1.0, 0.0, 1),
-            Work(models.evaluate, models.rescore, models.rescore_latency),
-            deadline,
-        )
-        out = io.StringIO()
-        ending = Session(verifier, Console(file=out, width=80), "GO ON", **options).run()
-        return Done(ending, verification, out.getvalue())
 
-    return run
+@pytest.fixture
+def verify_without_limits(records: list[TrialRecord], tmp_path: Path) -> Verify:
+    """Verify a run whose trials 0 and 1 are as large, and may take as long as they like."""
+    near = {"fid": 10.5, "fid_low": 9.5, "fid_high": 11.5, "size_bytes": 100}
+    records[1] = replace(records[1], scores={**(records[1].scores or {}), **near})
+    return functools.partial(_verify, tmp_path, records, {})
+
+
+def _verify(
+    folder: Path,
+    records: list[TrialRecord],
+    limits: dict[str, float],
+    models: Models,
+    plan: Plan = PLAN,
+    deadline: float | None = None,
+    **options: Any,
+) -> Done:
+    verification = Verification.load(run_of(folder, records, limits))
+    verifier = Verifier(
+        verification,
+        plan,
+        RunContext.of(folder, SETTINGS),
+        Resources(1.0, 0.0, 1),
+        Work(models.evaluate, models.rescore, models.rescore_latency),
+        deadline,
+    )
+    out = io.StringIO()
+    ending = Session(verifier, Console(file=out, width=80), "GO ON", **options).run()
+    return Done(ending, verification, out.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -234,6 +248,23 @@ def test_what_time_does_not_allow_leaves_the_front_of_the_search(
     assert verified_run(done.verification).records == tuple(records)
 
 
+@pytest.mark.parametrize(
+    ("near", "every", "timed"),
+    [(10.5, False, {0}), (10.5, True, {0, 1, 2, 3}), (8.0, False, {1})],
+    ids=["behind", "every trial", "ahead"],
+)
+def test_only_the_front_is_timed_where_times_do_not_count(
+    verify_without_limits: Verify, near: float, every: bool, timed: set[int]
+) -> None:
+    """Trial 1 is near the search's front, which is trial 0 alone, and as large."""
+    models = Models(fids=(10.0, near, 60.0, 90.0))
+    done = verify_without_limits(models, every=every)
+    assert done.ending == Ending.DONE
+    known = {number: done.verification.known(number) for number in range(4)}
+    assert {number for number, point in known.items() if point.latency_ms is not None} == timed
+    assert {record.number for record in verified_run(done.verification).front()} <= timed
+
+
 def test_time_is_left_to_time_what_was_drawn_from(
     verify: Verify, records: list[TrialRecord]
 ) -> None:
@@ -273,7 +304,7 @@ def test_an_interruption_keeps_what_was_scored_and_says_what_is_left(verify: Ver
     assert done.ending == Ending.INTERRUPTED
     assert (
         "verification interrupted: 3 of 4 complete trials are not verified, so they are left out "
-        "of the front; 1 of 1 verified trials are not timed; go on with: GO ON\n"
+        "of the front; 1 of 1 verified trials to be timed are not; go on with: GO ON\n"
     ) in done.printed
     models = Models()
     assert verify(models, every=True).ending == Ending.DONE
