@@ -24,7 +24,7 @@ from diffusion.recipe import Recipe
 from study.evaluation.begin import TRAINING, Begin
 from study.evaluation.beside import screen_beside
 from study.evaluation.compressing import compress
-from study.evaluation.context import TrialContext
+from study.evaluation.context import TRAIN, TrialContext
 from study.evaluation.cost import network_counts
 from study.evaluation.pictures import save_grid
 from study.evaluation.scoring import draw_and_score, latest_rung, score_rung
@@ -103,7 +103,7 @@ def _obtain_backbone(
     def on_progress(images_seen: int) -> None:
         nonlocal judged
         context.on_trained(begin.count(images_seen))
-        context.on_progress("train", images_seen / train_images)
+        context.on_progress(TRAIN, images_seen / train_images)
         rung = latest_rung(recipe, images_seen)
         if context.on_rung is None or rung <= judged:
             return

@@ -16,14 +16,14 @@ class ParetoScheduler(FIFOScheduler):
         self._dispatcher = dispatcher
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Let a trial go on, unless it reports a rung at which it falls behind."""
-        if "rung" not in result:
-            return str(TrialScheduler.CONTINUE)
+        """Let a trial go on, unless it falls behind at a rung, or others overtook it there."""
         number = trial.config["number"]
-        scores = json.loads(result["rung_scores"])
-        if self._dispatcher.judge(number, result["rung"], scores):
-            return str(TrialScheduler.CONTINUE)
-        return str(TrialScheduler.STOP)
+        if "rung" in result:
+            scores = json.loads(result["rung_scores"])
+            goes_on = self._dispatcher.judge(number, result["rung"], scores)
+        else:
+            goes_on = "stage" not in result or not self._dispatcher.is_stopped(number)
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its scheduler for a restore that is never made: leave all out."""

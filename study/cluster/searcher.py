@@ -58,10 +58,7 @@ class StudySearcher(Searcher):
             return
         if "place" in result:
             self._places[trial_id] = Place(**json.loads(result["place"]))
-        if "stage" in result:
-            self._dispatcher.progress(
-                number, result["stage"], result["share"], result["trained_images"]
-            )
+        self._pass_on_progress(number, result)
         if "warning" in result:
             self._dispatcher.warn(number, result["warning"])
         if "screened" in result:
@@ -84,10 +81,17 @@ class StudySearcher(Searcher):
             self._dispatcher.lose(number, f"its node was lost{where}")
         elif error:
             self._dispatcher.break_off(number, reason or f"{PROCESS_DIED}{where}")
-        elif "rung" in result and self._dispatcher.is_stopped(number):
+        elif "halt" not in result and self._dispatcher.is_stopped(number):
+            self._pass_on_progress(number, result)  # Tune does not tell of what it stops at
             self._dispatcher.end(number, None, None)
         else:  # cut off before it ended
             self._dispatcher.abandon(number, result.get("halt"))
+
+    def _pass_on_progress(self, number: int, result: dict[str, Any]) -> None:
+        if "stage" in result:
+            self._dispatcher.progress(
+                number, result["stage"], result["share"], result["trained_images"]
+            )
 
     def _whereabouts(self, trial_id: str, *, error: bool) -> tuple[bool, str]:
         """Return whether a trial's node is gone, and in words where it was, as far as is known.

@@ -98,8 +98,7 @@ class Dispatcher:
             share: of the stage that is done.
             trained_images: that it was trained on so far; kept where it fails.
         """
-        if trained_images is not None:
-            self._running.images[number] = trained_images
+        self._running.note(number, stage, share, trained_images)
         self._watcher.on_progress(number, stage, share)
 
     def warn(self, number: int, text: str) -> None:
@@ -125,7 +124,15 @@ class Dispatcher:
         self._watcher.on_rung(number, train_images, scores)
         if reason := self._trainings.judge(key, train_images, scores):
             self._running.stops[number] = reason
+        self._judge_others_again(number)
         return reason is None
+
+    def _judge_others_again(self, number: int) -> None:
+        """Stop the trainings that another one overtakes by what it scored at a rung of theirs."""
+        for other in self._running.training - {number, *self._running.stops}:
+            key = self._running.recipe(other).backbone_key
+            if reason := self._trainings.judge_again(key):
+                self._running.stops[other] = reason
 
     def end(self, number: int, scores: Scores | None, reason: str | None) -> None:
         """Record a trial's scores, or why it has none and would have none another time."""

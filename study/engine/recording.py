@@ -44,7 +44,7 @@ class Recording:
 
     def stop(self, number: int, reason: str, wall_seconds: float) -> None:
         """Record that a trial was stopped early."""
-        self._storage.prune(number, reason, wall_seconds)
+        self._storage.prune(number, reason, wall_seconds, self._running.images.get(number))
         self._tell(number)
 
     def fail(self, failures: Iterable[Failure]) -> None:

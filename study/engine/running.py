@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffusion.recipe import Recipe
+from study.evaluation.context import TRAIN
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Running:
         stops: why some of them are being stopped early.
         images: that they said they were trained on, in the last attempt that said so; kept until
             the trial's end is recorded.
+        training: numbers of those that said last that they train a backbone.
     """
 
     def __init__(self) -> None:
         self.stops: dict[int, str] = {}
         self.images: dict[int, int] = {}
+        self.training: set[int] = set()
         self._assignments: dict[int, Assignment] = {}
 
     def __len__(self) -> int:
@@ -43,9 +46,19 @@ class Running:
         self._assignments[assignment.number] = assignment
         return assignment
 
+    def note(self, number: int, stage: str, share: float, trained_images: int | None) -> None:
+        """Note how far one of them is, as it said."""
+        if trained_images is not None:
+            self.images[number] = trained_images
+        if stage == TRAIN and share < 1:
+            self.training.add(number)
+        else:
+            self.training.discard(number)
+
     def take_off(self, number: int) -> Assignment:
         """Take off a trial that does not run any more."""
         self.stops.pop(number, None)
+        self.training.discard(number)
         return self._assignments.pop(number)
 
     def to_screen(self, number: int) -> tuple[tuple[dict[str, Any], Recipe], ...]:

@@ -42,7 +42,8 @@ class Trainings:
         self._judge = judge or Rungs(objectives)
         self._done: set[tuple[str, int]] = set(stored)  # backbone key and training images
         self._cooled: set[str] = set()  # cool-down keys
-        self._stopped: dict[str, int] = {}  # rung by backbone key
+        self._judged: dict[str, int] = {}  # last rung by backbone key
+        self._stopped: dict[str, int] = {}  # the same of those that were stopped
         for record in records:
             self._take_up(record)
 
@@ -61,11 +62,25 @@ class Trainings:
     def judge(self, backbone_key: str, train_images: int, scores: Scores) -> str | None:
         """Enter what a training scored at a rung; return why it ends there, or None."""
         self._judge.add(backbone_key, train_images, scores)
-        reason = self._judge.why_stop(backbone_key, train_images)
-        if reason is None:
+        self._judged[backbone_key] = train_images
+        reason = self._why_stop(backbone_key)
+        return reason and f"stopped early after {train_images:,} training images, {reason}"
+
+    def judge_again(self, backbone_key: str) -> str | None:
+        """Return why a training ends by what others scored since it was judged, or None."""
+        if backbone_key not in self._judged:
             return None
-        self._stopped[backbone_key] = train_images
-        return f"stopped early after {train_images:,} training images, {reason}"
+        reason = self._why_stop(backbone_key)
+        at = f"{self._judged[backbone_key]:,} training images"
+        return reason and f"stopped early, overtaken at {at}: {reason}"
+
+    def _why_stop(self, backbone_key: str) -> str | None:
+        """Say why a training is stopped at its last rung, or None."""
+        train_images = self._judged[backbone_key]
+        reason = self._judge.why_stop(backbone_key, train_images)
+        if reason is not None:
+            self._stopped[backbone_key] = train_images
+        return reason
 
     def refusal(self, recipe: Recipe) -> str | None:
         """Say why a training that was stopped is still not to be gone on with, or None."""
@@ -105,6 +120,8 @@ class Trainings:
             return
         for train_images, scores in record.rungs.items():
             self._judge.add(record.recipe.backbone_key, train_images, scores)
+        if record.rungs:
+            self._judged[record.recipe.backbone_key] = max(record.rungs)
         if record.state == "pruned" and record.rungs:
             self._stopped[record.recipe.backbone_key] = max(record.rungs)
         self.finish(record)

@@ -17,6 +17,7 @@ from study.results.objectives import Scores
 from study.run.mark import check_mark, read_mark
 from study.run.settings import RunSettings
 
+TRAIN = "train"  # The stage in which a backbone is trained.
 VERSIONS = ("paretodiff", "torch", "numpy")
 
 # on_progress(stage, share): how far the trial is in a stage, from 0 to 1.

@@ -22,7 +22,7 @@ class TrialRecord:
         feasible: whether a complete trial keeps to the study's limits.
         rungs: scores of its uncompressed training on the way, by its training images.
         knobs: what was drawn for it, by the names of the search space.
-        images_before_failure: that a failed trial was trained on, as far as it could say.
+        images_before_end: that a trial without scores was trained on, as far as it could say.
         end_time: when it ended, in seconds since 1970; None until then.
         screened: other compressions of its backbone that its worker screened beside it.
     """
@@ -36,7 +36,7 @@ class TrialRecord:
     feasible: bool = True
     rungs: Mapping[int, Scores] = field(default_factory=dict)
     knobs: Mapping[str, Any] = field(default_factory=dict)
-    images_before_failure: int | None = None
+    images_before_end: int | None = None
     end_time: float | None = None
     screened: tuple[Screening, ...] = ()
 
@@ -48,10 +48,8 @@ class TrialRecord:
     @property
     def trained_images(self) -> int:
         """How many images an ended trial was trained on, as far as it could say."""
-        if self.images_before_failure is not None:
-            return self.images_before_failure
         scores = self.scores or self.rungs.get(max(self.rungs, default=0)) or {}
-        return int(scores.get("trained_images", 0))
+        return max(int(scores.get("trained_images", 0)), self.images_before_end or 0)
 
     @property
     def outcome(self) -> str:

@@ -123,10 +123,11 @@ class StudyStorage:
             trial.set_constraint(f"max_{name}", share)
         self._study.tell(number, values)
 
-    def prune(self, number: int, reason: str, wall_seconds: float) -> None:
-        """End a trial that was stopped early."""
-        self._set_attrs(number, reason=reason, wall_seconds=wall_seconds)
-        self._study.tell(number, state=TrialState.PRUNED)
+    def prune(
+        self, number: int, reason: str, wall_seconds: float, trained_images: int | None = None
+    ) -> None:
+        """End a trial that was stopped early; the arguments are as those of `fail`."""
+        self._end(number, TrialState.PRUNED, reason, wall_seconds, trained_images)
 
     def fail(
         self,
@@ -141,12 +142,22 @@ class StudyStorage:
             number: of the trial.
             reason: why it failed.
             wall_seconds: that it took, where known.
-            trained_images: that it was trained on before it failed, where known.
+            trained_images: that it was trained on until then, where known.
         """
+        self._end(number, TrialState.FAIL, reason, wall_seconds, trained_images)
+
+    def _end(
+        self,
+        number: int,
+        state: TrialState,
+        reason: str,
+        wall_seconds: float | None,
+        trained_images: int | None,
+    ) -> None:
         self._set_attrs(number, reason=reason, wall_seconds=wall_seconds)
         if trained_images is not None:
             self._set_attrs(number, trained_images=trained_images)
-        self._study.tell(number, state=TrialState.FAIL)
+        self._study.tell(number, state=state)
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial."""

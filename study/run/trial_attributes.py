@@ -52,7 +52,7 @@ def read_attributes(trial: FrozenTrial, objectives: tuple[str, ...], where: str)
             "rungs": _rungs(attrs),
             "knobs": dict(trial.params),
             "screened": tuple(Screening.from_dict(s) for s in attrs.get(SCREENED, ())),
-            "images_before_failure": checked("trained_images", attrs.get(COUNTED), int | None),
+            "images_before_end": checked("trained_images", attrs.get(COUNTED), int | None),
         }
         if trial.state == TrialState.COMPLETE:
             objective_values(known["scores"] or {}, objectives)

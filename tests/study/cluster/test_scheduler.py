@@ -1,4 +1,4 @@
-"""A trial is stopped by the dispatcher's judgement of its rung, and by nothing else."""
+"""A trial is stopped where the dispatcher says so, at a rung or on its way to the next."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +17,12 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
     [
         (RUNG, True, "CONTINUE", [(7, 16_000, SCORES)]),
         (RUNG, False, "STOP", [(7, 16_000, SCORES)]),
-        (PROGRESS, False, "CONTINUE", []),
+        (PROGRESS, True, "CONTINUE", []),
+        (PROGRESS, False, "STOP", []),
+        ({"scores": "{}"}, False, "CONTINUE", []),
     ],
 )
-def test_only_a_rung_that_is_behind_stops_a_trial(
+def test_only_what_is_behind_stops_a_trial(
     result: dict[str, Any], may_go_on: bool, decision: str, judged: list[tuple[Any, ...]]
 ) -> None:
     asked: list[tuple[Any, ...]] = []
@@ -29,7 +31,7 @@ def test_only_a_rung_that_is_behind_stops_a_trial(
         asked.append(rung)
         return may_go_on
 
-    dispatcher: Any = SimpleNamespace(judge=judge)
+    dispatcher: Any = SimpleNamespace(judge=judge, is_stopped=lambda number: not may_go_on)
     trial = SimpleNamespace(config={"number": 7})
     assert ParetoScheduler(dispatcher).on_trial_result(None, trial, result) == decision
     assert asked == judged

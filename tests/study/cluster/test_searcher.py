@@ -18,13 +18,14 @@ class Dispatcher:
     recipe: Recipe
     ended: bool = False
     halted: str | None = None
+    stopped: bool = False
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
     def next(self) -> Any:
         return None if self.told else Assignment(7, self.recipe, 0.0, (({}, self.recipe),))
 
     def is_stopped(self, number: int) -> bool:
-        return number == 7
+        return self.stopped and number == 7
 
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments: self.told.append((name, *arguments))
@@ -91,7 +92,6 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
         ([LOST_PLACE], True, [("lose", 7, "its node was lost (process 12 on large)")]),
         ([LOST_PLACE, {"attempt": "boom"}], True, [("break_off", 7, "boom")]),
         ([LOST_PLACE, {"scores": '{"fid": 1.0}'}], False, [("end", 7, {"fid": 1.0}, None)]),
-        ([{"rung": 8_000}], False, [("end", 7, None, None)]),
         ([{"halt": "disk full"}], False, [("abandon", 7, "disk full")]),
     ],
     ids=[
@@ -106,7 +106,6 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
         "node lost",
         "broke before its node was lost",
         "ended before its node was lost",
-        "stopped",
         "halt",
     ],
 )
@@ -120,4 +119,25 @@ def test_how_a_trial_goes_and_ends_reaches_the_dispatcher(
     for report in reports:
         searcher.on_trial_result("a", report)
     searcher.on_trial_complete("a", None if error else reports[-1], error)
+    assert dispatcher.told == told
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ({"rung": 8_000}, [("end", 7, None, None)]),
+        (PROGRESS, [("progress", 7, "train", 0.5, 640), ("end", 7, None, None)]),
+        ({"scores": '{"fid": 1.0}'}, [("end", 7, {"fid": 1.0}, None)]),
+        ({"halt": "disk full"}, [("abandon", 7, "disk full")]),
+    ],
+    ids=["at a rung", "on its way", "at its end", "where nothing can be written"],
+)
+def test_a_trial_that_is_stopped_ends_with_the_last_that_it_told(
+    searcher: StudySearcher,
+    dispatcher: Dispatcher,
+    result: dict[str, Any],
+    told: list[tuple[Any, ...]],
+) -> None:
+    dispatcher.stopped = True
+    searcher.on_trial_complete("a", result)
     assert dispatcher.told == told

@@ -15,6 +15,7 @@ from small_studies import (
     take,
 )
 
+from study.evaluation.context import TRAIN
 from study.results.objectives import Scores
 from study.run.storage import StudyStorage
 
@@ -73,6 +74,33 @@ def test_a_training_that_falls_behind_ends_its_trial_with_what_it_scored(tmp_pat
     reason = "stopped early after 16,000 training images, far behind another training"
     assert record.reason == reason
     assert log.ends == [(behind.number, "pruned", reason)]
+
+
+def test_a_training_ends_once_others_overtook_it_where_it_was_judged(tmp_path: Path) -> None:
+    source = dispatcher(tmp_path)
+    first, second, third = take(source, 3)
+    for other in (first, second):
+        assert source.judge(other.number, 16_000, rung(50, 500))
+        source.progress(other.number, TRAIN, 0.5, 20_000)
+    source.progress(second.number, "generate", 0.1, 20_000)
+    assert source.judge(third.number, 16_000, rung(5, 500))
+    assert source.is_stopped(first.number)
+    assert not source.is_stopped(second.number), "its training is there, all that it cost is spent"
+    assert not source.is_stopped(third.number)
+    source.progress(first.number, TRAIN, 0.6, 24_000)
+    source.end(first.number, None, None)
+    record = StudyStorage(tmp_path / "study.journal", OBJECTIVES).records()[first.number]
+    assert (record.state, record.trained_images) == ("pruned", 24_000)
+    at = "overtaken at 16,000 training images"
+    assert record.reason == f"stopped early, {at}: far behind another training"
+
+
+def test_a_training_that_was_not_judged_yet_is_not_overtaken(tmp_path: Path) -> None:
+    source = dispatcher(tmp_path)
+    first, second = take(source, 2)
+    source.progress(first.number, TRAIN, 0.1, 4_000)
+    assert source.judge(second.number, 16_000, rung(5, 500))
+    assert not source.is_stopped(first.number)
 
 
 def test_the_images_trained_on_end_the_study(tmp_path: Path) -> None:
