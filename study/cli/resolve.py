@@ -120,7 +120,7 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
         **{name: getattr(resumed, name) for name in KEPT},
         "data_dir": None if data_dir is None else str(data_dir),
         "store": store,
-        "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials,
+        "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials_asked,
         "trials": given.trials or resumed.trials,
         "time_budget_seconds": total_seconds(given.resume, resumed, given.time_budget),
         "train_images_total": given.train_images_total or resumed.train_images_total,

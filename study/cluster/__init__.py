@@ -8,5 +8,7 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
+# Tune asks for no more while so many wait to begin; of a searcher like ours for one at a time.
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "10000")
 # Where Ray's own processes are gone, the driver ends after so long; the study can be resumed.
 os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "20")

@@ -11,11 +11,17 @@ UNITS = 10_000  # of one CPU or GPU, in which Ray counts; sums of fractions stay
 
 @dataclass(frozen=True)
 class Resources:
-    """What a trial gets, and how many run at once."""
+    """What a trial gets, and how many run at once.
+
+    Attributes:
+        concurrent_trials: as of now.
+        concurrent_trials_asked: None for as many as fit into the cluster, which may change.
+    """
 
     cpus_per_trial: float
     gpus_per_trial: float
     concurrent_trials: int
+    concurrent_trials_asked: int | None = None
 
     @property
     def threads(self) -> int:
@@ -26,6 +32,20 @@ class Resources:
     def device(self) -> str:
         """Where a trial's tensors live."""
         return "cuda" if self.gpus_per_trial > 0 else "cpu"
+
+    def capacity(self) -> int:
+        """Return for how many trials at once there is room, on the nodes that are there now."""
+        return _fits(_alive_nodes(), self.cpus_per_trial, self.gpus_per_trial)
+
+    def what_waits(self, num_workers: int) -> str:
+        """Say for what so many workers wait, and what is there."""
+        each = _describe(self.cpus_per_trial, self.gpus_per_trial)
+        whole, free = (
+            _describe(found.get("CPU", 0.0), found.get("GPU", 0.0))
+            for found in (ray.cluster_resources(), ray.available_resources())  # type: ignore[no-untyped-call]
+        )
+        workers = "1 worker waits" if num_workers == 1 else f"{num_workers} workers wait"
+        return f"{workers} for {each} each; the cluster has {whole}, of which {free} are free"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -87,8 +107,16 @@ def fit_to_nodes(
         raise ValueError(
             f"--cpus-per-trial is {cpus_each:g}; allowed: up to the {most_cpus:g} of {largest}"
         )
-    fits = sum(node.fits(cpus_each, gpus_each) for node in nodes)
-    return Resources(cpus_each, gpus_each, concurrent_trials or fits)
+    at_once = concurrent_trials or _fits(nodes, cpus_each, gpus_each)
+    return Resources(cpus_each, gpus_each, at_once, concurrent_trials)
+
+
+def _fits(nodes: Sequence[Node], cpus_each: float, gpus_each: float) -> int:
+    return sum(node.fits(cpus_each, gpus_each) for node in nodes)
+
+
+def _describe(cpus: float, gpus: float) -> str:
+    return f"{cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
 
 
 def _alive_nodes() -> list[Node]:

@@ -1,58 +1,106 @@
 """What Tune asks for trials: the dispatcher, seen as a searcher of Tune's."""
 
 import json
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from ray.tune.search import Searcher
 
+from study.cluster.crew import Crew
 from study.cluster.place import Place, alive_nodes, lost_nodes
+from study.cluster.standby import STANDBY, Ready
 from study.engine.dispatcher import Dispatcher
 
 PROCESS_DIED = "its worker process died"
+SAY_EVERY_SECONDS = 30.0  # That workers wait for resources.
 
 
 class StudySearcher(Searcher):
-    """Hands Tune numbered recipes, and tells the dispatcher how they go and how they end."""
+    """Hands Tune numbered recipes, and tells the dispatcher how they go and how they end.
+
+    Attributes:
+        is_over: whether no trial is handed out any more.
+    """
 
     def __init__(
         self,
         dispatcher: Dispatcher,
+        crew: Crew,
         alive_nodes: Callable[[], set[str]] = alive_nodes,
         lost_nodes: Callable[[Collection[str]], set[str]] = lost_nodes,
+        what_waits: Callable[[int], str] = str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin with no trial.
 
         Args:
+            dispatcher: has the trials.
+            crew: counts the workers that they are given to.
             alive_nodes: returns the ids of the nodes that are there.
             lost_nodes: returns which of some are gone.
+            what_waits: says for what so many workers wait.
+            clock: returns seconds.
         """
         super().__init__()
-        self._dispatcher = dispatcher
+        self.is_over = False
+        self._dispatcher, self._crew = dispatcher, crew
         self._alive_nodes, self._lost_nodes = alive_nodes, lost_nodes
+        self._what_waits, self._clock = what_waits, clock
+        self._said = clock()
         self._nodes: dict[str, set[str]] = {}  # there when it was handed out; by Tune's id, as all
         self._places: dict[str, Place] = {}
         self._numbers: dict[str, int] = {}
         self._reasons: dict[str, str] = {}  # of trials about to break
-        self._most_at_once = 1
+
+    @property
+    def num_running(self) -> int:
+        """How many trials of the study run."""
+        return len(self._numbers)
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's config, None while nothing may start, or FINISHED."""
-        if len(self._numbers) >= self._most_at_once:
+        """Return the config of a trial or standby, None while none may start, or FINISHED."""
+        if reason := self._crew.why_hopeless():
+            self._dispatcher.halt(reason)
+        config = None if self._dispatcher.halted else self._next_trial(trial_id)
+        self.is_over = self.is_over or bool(self._dispatcher.ended or self._dispatcher.halted)
+        if self.is_over:
+            return Searcher.FINISHED
+        if config is None and self._crew.lacks():
+            self._crew.begin(trial_id)
+            config = {STANDBY: True}
+        self._say_what_waits()
+        return config
+
+    def _next_trial(self, trial_id: str) -> dict[str, Any] | None:
+        if not self._crew.may_take():
             return None
         assignment = self._dispatcher.next()
         if assignment is None:
-            over = self._dispatcher.ended or self._dispatcher.halted
-            return Searcher.FINISHED if over else None
+            self._crew.keep_free()
+            return None
+        self._crew.take()
         self._numbers[trial_id] = assignment.number
         self._nodes[trial_id] = self._alive_nodes()
         recipe = json.dumps(assignment.recipe.to_dict())
         to_screen = json.dumps([other.to_dict() for _, other in assignment.to_screen])
         return {"number": assignment.number, "recipe": recipe, "to_screen": to_screen}
 
+    def _say_what_waits(self) -> None:
+        """Say now and then that workers wait for resources, for as long as they do."""
+        missing, now = self._crew.missing(), self._clock()
+        if not missing:
+            self._said = now
+        elif now - self._said >= SAY_EVERY_SECONDS:
+            self._said = now
+            self._dispatcher.note(self._what_waits(missing))
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass a running trial's progress on."""
+        if trial_id in self._crew:
+            self._note(self._crew.note(trial_id, Ready.from_result(result)))
+            return
         number = self._numbers.get(trial_id)
         if number is None:
             return
@@ -70,14 +118,20 @@ class StudySearcher(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Pass on how a trial ended."""
+        if trial_id in self._crew:
+            self._crew.leave(trial_id, died=error)
+            return
         number, result = self._numbers.pop(trial_id), result or {}
-        lost, where = self._whereabouts(trial_id, error=error)
+        place, known = self._places.pop(trial_id, None), self._nodes.pop(trial_id)
+        lost = error and self._is_lost(place, known)
+        where = "" if place is None else f" ({place})"
         reason = self._reasons.pop(trial_id, None)
+        is_lost = error and reason is None and lost
         if "scores" in result:
             self._dispatcher.end(number, json.loads(result["scores"]), None)
         elif "reason" in result:
             self._dispatcher.end(number, None, result["reason"])
-        elif error and reason is None and lost:
+        elif is_lost:
             self._dispatcher.lose(number, f"its node was lost{where}")
         elif error:
             self._dispatcher.break_off(number, reason or f"{PROCESS_DIED}{where}")
@@ -86,6 +140,11 @@ class StudySearcher(Searcher):
             self._dispatcher.end(number, None, None)
         else:  # cut off before it ended
             self._dispatcher.abandon(number, result.get("halt"))
+        self._note(self._crew.end_trial(place, lives=not error, broke=error and not is_lost))
+
+    def _note(self, news: str | None) -> None:
+        if news is not None:
+            self._dispatcher.note(news)
 
     def _pass_on_progress(self, number: int, result: dict[str, Any]) -> None:
         if "stage" in result:
@@ -93,15 +152,12 @@ class StudySearcher(Searcher):
                 number, result["stage"], result["share"], result["trained_images"]
             )
 
-    def _whereabouts(self, trial_id: str, *, error: bool) -> tuple[bool, str]:
-        """Return whether a trial's node is gone, and in words where it was, as far as is known.
+    def _is_lost(self, place: Place | None, known: set[str]) -> bool:
+        """Return whether the node of a trial that broke is gone.
 
-        Where a trial broke before it could say where, any node that is gone may have been its own.
+        Where it broke before it could say where it ran, any node that is gone may have been its.
         """
-        known, place = self._nodes.pop(trial_id), self._places.pop(trial_id, None)
-        candidates = known if place is None else {place.node}
-        lost = error and bool(self._lost_nodes(candidates))
-        return lost, "" if place is None else f" ({place})"
+        return bool(self._lost_nodes(known if place is None else {place.node}))
 
     def save(self, checkpoint_path: str) -> None:
         """Write which trials run, for a person to read; nothing is restored from it."""
@@ -110,8 +166,3 @@ class StudySearcher(Searcher):
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles its searcher for a restore that is never made: leave all out."""
         return {}
-
-    def set_max_concurrency(self, max_concurrent: int) -> bool:
-        """Take on the limit: Tune's own, wrapped around us, would lose a retried trial."""
-        self._most_at_once = max_concurrent
-        return True

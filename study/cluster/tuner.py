@@ -13,10 +13,12 @@ from typing import Any
 from ray import tune
 
 from diffusion.recipe import Recipe
+from study.cluster.crew import Crew
 from study.cluster.place import Place
 from study.cluster.resources import Resources
-from study.cluster.scheduler import ParetoScheduler
+from study.cluster.scheduler import AtTheEnd, ParetoScheduler
 from study.cluster.searcher import StudySearcher
+from study.cluster.standby import STANDBY, stand_by
 from study.engine.dispatcher import Dispatcher
 from study.engine.worker import run_trial
 from study.evaluation.context import Evaluate, RunContext
@@ -39,8 +41,10 @@ def run_trials(
         evaluate: called in a worker with a recipe and the trial's own context.
         scratch_dir: Tune's own files; on a cluster every node must see it.
     """
+    crew = Crew(resources.capacity, resources.concurrent_trials_asked)
+    searcher = StudySearcher(dispatcher, crew, what_waits=resources.what_waits)
     trainable = tune.with_resources(
-        tune.with_parameters(_run_trial, evaluate=evaluate, context=context),
+        tune.with_parameters(_work, evaluate=evaluate, context=context),
         {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
     )
     for name in UNHEARD_LOGGERS:
@@ -48,10 +52,9 @@ def run_trials(
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(dispatcher),
-            scheduler=ParetoScheduler(dispatcher),
+            search_alg=searcher,
+            scheduler=ParetoScheduler(dispatcher, crew),
             num_samples=-1,
-            max_concurrent_trials=resources.concurrent_trials,
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
@@ -62,16 +65,21 @@ def run_trials(
             # Tune itself would not start a trial again whose worker died before it began.
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
+            stop=AtTheEnd(searcher),
         ),
     )
     tuner.fit()
 
 
 def _trial_name(trial: Any) -> str:
-    return f"{trial.config['number']}-{trial.trial_id}"  # each attempt has an id of its own
+    number = trial.config.get("number", STANDBY)
+    return f"{number}-{trial.trial_id}"  # each attempt has an id of its own
 
 
-def _run_trial(config: dict[str, Any], evaluate: Evaluate, context: RunContext) -> None:
+def _work(config: dict[str, Any], evaluate: Evaluate, context: RunContext) -> None:
+    """Stand by, or run a trial of the study."""
+    if STANDBY in config:
+        stand_by(context.check_worker, tune.report)
     recipe = Recipe.from_dict(json.loads(config["recipe"]))
     tune.report({"place": json.dumps(Place.here().to_dict())})  # Tune flattens dictionaries
     to_screen = [Recipe.from_dict(values) for values in json.loads(config["to_screen"])]

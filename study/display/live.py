@@ -108,6 +108,10 @@ class LiveView(Listener):
         """A running trial's worker warns of something."""
         self._line(f"trial {number}: {text}", alarming=True)
 
+    def on_note(self, text: str) -> None:
+        """Something is to be said that concerns no trial."""
+        self._line(text, alarming=True)
+
     def on_end(self, record: TrialRecord) -> None:
         """A trial is complete, was stopped early, or failed."""
         self._running.pop(record.number, None)

@@ -47,12 +47,33 @@ class Candidate:
     trains: bool
     cools: bool
 
+
+@dataclass(frozen=True)
+class Model:
+    """A model of a trained backbone that might be made, or drawn from in another way.
+
+    Attributes:
+        point: of it as it was screened.
+        ways: of drawing that were not tried with it.
+        cools: whether a cool-down has to be done for it.
+    """
+
+    point: Point
+    screening: Screening
+    ways: tuple[Knobs, ...]
+    cools: bool
+
     @property
     def effort(self) -> Effort:
         """What a trial of it has to do."""
-        if self.trains:
-            return Effort.TRAINING
         return Effort.COOL_DOWN if self.cools else Effort.COMPRESSION
+
+    def drawn(self, way: Knobs) -> Candidate:
+        """Return the trial that draws from it in a way."""
+        knobs = dict((*self.point.model, *way))
+        return Candidate(
+            knobs, replace(self.point, sampling=way), self.screening, False, self.cools
+        )
 
 
 def point_of(params: Mapping[str, Any], screening: Screening) -> Point:
@@ -86,8 +107,8 @@ class Candidates:
         self._bests: dict[Knobs, tuple[int, list[Screening]]] = {}
         self._ended: dict[Knobs, dict[int, list[float]]] = {}  # by backbone and trial
 
-    def compressions(self) -> Iterator[Candidate]:
-        """Return untried models of trained backbones, and tried ones drawn from otherwise."""
+    def models(self) -> Iterator[Model]:
+        """Return untried models of trained backbones, and tried ones to draw from otherwise."""
         names = {way: {name for name, _ in way} for way in self._screened.ways(MOST_SAMPLINGS)}
         # Their other ways would wait for the same cool-down, and for what their first one tells.
         begun = {model_knobs(params) for params in self._history.running.values()}
@@ -105,10 +126,9 @@ class Candidates:
                     continue
                 fitting = {name for name, _ in point.sampling}
                 tried = self._history.ways.get(point.model, set())
-                cools = point.is_cooled and point.model not in self._history.models
-                for way in (way for way in names if names[way] == fitting and way not in tried):
-                    drawn = replace(point, sampling=way)
-                    yield Candidate(dict((*point.model, *way)), drawn, screening, False, cools)
+                ways = (way for way in names if names[way] == fitting and way not in tried)
+                if untried := tuple(ways):
+                    yield Model(point, screening, untried, point.is_cooled and is_new)
 
     def trainings(self, backbone: Knobs, network: Scores) -> Iterator[Candidate]:
         """Return a new backbone with the compressions of the front.

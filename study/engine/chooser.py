@@ -1,35 +1,29 @@
 """Which trial is worth its cost: the one with the most hypervolume to be expected a second.
 
-Objectives that a file and a network tell are known of every candidate; the others are predicted.
-Trials that run count as if they had ended as predicted.
+What a trial costs follows from what the study's trials took; what it brings, from its outlook.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from study.engine.candidates import Candidate, Candidates, point_of
+from study.engine.candidates import Candidate, Candidates, Model
 from study.engine.effort import ANYTHING, Allowance
-from study.engine.gain import Gap
-from study.engine.history import History, Variant
-from study.engine.prediction import Point, Prediction
+from study.engine.history import History
+from study.engine.knob_sets import sampling_knobs
+from study.engine.outlook import Outlook
 from study.engine.screened import Screened
-from study.results.limits import NOISE
-from study.results.screenings import EXACT
 
 # A study has so many trials, and what is begun takes one of them: so many units of drawing and
 # scoring, beside the time that it costs.
 TRIAL_WORTH = 4.0
-WORK = tuple(
-    product((False, True), repeat=2)
-)  # Whether a trial trains, and whether it cools down.
-MOST_MEASURED = 200  # Trials that predictions learn from, the latest ones.
-# From where on nothing counts, where noise sets no end: beyond the worst of the front by so much
-# of its extent, and by a factor at least.
-MARGIN, LEAST_MARGIN = 0.5, float(np.log(2))
-LEAST_DEVIATIONS = 2.0  # So far below its mean a cost may lie.
+Prices = Mapping[tuple[bool, bool], float]  # By whether a trial trains, and cools down.
+# Screened models that are looked at in all their ways of drawing.
+MOST_MODELS = 64
 
 
 class Chooser:
@@ -47,7 +41,6 @@ class Chooser:
         self._history = history
         self._screened = screened
         self._objectives = objectives
-        self._predictions: dict[str, Prediction] = {}
 
     def choose(
         self, trainings: Sequence[Sequence[Candidate]], allowed: Allowance = ANYTHING
@@ -58,112 +51,63 @@ class Chooser:
             trainings: for each new backbone what it might be compressed to.
             allowed: what the trial may take.
         """
-        measured, costs = self._measured(), self._costs()
-        compressions = (c for c in self.candidates.compressions() if c.effort <= allowed.most)
-        offered = [*([candidate] for candidate in compressions), *(t for t in trainings if t)]
-        if not measured or not offered:
+        outlook = Outlook(self._history, self._screened, self._objectives)
+        prices = self._prices(allowed.trials_meanwhile)
+        models = [m for m in self.candidates.models() if m.effort <= allowed.most]
+        trainings = [group for group in trainings if group]
+        if not outlook.measured or not (models or trainings):
             return None
-        groups = self._ending_within(allowed.trials_meanwhile, offered) or offered
-        self._fit(measured)
-        flat = [candidate for group in groups for candidate in group]
-        means, deviations = self._values(flat)
-        gap = self._gap(measured, means, deviations)
-        gains = gap.gains(means, deviations)
-        best, best_rate, start = None, 0.0, 0
-        for group in groups:
-            own = slice(start, start + len(group))
-            start += len(group)
-            # All that a training may give at once: they share what is uncertain of it.
-            gain = gains[own][0] if len(group) == 1 else gap.gain(means[own], deviations[own])
-            favourite = group[int(gains[own].argmax())]
-            rate = gain / (TRIAL_WORTH + costs[favourite.trains, favourite.cools])
-            if rate > best_rate:
-                best, best_rate = favourite, rate
-        return None if best is None else best.knobs
+        in_time = (
+            [model for model in models if (False, model.cools) in prices],
+            [kept for t in trainings if (kept := [c for c in t if (True, c.cools) in prices])],
+        )
+        if any(in_time):
+            models, trainings = in_time
+        else:
+            prices = self._prices(math.inf)
+        models = self._close(models, outlook, prices)
+        groups = [[model.drawn(way)] for model in models for way in model.ways]
+        return _best([*groups, *trainings], outlook, prices)
 
-    def _costs(self) -> dict[tuple[bool, bool], float]:
-        """Return what a trial costs, by whether it trains and whether it cools down."""
+    def _close(self, models: list[Model], outlook: Outlook, prices: Prices) -> list[Model]:
+        """Return the models to look at closely: the most promising, by one of their ways each."""
+        if len(models) <= MOST_MODELS:
+            return models
+        ways = Counter(sampling_knobs(v.trial.params) for v in self._history.front)
+        glimpses = [model.drawn(max(model.ways, key=lambda w: ways[w])) for model in models]
+        means, deviations = outlook.values(glimpses)
+        gains = outlook.gap(means, deviations).gains(means, deviations)
+        rates = gains / np.array([prices[False, model.cools] for model in models])
+        return [models[place] for place in sorted(np.argsort(-rates, kind="stable")[:MOST_MODELS])]
+
+    def _prices(self, trials: float) -> Prices:
+        """Return what a trial costs, where it does not outlast so many trials of others."""
+        timings = self._history.timings
         return {
-            (trains, cools): self._history.timings.cost(trains=trains, cools=cools)
-            for trains, cools in WORK
+            (trains, cools): TRIAL_WORTH + timings.cost(trains=trains, cools=cools)
+            for trains, cools in product((False, True), repeat=2)
+            if not timings.outlasts(trials, trains=trains, cools=cools)
         }
 
-    def _ending_within(
-        self, trials: float, groups: Sequence[Sequence[Candidate]]
-    ) -> list[Sequence[Candidate]]:
-        """Return groups of the candidates that do not outlast so many trials of others."""
-        outlasting = {
-            (trains, cools): self._history.timings.outlasts(trials, trains=trains, cools=cools)
-            for trains, cools in WORK
-        }
-        kept = ([c for c in group if not outlasting[c.trains, c.cools]] for group in groups)
-        return [group for group in kept if group]
 
-    def _measured(self) -> list[tuple[Variant, Point]]:
-        """Return complete trials whose drift is known."""
-        found = []
-        for variant in self._history.complete[-MOST_MEASURED:]:
-            screening = self._screened.find(variant.trial.params)
-            if screening is not None and screening.drift is not None:
-                found.append((variant, point_of(variant.trial.params, screening)))
-        return found
-
-    def _fit(self, measured: Sequence[tuple[Variant, Point]]) -> None:
-        points = [point for _, point in measured]
-        for place, name in enumerate(self._objectives):
-            if name not in EXACT:
-                costs = [variant.costs[place] for variant, _ in measured if variant.costs]
-                positive = all(v.costs[place] > 0 for v in self._history.complete if v.costs)
-                self._predictions[name] = Prediction(points, costs, logarithmic=positive)
-
-    def _values(self, candidates: Sequence[Candidate]) -> tuple[np.ndarray, np.ndarray]:
-        """Return means and standard deviations of scaled costs, [candidates, objectives]."""
-        points, columns = [candidate.point for candidate in candidates], []
-        for name in self._objectives:
-            if name in EXACT:
-                known = np.log(
-                    [float(candidate.screening.scores[name]) for candidate in candidates]
-                )
-                columns.append((known, np.zeros(len(points))))
-            else:
-                columns.append(self._predictions[name].predict(points))
-        means, deviations = zip(*columns, strict=True)
-        return np.stack(means, axis=1), np.stack(deviations, axis=1)
-
-    def _gap(
-        self,
-        measured: Sequence[tuple[Variant, Point]],
-        means: np.ndarray,
-        deviations: np.ndarray,
-    ) -> Gap:
-        front = self._scaled([v.costs for v in self._history.front or [v for v, _ in measured]])
-        least = np.minimum(front.min(axis=0), (means - LEAST_DEVIATIONS * deviations).min(axis=0))
-        extent = np.maximum(MARGIN * np.ptp(front, axis=0), LEAST_MARGIN)
-        reference = front.max(axis=0) + extent
-        if self._history.front and "fid" in self._objectives:
-            noise = max((v.scores.get(NOISE) or 0.0 for v, _ in measured), default=0.0)
-            place = self._objectives.index("fid")
-            if 0 < noise < np.inf:
-                # Half way to noise: what lies beyond shows nothing any more.
-                of_noise = float(self._predictions["fid"].scaled(np.array(noise)))
-                reference[place] = (front[:, place].min() + of_noise) / 2
-        reference = np.maximum(reference, least + LEAST_MARGIN)
-        if pending := list(self._pending()):
-            front = np.vstack([front, self._values(pending)[0]])
-        return Gap(front, least, reference)
-
-    def _pending(self) -> Iterator[Candidate]:
-        """Return running trials whose model was screened."""
-        for params in self._history.running.values():
-            screening = self._screened.find(params)
-            if screening is not None and screening.drift is not None:
-                point = point_of(params, screening)
-                yield Candidate(dict(params), point, screening, False, False)
-
-    def _scaled(self, costs: Sequence[Sequence[float] | None]) -> np.ndarray:
-        values = np.array([row for row in costs if row is not None])
-        columns = []
-        for name, column in zip(self._objectives, values.T, strict=True):
-            known = np.log(np.maximum(column, 1.0))
-            columns.append(known if name in EXACT else self._predictions[name].scaled(column))
-        return np.stack(columns, axis=1)
+def _best(
+    groups: Sequence[Sequence[Candidate]],
+    outlook: Outlook,
+    prices: Prices,
+) -> dict[str, Any] | None:
+    """Return the knobs of what promises most for its price; None where nothing does."""
+    flat = [candidate for group in groups for candidate in group]
+    means, deviations = outlook.values(flat)
+    gap = outlook.gap(means, deviations)
+    gains = gap.gains(means, deviations)
+    best, best_rate, start = None, 0.0, 0
+    for group in groups:
+        own = slice(start, start + len(group))
+        start += len(group)
+        # All that a training may give at once: they share what is uncertain of it.
+        gain = gains[own][0] if len(group) == 1 else gap.gain(means[own], deviations[own])
+        favourite = group[int(gains[own].argmax())]
+        rate = gain / prices[favourite.trains, favourite.cools]
+        if rate > best_rate:
+            best, best_rate = favourite, rate
+    return None if best is None else best.knobs

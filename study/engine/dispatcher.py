@@ -105,6 +105,14 @@ class Dispatcher:
         """Pass a running trial's warning on."""
         self._watcher.on_warning(number, text)
 
+    def note(self, text: str) -> None:
+        """Pass on what concerns no trial."""
+        self._watcher.on_note(text)
+
+    def halt(self, reason: str) -> None:
+        """Hand out no trial any more."""
+        self.halted = self.halted or reason
+
     def screened(self, number: int, found: Sequence[Mapping[str, Any]]) -> None:
         """Keep what a running trial's worker screened, as it reports it."""
         with self._halting():
@@ -182,7 +190,8 @@ class Dispatcher:
             halt: why no other trial can go on either.
         """
         self._take_off(number)
-        self.halted = self.halted or halt
+        if halt is not None:
+            self.halt(halt)
 
     def is_stopped(self, number: int) -> bool:
         """Whether a running trial was judged to be stopped early."""

@@ -28,6 +28,9 @@ class Listener:
     def on_warning(self, number: int, text: str) -> None:
         """A running trial's worker warns of something."""
 
+    def on_note(self, text: str) -> None:
+        """Something is to be said that concerns no trial."""
+
     def on_end(self, record: TrialRecord) -> None:
         """A trial is complete, was stopped early, or failed."""
 
@@ -57,6 +60,10 @@ class Listeners(Listener):
     def on_warning(self, number: int, text: str) -> None:
         """Tell that a running trial's worker warns of something."""
         self._tell(lambda listener: listener.on_warning(number, text))
+
+    def on_note(self, text: str) -> None:
+        """Tell what concerns no trial."""
+        self._tell(lambda listener: listener.on_note(text))
 
     def on_end(self, record: TrialRecord) -> None:
         """Tell that a trial is complete, was stopped early, or failed."""

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+
 from diffusion.data import load_dataset
 from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
@@ -81,6 +83,15 @@ class RunContext:
             trains=not settings.backbones,
             mark=read_mark(run_dir),
         )
+
+    def check_worker(self) -> None:
+        """Prove that trials can run here, before any does.
+
+        Raises:
+            Exception: they cannot; what a trial would meet.
+        """
+        self.check_seen()
+        torch.zeros(1, device=self.device)
 
     def check_seen(self) -> None:
         """Prove that the run's folder is seen from here.

@@ -21,21 +21,25 @@ from study.results.objectives import check_objectives
 from study.run.files import read_json, write_json
 from study.run.folder import SETTINGS_NAME
 
-FORMAT_VERSION = 8
-# What older formats lack, by their version; no other one is read.
-ADDED: dict[int, dict[str, Any]] = {
-    FORMAT_VERSION: {},
-    7: {"space_sha256": None},
-    6: {"space_sha256": None, "backbones": []},
-    5: {"space_sha256": None, "backbones": [], "space_edition": 1},
-    4: {"space_sha256": None, "backbones": [], "space_edition": 1, "address": None},
+FORMAT_VERSION = 9
+# What each format has that those before it lack.
+NEW: dict[int, dict[str, Any]] = {
+    5: {"address": None},
+    6: {"space_edition": 1},
+    7: {"backbones": []},
+    8: {"space_sha256": None},
+    FORMAT_VERSION: {"concurrent_trials_asked": None},
 }
+OLDEST_VERSION = min(NEW) - 1
 LEAST_SHARE, MOST_CPUS = 0.01, 4096  # of a core or a GPU, and of cores
 DEVICES = ("cpu", "cuda")
 TOO_MUCH = 2**63
 # The least and the most of a number; of others 0 and what 64 bits hold.
 RANGES: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("trials", "fid_num_images", "concurrent_trials"), (1, TOO_MUCH - 1)),
+    **dict.fromkeys(
+        ("trials", "fid_num_images", "concurrent_trials", "concurrent_trials_asked"),
+        (1, TOO_MUCH - 1),
+    ),
     **dict.fromkeys(("cpus_per_trial", "gpus_per_trial"), (LEAST_SHARE, MOST_CPUS)),
     "threads": (1, MOST_CPUS),
 }
@@ -60,6 +64,8 @@ class RunSettings:
         time_budget_seconds: of all its sessions; what is trained ends in it. None for no limit.
         train_images_total: once so many images were trained on, no trial starts.
         retries: how often a trial that raises or whose process dies is started again.
+        concurrent_trials: as of the last session's begin.
+        concurrent_trials_asked: None for as many as fit into the cluster.
         address: of the Ray cluster it runs on; None for this machine alone.
         space_edition: of the space, which was another one before its knobs changed.
         space_sha256: of the file that the space is; None for one of ours.
@@ -95,6 +101,7 @@ class RunSettings:
     space_edition: int = 1
     backbones: tuple[StoredBackbone, ...] = ()
     space_sha256: str | None = None
+    concurrent_trials_asked: int | None = None
 
     @property
     def space_options(self) -> SpaceOptions:
@@ -172,13 +179,15 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or "format" not in values:
         raise ValueError(f"{path.parent} is no run of a study: {path} has no format of ours")
     found = values["format"]
-    if type(found) is not int or found not in ADDED:
-        allowed = " or ".join(map(str, sorted(ADDED)))
+    readable = range(OLDEST_VERSION, FORMAT_VERSION + 1)
+    if type(found) is not int or found not in readable:
+        allowed = " or ".join(map(str, readable))
         raise ValueError(
             f"{path} has format {reprlib.repr(found)}; allowed: {allowed}. What another version "
             f"wrote is read by that one: {_written_by(values)}"
         )
-    return {**ADDED[found], **values}
+    lacking = {name: value for n, new in NEW.items() if n > found for name, value in new.items()}
+    return {**lacking, **values}
 
 
 def _backbones(values: Any, data: DataConfig) -> tuple[StoredBackbone, ...]:

@@ -46,7 +46,18 @@ def new(*arguments: str) -> RunSettings:
 def resumed(run: RunSettings, *arguments: str) -> RunSettings:
     """Return the settings of a run that is resumed with these options."""
     given = build_parser("").parse_args(["--resume", "run", *arguments])
-    return RunSettings(**{**RESOURCES, **resumed_settings(given, run)})
+    wanted = resumed_settings(given, run)
+    asked = wanted["concurrent_trials"]
+    at_once = {"concurrent_trials": asked or 2, "concurrent_trials_asked": asked}
+    return RunSettings(**{**RESOURCES, **wanted, **at_once})
+
+
+def test_a_resume_runs_as_many_at_once_as_fit_now_unless_a_number_was_asked_for() -> None:
+    run = replace(new(), concurrent_trials=16)
+    assert resumed(run).concurrent_trials_asked is None
+    asked = replace(run, concurrent_trials_asked=16)
+    assert resumed(asked).concurrent_trials == 16
+    assert resumed(asked, "--concurrent-trials", "3").concurrent_trials_asked == 3
 
 
 @pytest.fixture(autouse=True)
@@ -453,7 +464,7 @@ def test_a_run_of_an_older_format_is_refused(
     (tmp_path / "run.json").write_text(json.dumps(values))
     line = refused(lambda: search(["--resume", str(tmp_path)]))
     assert (
-        f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5 or 6 or 7 or 8. What another"
+        f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5 or 6 or 7 or 8 or 9. What"
         in line
     )
     assert line.endswith("is read by that one: paretodiff 0.1")

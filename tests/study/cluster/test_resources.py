@@ -89,6 +89,7 @@ def test_what_the_user_asks_for_is_kept() -> None:
         "cpus_per_trial": 0.5,
         "gpus_per_trial": 0,
         "concurrent_trials": 9,
+        "concurrent_trials_asked": 9,
         "threads": 1,
         "device": "cpu",
     }

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
+from study.cluster.crew import Crew
+from study.cluster.place import Place
 from study.cluster.scheduler import ParetoScheduler
+from study.cluster.standby import STANDBY, Ready
 
 SCORES = {"fid": 9.5, "trained_images": 8_000}
 RUNG = {"rung": 16_000, "rung_scores": '{"fid": 9.5, "trained_images": 8000}'}
@@ -32,6 +35,34 @@ def test_only_what_is_behind_stops_a_trial(
         return may_go_on
 
     dispatcher: Any = SimpleNamespace(judge=judge, is_stopped=lambda number: not may_go_on)
-    trial = SimpleNamespace(config={"number": 7})
-    assert ParetoScheduler(dispatcher).on_trial_result(None, trial, result) == decision
+    scheduler = ParetoScheduler(dispatcher, Crew(lambda: 1))
+    trial = SimpleNamespace(config={"number": 7}, trial_id="a")
+    assert scheduler.on_trial_result(None, trial, result) == decision
     assert asked == judged
+
+
+def test_a_standby_ends_once_a_trial_takes_it_over() -> None:
+    crew, dispatcher = Crew(lambda: 1), SimpleNamespace()
+    scheduler: Any = ParetoScheduler(dispatcher, crew)  # type: ignore[arg-type]
+    trial = SimpleNamespace(config={STANDBY: True}, trial_id="s")
+    crew.begin("s")
+    ready = Ready(Place("a", "alpha", 1), None)
+    crew.note("s", ready)
+    assert scheduler.on_trial_result(None, trial, ready.to_result()) == "CONTINUE"
+    crew.take()
+    assert scheduler.on_trial_result(None, trial, ready.to_result()) == "STOP"
+
+
+def test_trials_take_over_processes_in_their_order_and_standbys_do_not() -> None:
+    scheduler: Any = ParetoScheduler(SimpleNamespace(), Crew(lambda: 1))  # type: ignore[arg-type]
+    trials = [
+        SimpleNamespace(config=config, status="PENDING")
+        for config in ({STANDBY: True}, {"number": 3}, {"number": 4})
+    ]
+    for trial in trials:
+        scheduler.on_trial_add(None, trial)
+    assert scheduler.choose_trial_to_run(None) is trials[1]
+    trials[1].status = "RUNNING"
+    assert scheduler.choose_trial_to_run(None) is trials[2]
+    trials[2].status = "TERMINATED"
+    assert scheduler.choose_trial_to_run(None) is None

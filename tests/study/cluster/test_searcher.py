@@ -1,28 +1,37 @@
-"""What Tune tells the searcher reaches the dispatcher."""
+"""What Tune tells the searcher reaches the dispatcher, and workers are there before trials."""
 
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from ray.tune.search import Searcher
 
 from diffusion.recipe import Recipe
-from study.cluster.searcher import PROCESS_DIED, StudySearcher
+from study.cluster.crew import Crew
+from study.cluster.place import Place
+from study.cluster.searcher import PROCESS_DIED, SAY_EVERY_SECONDS, StudySearcher
+from study.cluster.standby import STANDBY, Ready
 from study.engine.running import Assignment
 
 
 @dataclass
 class Dispatcher:
-    """Hands out trial 7, and notes all it is told."""
+    """Hands out trial 7 once, and notes all it is told."""
 
     recipe: Recipe
     ended: bool = False
     halted: str | None = None
     stopped: bool = False
+    asked: int = 0
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
     def next(self) -> Any:
-        return None if self.told else Assignment(7, self.recipe, 0.0, (({}, self.recipe),))
+        self.asked += 1
+        return Assignment(7, self.recipe, 0.0, (({}, self.recipe),)) if self.asked == 1 else None
+
+    def halt(self, reason: str) -> None:
+        self.halted = reason
 
     def is_stopped(self, number: int) -> bool:
         return self.stopped and number == 7
@@ -36,14 +45,47 @@ def dispatcher(digit_recipe: Recipe) -> Dispatcher:
     return Dispatcher(digit_recipe)
 
 
+class Clock:
+    """Tells the time that is set."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def searcher(dispatcher: Dispatcher) -> StudySearcher:
-    """A searcher that has handed out its one trial."""
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def idle(dispatcher: Dispatcher, clock: Clock) -> StudySearcher:
+    """A searcher of a cluster with room for one worker, which nobody asked for anything."""
     source: Any = dispatcher
-    searcher = StudySearcher(
-        source, lambda: {"there", "gone"}, lambda among: {"gone"} & set(among)
+    return StudySearcher(
+        source,
+        Crew(lambda: 1, clock=clock),
+        lambda: {"there", "gone"},
+        lambda among: {"gone"} & set(among),
+        lambda missing: f"{missing} wait",
+        clock,
     )
+
+
+def ready(unfit: str | None = None) -> dict[str, Any]:
+    return Ready(Place("there", "large", 12), unfit).to_result()
+
+
+@pytest.fixture
+def searcher(idle: StudySearcher, dispatcher: Dispatcher) -> StudySearcher:
+    """A searcher that has handed out its one trial."""
+    searcher = idle
+    assert searcher.suggest("s") == {STANDBY: True}
+    assert searcher.suggest("a") is None, "no worker is there yet"
+    searcher.on_trial_result("s", ready())
     config = searcher.suggest("a")
+    searcher.on_trial_complete("s", ready())
     assert config["number"] == 7
     assert Recipe.from_dict(json.loads(config["recipe"])) == dispatcher.recipe
     assert [Recipe.from_dict(r) for r in json.loads(config["to_screen"])] == [dispatcher.recipe]
@@ -141,3 +183,53 @@ def test_a_trial_that_is_stopped_ends_with_the_last_that_it_told(
     dispatcher.stopped = True
     searcher.on_trial_complete("a", result)
     assert dispatcher.told == told
+
+
+def test_a_worker_that_ended_a_trial_gets_the_next_or_stands_by(
+    searcher: StudySearcher, dispatcher: Dispatcher
+) -> None:
+    searcher.on_trial_complete("a", {"scores": "{}"})
+    dispatcher.asked = 0
+    assert searcher.suggest("b")["number"] == 7
+    searcher.on_trial_complete("b", {"scores": "{}"})
+    assert searcher.suggest("c") == {STANDBY: True}, "there is no other trial for it now"
+    assert searcher.suggest("d") is None
+
+
+def test_a_worker_whose_process_died_gets_no_trial(searcher: StudySearcher) -> None:
+    searcher.on_trial_complete("a", None, error=True)
+    assert searcher.suggest("b") == {STANDBY: True}
+
+
+@pytest.mark.parametrize("end", [{"ended": True}, {"halted": "disk full"}])
+def test_at_the_end_nothing_is_handed_out(
+    searcher: StudySearcher, dispatcher: Dispatcher, end: dict[str, Any]
+) -> None:
+    vars(dispatcher).update(end)
+    assert searcher.suggest("b") == Searcher.FINISHED
+    assert searcher.is_over
+    assert searcher.num_running == 1, "it still runs"
+
+
+def test_where_no_machine_is_fit_the_study_halts(
+    idle: StudySearcher, dispatcher: Dispatcher
+) -> None:
+    idle.suggest("s")
+    idle.on_trial_result("s", ready("RuntimeError: no driver"))
+    assert dispatcher.told == [("note", "node large gets no trials: RuntimeError: no driver")]
+    assert idle.suggest("a") == Searcher.FINISHED
+    assert dispatcher.halted == "no node is fit for a trial: large: RuntimeError: no driver"
+    assert dispatcher.asked == 0
+
+
+def test_workers_that_wait_for_resources_are_said_now_and_then(
+    idle: StudySearcher, dispatcher: Dispatcher, clock: Clock
+) -> None:
+    for seconds in (0, SAY_EVERY_SECONDS, 1, SAY_EVERY_SECONDS):
+        clock.now += seconds
+        idle.suggest("s")
+    assert dispatcher.told == [("note", "1 wait")] * 2
+    idle.on_trial_result("s", ready())
+    clock.now += SAY_EVERY_SECONDS
+    idle.suggest("a")
+    assert len(dispatcher.told) == 2

@@ -27,7 +27,8 @@ def screening(
 
 def steps(candidates: Candidates) -> set[float]:
     """Return the steps of the models that are offered."""
-    return {c.knobs["compression.quantization_step"] for c in candidates.compressions()}
+    drawn = (model.drawn(model.ways[0]) for model in candidates.models())
+    return {candidate.knobs["compression.quantization_step"] for candidate in drawn}
 
 
 def offered(

@@ -23,6 +23,7 @@ EVENTS: dict[str, tuple[Any, ...]] = {
     "on_rung": (3, 8_000, {"fid": 1.0}),
     "on_retry": (3, "boom"),
     "on_warning": (3, "torn"),
+    "on_note": ("node large gets no trials",),
     "on_end": (TrialRecord(3, "failed", RECIPE),),
 }
 

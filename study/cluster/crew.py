@@ -1,0 +1,172 @@
+"""The workers of a study: how many there shall be, which are there, and which are not fit."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from study.cluster.place import Place
+from study.cluster.standby import Ready
+
+# No trial is given out before all workers are there, or so long after the first one is: one that
+# is free again would take the place of one that has not started yet.
+GATHER_SECONDS = 60.0
+MOST_BROKEN = 3  # Trials in a row on one node, before it gets no more while others end well.
+REREAD_SECONDS = 2.0  # How old what is known of the cluster may be.
+MOST_DEATHS = 8  # Of standbys in a row, beside one for each worker.
+
+
+@dataclass
+class _Standby:
+    """A worker without a trial; `place` is None while it starts."""
+
+    place: Place | None = None
+    is_released: bool = False
+
+
+class Crew:
+    """Counts a study's workers: each starts as a standby, then does one trial after the other."""
+
+    def __init__(
+        self,
+        capacity: Callable[[], int],
+        asked: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin without any.
+
+        Args:
+            capacity: returns how many there is room for, on machines that are fit or not.
+            asked: how many there shall be; None for as many as there is room for.
+            clock: returns seconds.
+        """
+        self._read_capacity, self._asked, self._clock = capacity, asked, clock
+        self._capacity, self._read_at = capacity(), clock()
+        self._standbys: dict[str, _Standby] = {}  # by Tune's id
+        self._unfit: dict[str, str] = {}  # why nodes get no trial, by their ids
+        self._broken: Counter[str] = Counter()  # trials in a row, by node
+        self._busy = self._free = self._deaths = 0
+        self._first_ready: float | None = None
+        self._is_gathered = False
+
+    def __contains__(self, tune_id: str) -> bool:
+        """Whether it is a standby."""
+        return tune_id in self._standbys
+
+    def lacks(self) -> bool:
+        """Whether another standby shall begin."""
+        idle = sum(not (s.is_released or self._is_unfit(s)) for s in self._standbys.values())
+        return idle + self._busy + self._free < self._wanted()
+
+    def begin(self, tune_id: str) -> None:
+        """Count a standby that begins."""
+        self._standbys[tune_id] = _Standby()
+
+    def note(self, tune_id: str, found: Ready) -> str | None:
+        """Note that a standby is there; return what is to be said of its node, if anything."""
+        standby = self._standbys[tune_id]
+        if standby.place is not None:
+            return None
+        standby.place = found.place
+        self._deaths = 0
+        if found.unfit is None:
+            self._first_ready = self._first_ready or self._clock()
+            return None
+        return self._leave_out(found.place, found.unfit)
+
+    def may_take(self) -> bool:
+        """Whether a worker is there for a trial."""
+        if not self._is_gathered and self._starting():
+            waited = self._clock() - (self._first_ready or self._clock())
+            if waited < GATHER_SECONDS:
+                return False
+        return self._free > 0 or bool(self._ready())
+
+    def take(self) -> None:
+        """Give a trial to a worker: to one that ended another, or to a standby."""
+        self._is_gathered = True
+        self._busy += 1
+        if self._free:
+            self._free -= 1
+        else:
+            self._ready()[0].is_released = True
+
+    def keep_free(self) -> None:
+        """Let those that ended a trial stand by, where there is no other one for them."""
+        self._free = 0
+
+    def is_released(self, tune_id: str) -> bool:
+        """Whether a trial takes over a standby's process."""
+        return self._standbys[tune_id].is_released
+
+    def leave(self, tune_id: str, *, died: bool) -> None:
+        """Count out a standby that ended."""
+        del self._standbys[tune_id]
+        self._deaths += died
+
+    def end_trial(self, place: Place | None, *, lives: bool, broke: bool) -> str | None:
+        """Count a worker whose trial ended; return what is to be said of its node, if anything.
+
+        Args:
+            place: of the worker, where it is known.
+            lives: whether the process is there for another one.
+            broke: whether the trial broke in a way that may be the node's fault.
+        """
+        self._busy -= 1
+        self._free += lives
+        if place is None:
+            return None
+        if not broke:
+            self._broken[place.node] = 0 if lives else self._broken[place.node]
+            return None
+        self._broken[place.node] += 1
+        others_do = any(not count for node, count in self._broken.items() if node != place.node)
+        if self._broken[place.node] < MOST_BROKEN or not others_do:
+            return None
+        return self._leave_out(place, f"{MOST_BROKEN} trials in a row broke there, none elsewhere")
+
+    def why_hopeless(self) -> str | None:
+        """Say why no trial will ever run, or None."""
+        if self._deaths > MOST_DEATHS + self._wanted():
+            return f"{self._deaths} worker processes died before they could begin a trial"
+        at_work = self._busy or self._free or self._ready()
+        if at_work or not self._unfit or self._num_held() < self._room():
+            return None
+        return f"no node is fit for a trial: {next(iter(self._unfit.values()))}"
+
+    def missing(self) -> int:
+        """Return how many workers have not started yet."""
+        return self._starting()
+
+    def _wanted(self) -> int:
+        return self._room() - self._num_held() if self._asked is None else self._asked
+
+    def _room(self) -> int:
+        """Return how many workers the cluster has room for."""
+        if self._clock() - self._read_at >= REREAD_SECONDS:
+            self._capacity, self._read_at = self._read_capacity(), self._clock()
+        return self._capacity
+
+    def _num_held(self) -> int:
+        """Return how many standbys keep what is not fit from being used."""
+        return sum(map(self._is_unfit, self._standbys.values()))
+
+    def _starting(self) -> int:
+        return sum(standby.place is None for standby in self._standbys.values())
+
+    def _ready(self) -> list[_Standby]:
+        """Return those that a trial may be given to."""
+        return [s for s in self._standbys.values() if self._is_ready(s)]
+
+    def _is_ready(self, standby: _Standby) -> bool:
+        return not (standby.place is None or standby.is_released or self._is_unfit(standby))
+
+    def _is_unfit(self, standby: _Standby) -> bool:
+        return standby.place is not None and standby.place.node in self._unfit
+
+    def _leave_out(self, place: Place, reason: str) -> str | None:
+        """Give no trial to a node any more; return what is said of it, once."""
+        if place.node in self._unfit:
+            return None
+        self._unfit[place.node] = f"{place.machine}: {reason}"
+        return f"node {place.machine} gets no trials: {reason}"
