@@ -86,7 +86,10 @@ def main(
         # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         resources = resolve_resources(
-            wanted["cpus_per_trial"], wanted["gpus_per_trial"], wanted["concurrent_trials"]
+            wanted["cpus_per_trial"],
+            wanted["gpus_per_trial"],
+            wanted["concurrent_trials"],
+            may_grow=wanted["address"] is not None,
         )
         settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:

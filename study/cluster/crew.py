@@ -139,7 +139,8 @@ class Crew:
         return self._starting()
 
     def _wanted(self) -> int:
-        return self._room() - self._num_held() if self._asked is None else self._asked
+        # One at least is waited with, where there is no room yet: a cluster may grow for it.
+        return max(self._room(), 1) - self._num_held() if self._asked is None else self._asked
 
     def _room(self) -> int:
         """Return how many workers the cluster has room for."""

@@ -1,9 +1,11 @@
 """What every node of a cluster has to be fit for, asked of each before any trial is."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray._private.state import available_resources_per_node
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 MOST_NAMED = 3
@@ -48,3 +50,29 @@ def _why_unfit(reference: Any) -> str | None:
     except ray.exceptions.RayError:  # the node is lost, and gets no trials
         return None
     return None
+
+
+@dataclass(frozen=True)
+class NodeUse:
+    """A node, and what of it is in use."""
+
+    machine: str
+    cpus: float
+    cpus_used: float
+    gpus: float
+    gpus_used: float
+
+
+def nodes_in_use() -> list[NodeUse]:
+    """Return the nodes of the cluster that is joined, with what of them is in use."""
+    free: dict[str, dict[str, float]] = available_resources_per_node()  # type: ignore[no-untyped-call]
+    found = []
+    for node in ray.nodes():  # type: ignore[no-untyped-call]
+        whole, left = node["Resources"], free.get(node["NodeID"], {})
+        if node["Alive"]:
+            (cpus, gpus), (cpus_left, gpus_left) = (
+                (there.get("CPU", 0.0), there.get("GPU", 0.0)) for there in (whole, left)
+            )
+            machine = node["NodeManagerHostname"]
+            found.append(NodeUse(machine, cpus, cpus - cpus_left, gpus, gpus - gpus_left))
+    return found

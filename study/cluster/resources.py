@@ -1,7 +1,8 @@
 """What a trial gets of the machines, and how many trials they run at once."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -70,14 +71,27 @@ class Node:
 
 
 def resolve_resources(
-    cpus_per_trial: float | None, gpus_per_trial: float | None, concurrent_trials: int | None
+    cpus_per_trial: float | None,
+    gpus_per_trial: float | None,
+    concurrent_trials: int | None,
+    *,
+    may_grow: bool = False,
 ) -> Resources:
     """Fill in what the user left open from what the cluster's nodes have.
+
+    Args:
+        may_grow: whether nodes may come that are larger than those of now; then trials that fit
+            on none are waited with, not refused.
 
     Raises:
         ValueError: no node of the cluster can run a single trial with these.
     """
-    return fit_to_nodes(_alive_nodes(), cpus_per_trial, gpus_per_trial, concurrent_trials)
+    nodes = _alive_nodes()
+    if may_grow and gpus_per_trial is not None:
+        nodes.append(Node(cpus_per_trial or 1.0, math.ceil(gpus_per_trial)))
+    found = fit_to_nodes(nodes, cpus_per_trial, gpus_per_trial, concurrent_trials)
+    at_once = concurrent_trials or max(found.capacity(), 1)
+    return replace(found, concurrent_trials=at_once)
 
 
 def fit_to_nodes(

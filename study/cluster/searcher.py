@@ -106,6 +106,7 @@ class StudySearcher(Searcher):
             return
         if "place" in result:
             self._places[trial_id] = Place(**json.loads(result["place"]))
+            self._dispatcher.locate(number, str(self._places[trial_id]))
         self._pass_on_progress(number, result)
         if "warning" in result:
             self._dispatcher.warn(number, result["warning"])

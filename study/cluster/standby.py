@@ -6,6 +6,7 @@ late loses nothing to one that is free, and a machine that is not fit gets no tr
 hold what it has to the end.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from study.cluster.place import Place
 
 STANDBY = "standby"  # In the config of a trial of Tune's that is one.
 POLL_SECONDS, LONGEST_POLL_SECONDS, POLL_GROWTH = 0.3, 5.0, 1.2
+SHORT_POLLS = 300  # Before they become rarer: workers that gather are to begin at once.
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ def stand_by(check: Callable[[], None], report: Callable[[dict[str, Any]], None]
     """
     result = Ready(Place.here(), _why_unfit(check)).to_result()
     seconds = POLL_SECONDS
-    while True:
+    for num_polls in itertools.count():
         report(result)
         time.sleep(seconds)
-        seconds = min(POLL_GROWTH * seconds, LONGEST_POLL_SECONDS)
+        if num_polls >= SHORT_POLLS:
+            seconds = min(POLL_GROWTH * seconds, LONGEST_POLL_SECONDS)
 
 
 def _why_unfit(check: Callable[[], None]) -> str | None:

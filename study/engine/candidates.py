@@ -8,7 +8,7 @@ model on the front is tried with another guidance, too.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -88,6 +88,21 @@ def point_of(params: Mapping[str, Any], screening: Screening) -> Point:
     )
 
 
+@dataclass(frozen=True)
+class _Unbeaten:
+    """What is looked up of a screened model at each choice, worked out once."""
+
+    screening: Screening
+    point: Point
+    logs: list[float]
+    knobs_of_drawing: set[str]
+
+    @classmethod
+    def of(cls, screening: Screening) -> Self:
+        point = point_of(screening.knobs, screening)
+        return cls(screening, point, _logs_of(screening), {name for name, _ in point.sampling})
+
+
 class Candidates:
     """Finds them in what ended and what was screened."""
 
@@ -104,7 +119,7 @@ class Candidates:
         self._exact = tuple(name for name in objectives if name in EXACT)
         self._limits = {name: most for name, most in limits.items() if name in EXACT}
         # By backbone: how many screenings were looked at, and those that none of them beats.
-        self._bests: dict[Knobs, tuple[int, list[Screening]]] = {}
+        self._bests: dict[Knobs, tuple[int, list[_Unbeaten]]] = {}
         self._ended: dict[Knobs, dict[int, list[float]]] = {}  # by backbone and trial
 
     def models(self) -> Iterator[Model]:
@@ -118,17 +133,16 @@ class Candidates:
             # Where there is a front, what kept to no limit yet is not looked at any more.
             if known.best is None or (self._history.front and known.excess > 0):
                 continue
-            tried_logs = self._tried_logs(backbone)
-            for screening in self._best(backbone):
-                point = point_of(screening.knobs, screening)
+            unbeaten = self._best(backbone)
+            for found, is_alike in zip(unbeaten, self._are_alike(unbeaten, backbone), strict=True):
+                point = found.point
                 is_new = point.model not in self._history.models
-                if point.model in first or (is_new and self._is_alike(screening, tried_logs)):
+                if point.model in first or (is_new and is_alike):
                     continue
-                fitting = {name for name, _ in point.sampling}
                 tried = self._history.ways.get(point.model, set())
-                ways = (way for way in names if names[way] == fitting and way not in tried)
-                if untried := tuple(ways):
-                    yield Model(point, screening, untried, point.is_cooled and is_new)
+                fitting = (way for way, knobs in names.items() if knobs == found.knobs_of_drawing)
+                if untried := tuple(way for way in fitting if way not in tried):
+                    yield Model(point, found.screening, untried, point.is_cooled and is_new)
 
     def trainings(self, backbone: Knobs, network: Scores) -> Iterator[Candidate]:
         """Return a new backbone with the compressions of the front.
@@ -152,12 +166,12 @@ class Candidates:
             imagined = replace(screening, scores=exact)
             yield Candidate(knobs, point, imagined, True, screening.cool_down_images > 0)
 
-    def _best(self, backbone: Knobs) -> list[Screening]:
+    def _best(self, backbone: Knobs) -> list[_Unbeaten]:
         """Return those that none with as much cool-down beats in drift and exact objectives."""
         known, (num_seen, best) = self._screened.of(backbone), self._bests.get(backbone, (0, []))
         new = [s for s in known[num_seen:] if s.drift is not None and not self._is_over(s.scores)]
         if new:  # what was beaten before stays so
-            best = self._unbeaten([*best, *new])
+            best = self._unbeaten([*best, *map(_Unbeaten.of, new)])
         self._bests[backbone] = len(known), best
         return best
 
@@ -181,17 +195,20 @@ class Candidates:
         screening = self._screened.find(params)
         return None if screening is None or screening.drift is None else _logs_of(screening)
 
-    def _is_alike(self, screening: Screening, tried_logs: np.ndarray) -> bool:
-        if not len(tried_logs):
-            return False
-        differences = np.abs(tried_logs - _logs_of(screening))
-        return bool((differences < ALIKE).all(axis=1).any())
+    def _are_alike(self, unbeaten: Sequence[_Unbeaten], backbone: Knobs) -> np.ndarray:
+        """Return which of a backbone's models are like one that was tried, [N]."""
+        alike = np.zeros(len(unbeaten), dtype=bool)
+        logs = np.array([found.logs for found in unbeaten])
+        for tried in self._tried_logs(backbone) if len(unbeaten) else ():
+            alike |= (np.abs(logs - tried) < ALIKE).all(axis=1)
+        return alike
 
-    def _unbeaten(self, screenings: Sequence[Screening]) -> list[Screening]:
-        best: list[Screening] = []
-        for images in dict.fromkeys(screening.cool_down_images for screening in screenings):
-            alike = [s for s in screenings if s.cool_down_images == images]
-            values = [[s.drift or 0.0, *(s.scores[name] for name in self._exact)] for s in alike]
+    def _unbeaten(self, found: Sequence[_Unbeaten]) -> list[_Unbeaten]:
+        best: list[_Unbeaten] = []
+        for images in dict.fromkeys(model.screening.cool_down_images for model in found):
+            alike = [m for m in found if m.screening.cool_down_images == images]
+            exact = ([m.screening.scores[name] for name in self._exact] for m in alike)
+            values = [[m.point.drift, *known] for m, known in zip(alike, exact, strict=True)]
             best += [alike[position] for position in non_dominated(values)]
         return best
 

@@ -101,6 +101,12 @@ class Dispatcher:
         self._running.note(number, stage, share, trained_images)
         self._watcher.on_progress(number, stage, share)
 
+    def locate(self, number: int, place: str) -> None:
+        """Keep where a running trial's worker is, so that its log can be found."""
+        with self._halting():
+            if not self._unwritable:
+                self._storage.keep_place(number, place)
+
     def warn(self, number: int, text: str) -> None:
         """Pass a running trial's warning on."""
         self._watcher.on_warning(number, text)

@@ -24,6 +24,8 @@ class TrialRecord:
         knobs: what was drawn for it, by the names of the search space.
         images_before_end: that a trial without scores was trained on, as far as it could say.
         end_time: when it ended, in seconds since 1970; None until then.
+        start_time: when it was first begun, likewise.
+        place: machine and process of its worker, in the last attempt that said so.
         screened: other compressions of its backbone that its worker screened beside it.
     """
 
@@ -38,6 +40,8 @@ class TrialRecord:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     images_before_end: int | None = None
     end_time: float | None = None
+    start_time: float | None = None
+    place: str | None = None
     screened: tuple[Screening, ...] = ()
 
     @property

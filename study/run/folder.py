@@ -77,5 +77,13 @@ def exclusive(run_dir: Path) -> Iterator[None]:
         yield
 
 
+def is_in_use(run_dir: Path) -> bool:
+    """Whether a driver has a run at the moment."""
+    path = run_dir / JOURNAL_NAME
+    check_regular(path)
+    with path.open("rb") as journal:
+        return not lock_descriptor(journal.fileno(), blocking=False)
+
+
 def _entries(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []

@@ -98,6 +98,10 @@ class StudyStorage:
         trial.set_constraint("wanted", 1.0)
         self.refuse(trial, reason)
 
+    def keep_place(self, number: int, place: str) -> None:
+        """Keep where a running trial's worker is."""
+        self._set_attrs(number, place=place)
+
     def keep_rung(self, number: int, train_images: int, scores: Scores) -> None:
         """Keep what a running trial's uncompressed training scored on its way."""
         self._set_attrs(number, **{f"{RUNG_PREFIX}{train_images}": scores})

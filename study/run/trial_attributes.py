@@ -7,6 +7,7 @@ the journal's name and the trial's number, before anybody reckons with it.
 import math
 import reprlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -48,7 +49,9 @@ def read_attributes(trial: FrozenTrial, objectives: tuple[str, ...], where: str)
             "reason": checked("reason", attrs.get("reason"), str | None),
             "wall_seconds": _seconds(attrs.get("wall_seconds")),
             "feasible": all(excess <= 0 for excess in trial.constraints.values()),
-            "end_time": _time(trial),
+            "end_time": _time(trial.datetime_complete),
+            "start_time": _time(trial.datetime_start),
+            "place": checked("place", attrs.get("place"), str | None),
             "rungs": _rungs(attrs),
             "knobs": dict(trial.params),
             "screened": tuple(Screening.from_dict(s) for s in attrs.get(SCREENED, ())),
@@ -104,8 +107,8 @@ def _seconds(value: Any) -> float | None:
     return seconds
 
 
-def _time(trial: FrozenTrial) -> float | None:
-    return None if trial.datetime_complete is None else trial.datetime_complete.timestamp()
+def _time(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 def _is_number(value: Any) -> bool:

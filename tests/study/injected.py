@@ -125,8 +125,14 @@ def held(recipe: Recipe, context: TrialContext) -> Scores:
 
 
 def wait_while_held(context: TrialContext) -> None:
-    """Wait while the file RUN.hold is there and holds this trial's number or one below."""
+    """Wait while the file RUN.hold is there and holds this trial's number or one below.
+
+    The file RUN.held gets a line for each attempt that does.
+    """
     hold = context.run.trials_dir.parent.with_suffix(".hold")
+    if hold.exists():
+        with hold.with_suffix(".held").open("a") as held:
+            held.write(f"{context.trial_dir.name}\n")
     while hold.exists() and int(context.trial_dir.name) >= int(hold.read_text()):
         time.sleep(0.03)
 

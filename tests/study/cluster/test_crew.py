@@ -44,9 +44,13 @@ class World:
         return standbys
 
 
-@pytest.mark.parametrize(("asked", "begun"), [(None, 3), (2, 2), (5, 5)])
-def test_as_many_stand_by_as_fit_or_as_were_asked_for(asked: int | None, begun: int) -> None:
-    assert len(World(3, asked).begin()) == begun
+@pytest.mark.parametrize(
+    ("room", "asked", "begun"), [(3, None, 3), (3, 2, 2), (3, 5, 5), (0, None, 1)]
+)
+def test_as_many_stand_by_as_fit_or_as_were_asked_for(
+    room: int, asked: int | None, begun: int
+) -> None:
+    assert len(World(room, asked).begin()) == begun
 
 
 def test_no_trial_is_given_out_before_all_are_there() -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from study.run.run import Run
 
@@ -70,6 +71,18 @@ def test_a_node_with_another_disk_is_named_before_any_trial(tmp_path: Path) -> N
     )
 
 
+def on_cluster(script: str, folder: Path) -> tuple[int, str]:
+    """Return the status of a search on a cluster that a script makes, and what it said."""
+    out = subprocess.run(
+        [sys.executable, "-c", script, str(folder), str(STUDY_TESTS / "injected.py")],
+        stdout=subprocess.PIPE,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(STUDY_TESTS), *sys.path])},
+    )
+    status, said = json.loads(out.stdout.splitlines()[-1])
+    return status, said
+
+
 # A cluster of two nodes beside the head, each at work on a trial that does not end; one is killed
 # and another one joins. Prints how the search ended and what it said.
 LOSS = """
@@ -79,25 +92,20 @@ import processes
 from ray.cluster_utils import Cluster
 
 out = Path(sys.argv[1])
-hold = out / "run.hold"
+hold, held = out / "run.hold", out / "run.held"
 hold.write_text("0")
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
 nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
 words = ["staged", "--address", cluster.address, "--insecure", "--out", str(out), "--name", "run"]
 words += ["--trials", "6", "--retries", "0", "--no-verify", "--no-early-stopping"]
 
-
-def at_work(node):
-    return processes.workers(node.all_processes["raylet"][0].process.pid)
-
-
 with processes.running(
     [sys.executable, sys.argv[2], *words], stdout=subprocess.PIPE, text=True
 ) as search:
-    processes.wait_until(search, lambda: all(map(at_work, nodes)))
+    processes.wait_until(search, lambda: processes.lines(held) == 2)
     cluster.remove_node(nodes[0], allow_graceful=False)
-    late = cluster.add_node(num_cpus=1)
-    processes.wait_until(search, lambda: at_work(late))
+    cluster.add_node(num_cpus=1)
+    processes.wait_until(search, lambda: processes.lines(held) == 3)
     hold.unlink()
     said = search.communicate()[0]
 cluster.shutdown()
@@ -110,15 +118,87 @@ print(json.dumps([search.returncode, said]))
 def test_a_trial_of_a_node_that_is_lost_goes_on_where_another_joined_without_a_failure(
     tmp_path: Path,
 ) -> None:
-    arguments = [str(tmp_path), str(STUDY_TESTS / "injected.py")]
-    out = subprocess.run(
-        [sys.executable, "-c", LOSS, *arguments],
-        stdout=subprocess.PIPE,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(STUDY_TESTS), *sys.path])},
-    )
-    status, said = json.loads(out.stdout.splitlines()[-1])
+    status, said = on_cluster(LOSS, tmp_path)
     assert status == 0, said
     assert said.count("broke (its node was lost") == 1
     run = Run.read(tmp_path / "run")
     assert [record.state for record in run.records if record.finished] == ["complete"] * 6
+
+
+# A cluster whose only node says that it has a GPU, without any driver.
+NO_DRIVER = """
+import json, subprocess, sys
+from ray.cluster_utils import Cluster
+
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+cluster.add_node(num_cpus=2, num_gpus=2)
+words = ["tabulated", "--address", cluster.address, "--insecure", "--out", sys.argv[1]]
+words += ["--name", "run", "--trials", "8", "--gpus-per-trial", "1", "--no-verify"]
+done = subprocess.run(
+    [sys.executable, sys.argv[2], *words],
+    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+)
+cluster.shutdown()
+print(json.dumps([done.returncode, done.stdout]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_node_without_a_driver_gets_no_trial_and_the_study_says_so(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a driver on this machine")
+    status, said = on_cluster(NO_DRIVER, tmp_path)
+    assert status == 1
+    assert said.count("gets no trials: ") == 1
+    assert "no node is fit for a trial: " in said.splitlines()[-1]
+    assert "go on with: python -m study.search --resume" in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert [r for r in Run.read(tmp_path / "run").records if r.state != "running"] == []
+
+
+# One node that sees the run, and one that joins with an empty folder in its place.
+UNSEEING = """
+import json, os, subprocess, sys
+from pathlib import Path
+import processes
+from ray.cluster_utils import Cluster
+
+out = Path(sys.argv[1])
+hold, held = out / "run.hold", out / "run.held"
+hold.write_text("0")
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+cluster.add_node(num_cpus=1)
+words = ["staged", "--address", cluster.address, "--insecure", "--out", str(out), "--name", "run"]
+words += ["--trials", "4", "--no-verify", "--no-early-stopping"]
+start = f"ray start --address={cluster.address} --num-cpus=2 --block"
+printed = out / "printed"
+with printed.open("w") as file, processes.running(
+    [sys.executable, "-u", sys.argv[2], *words], stdout=file, text=True
+) as search:
+    processes.wait_until(search, lambda: processes.lines(held) == 1)
+    with processes.running(
+        ["unshare", "--mount", "bash", "-c", f"mount -t tmpfs none {out} && exec {start}"],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ):
+        processes.wait_until(search, lambda: "gets no trials" in printed.read_text())
+        hold.unlink()
+        search.wait()
+cluster.shutdown()
+print(json.dumps([search.returncode, printed.read_text()]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_node_that_joins_without_the_folder_gets_no_trial_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("no mount namespace can be made here: that takes root")
+    status, said = on_cluster(UNSEEING, tmp_path)
+    assert status == 0, said
+    assert said.count("gets no trials: FolderUnseen") == 1
+    states = [record.state for record in Run.read(tmp_path / "run").records if record.finished]
+    assert states == ["complete"] * 4

@@ -97,6 +97,7 @@ PLACE, LOST_PLACE = (
     {"place": json.dumps({"node": node, "machine": "large", "process": 12})}
     for node in ("there", "gone")
 )
+LOCATED = ("locate", 7, "process 12 on large")
 PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
 
 
@@ -129,11 +130,15 @@ PROGRESS = {"stage": "train", "share": 0.5, "trained_images": 640}
         (
             [PLACE],
             True,
-            [("break_off", 7, f"{PROCESS_DIED} (process 12 on large)")],
+            [LOCATED, ("break_off", 7, f"{PROCESS_DIED} (process 12 on large)")],
         ),
-        ([LOST_PLACE], True, [("lose", 7, "its node was lost (process 12 on large)")]),
-        ([LOST_PLACE, {"attempt": "boom"}], True, [("break_off", 7, "boom")]),
-        ([LOST_PLACE, {"scores": '{"fid": 1.0}'}], False, [("end", 7, {"fid": 1.0}, None)]),
+        ([LOST_PLACE], True, [LOCATED, ("lose", 7, "its node was lost (process 12 on large)")]),
+        ([LOST_PLACE, {"attempt": "boom"}], True, [LOCATED, ("break_off", 7, "boom")]),
+        (
+            [LOST_PLACE, {"scores": '{"fid": 1.0}'}],
+            False,
+            [LOCATED, ("end", 7, {"fid": 1.0}, None)],
+        ),
         ([{"halt": "disk full"}], False, [("abandon", 7, "disk full")]),
     ],
     ids=[

@@ -7,7 +7,7 @@ import pytest
 
 from study.cluster import standby
 from study.cluster.place import Place
-from study.cluster.standby import Ready, stand_by
+from study.cluster.standby import POLL_SECONDS, SHORT_POLLS, Ready, stand_by
 
 PLACE = Place("a", "alpha", 1)
 
@@ -37,7 +37,7 @@ def test_it_reports_what_it_found_until_it_is_taken_over(
 
     def report(result: dict[str, Any]) -> None:
         reports.append(result)
-        if len(reports) == 30:
+        if len(reports) == SHORT_POLLS + 30:
             raise TakenOver
 
     monkeypatch.setattr(Place, "here", lambda: PLACE)
@@ -45,5 +45,6 @@ def test_it_reports_what_it_found_until_it_is_taken_over(
     with pytest.raises(TakenOver):
         stand_by(check, report)
     assert {Ready.from_result(report) for report in reports} == {Ready(PLACE, unfit)}
+    assert set(waits[:SHORT_POLLS]) == {POLL_SECONDS}
     assert waits == sorted(waits), "it asks ever more rarely"
     assert waits[-1] == standby.LONGEST_POLL_SECONDS
