@@ -11,6 +11,8 @@ from small_studies import OBJECTIVES, QUICK, proposed
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import knobs, quick
+from study.engine import chooser
+from study.engine.chooser import MOST_MODELS
 from study.engine.effort import Allowance
 from study.engine.knob_sets import model_knobs
 from study.run.storage import StudyStorage
@@ -18,11 +20,13 @@ from study.run.storage import StudyStorage
 NO_DESIGN = replace(QUICK, covering=())
 
 
-@pytest.fixture(scope="module")
-def recipes() -> list[Recipe]:
-    """Return the recipes of a study, in order."""
+@pytest.fixture(scope="module", params=[MOST_MODELS, 8])
+def recipes(request: pytest.FixtureRequest) -> list[Recipe]:
+    """Return the recipes of a study that looks closely at so many models, in order."""
     source = study(space=NO_DESIGN)
-    return [step(source)[1] for _ in range(30)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chooser, "MOST_MODELS", request.param)
+        return [step(source)[1] for _ in range(30)]
 
 
 def test_after_two_backbones_hardly_a_trial_is_worse_than_noise_and_most_reach_the_front(
