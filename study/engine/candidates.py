@@ -24,6 +24,8 @@ from study.results.screenings import EXACT, Screening
 
 MOST_SAMPLINGS = 16  # Ways of drawing, the latest known.
 MOST_PROFILES = 8  # Compressions of the front that a new backbone is imagined with.
+# Of a backbone's models that are cooled down alike: between neighbours hardly anything differs.
+MOST_UNBEATEN = 32
 # A model that differs from a tried one by less in all that is known, as two steps of rounding
 # that are nearly equal do, shows nothing that the other one has not shown.
 ALIKE = 0.03
@@ -209,8 +211,17 @@ class Candidates:
             alike = [m for m in found if m.screening.cool_down_images == images]
             exact = ([m.screening.scores[name] for name in self._exact] for m in alike)
             values = [[m.point.drift, *known] for m, known in zip(alike, exact, strict=True)]
-            best += [alike[position] for position in non_dominated(values)]
+            best += self._thinned([alike[position] for position in non_dominated(values)])
         return best
+
+    def _thinned(self, models: Sequence[_Unbeaten]) -> Sequence[_Unbeaten]:
+        """Return so many at most, evenly by their drift, and all that trials tried."""
+        if len(models) <= MOST_UNBEATEN:
+            return models
+        in_order = sorted(models, key=lambda model: model.point.drift)
+        places = {round(place) for place in np.linspace(0, len(models) - 1, MOST_UNBEATEN)}
+        tried = self._history.models
+        return [m for n, m in enumerate(in_order) if n in places or m.point.model in tried]
 
     def _is_over(self, exact: Scores) -> bool:
         return any(excess > 0 for excess in excesses(exact, self._limits).values())

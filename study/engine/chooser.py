@@ -23,7 +23,7 @@ from study.engine.screened import Screened
 TRIAL_WORTH = 4.0
 Prices = Mapping[tuple[bool, bool], float]  # By whether a trial trains, and cools down.
 # Screened models that are looked at in all their ways of drawing.
-MOST_MODELS = 64
+MOST_MODELS = 32
 
 
 class Chooser:

@@ -19,10 +19,11 @@ from search_spaces.space import SearchSpace
 from study.engine.candidates import Candidate
 from study.engine.chooser import Chooser
 from study.engine.design_draws import network_cost
-from study.engine.draws import draw, draw_all, draw_seed, fixing, tpe
+from study.engine.draws import draw, draw_seed, fixing, tpe
 from study.engine.effort import ANYTHING, Allowance, Effort
 from study.engine.history import History
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs
+from study.engine.random_draws import draw_at_random
 from study.engine.views import backbone_view, compression_view
 
 # Draws from which TPE takes the most promising one, anew after each that is known already; 0 is
@@ -97,8 +98,7 @@ class Drawer:
     def at_random(self, number: int, places: range) -> Iterator[dict[str, Any]]:
         """Draw knobs for a trial from the whole space, at some places of an endless sequence."""
         seeds = (draw_seed(self._seed, number, place) for place in places)
-        samplers = (RandomSampler(seed=seed) for seed in seeds)
-        for knobs, _ in draw_all((), samplers, self._space, self._data):
+        for knobs, _ in draw_at_random({}, seeds, self._space, self._data):
             yield knobs
 
     def _trainings(self, number: int) -> list[list[Candidate]]:
@@ -109,8 +109,7 @@ class Drawer:
             backbone = self._new_backbone(generator, CANDIDATES)
             if backbone is None or backbone in drawn:
                 continue
-            sampler = fixing(dict(backbone), RandomSampler(seed=0))
-            _, recipe = next(draw_all((), [sampler], self._space, self._data))
+            _, recipe = next(draw_at_random(dict(backbone), [0], self._space, self._data))
             if recipe is None:
                 continue
             with suppress(InfeasibleRecipe):  # what cannot be built promises nothing

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from optuna.samplers import RandomSampler
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
 from study.engine.draws import draw_all, draw_seed, fixing, recipe_of, suggested, tpe
 from study.engine.knob_sets import Knobs, backbone_knobs, model_knobs
+from study.engine.random_draws import draw_at_random
 from study.engine.screened import Screened
 from study.results.screenings import EXACT, Screening
 
@@ -86,8 +86,7 @@ class ScreeningDraws:
             samplers = [fixing(backbone, tpe(seed)) for seed in seeds if view]
             yield from draw_all(view, samplers, self._space, self._data)
         seeds = [draw_seed(self._seed, number, count) for count in range(MOST_DRAWS)]
-        at_random = (fixing(backbone, RandomSampler(seed=seed)) for seed in seeds)
-        yield from draw_all((), at_random, self._space, self._data)
+        yield from draw_at_random(backbone, seeds, self._space, self._data)
 
     def _views(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
         """Return the latest screenings as trials that minimise drift and bytes.

@@ -1,5 +1,6 @@
 """What is offered of a trained backbone: models that would show something new."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -7,9 +8,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 from small_studies import OBJECTIVES, QUICK
 
-from study.engine.candidates import ALIKE, Candidates
+from study.engine.candidates import ALIKE, MOST_UNBEATEN, Candidates
 from study.engine.history import History
-from study.engine.knob_sets import model_knobs
+from study.engine.knob_sets import model_knobs, sampling_knobs
 from study.engine.screened import Screened
 from study.results.records import TrialRecord
 from study.results.screenings import Screening
@@ -119,3 +120,34 @@ def test_what_multiplies_less_is_another_model_whatever_the_objectives(history: 
     fewer = Screening(OTHER, 0.0099, 0, {**COUNTS, "size_bytes": 100_000})
     more = Screening(TRIED, 0.01, 0, {**COUNTS, "size_bytes": 100_000, "macs": 2})
     assert 1.01 in offered(history, more, fewer, objectives=("fid", "latency_ms"))
+
+
+def fine(count: int) -> list[Screening]:
+    """Return models of which none beats another, each a fiftieth smaller than the last."""
+    return [
+        screening({**TRIED, "compression.quantization_step": 2.0 + n}, 1e9 / factor, 0.01 * factor)
+        for n, factor in ((n, 1.02**n) for n in range(count))
+    ]
+
+
+def test_of_many_models_those_are_offered_that_spread_over_their_drift() -> None:
+    history = History(OBJECTIVES)
+    end(history, {**TRIED, "compression.quantization": "none"}, 0)
+    count = 5 * MOST_UNBEATEN
+    found = sorted(offered(history, *fine(count)))
+    assert len(found) == MOST_UNBEATEN
+    assert (found[0], found[-1]) == (2.0, count + 1.0)
+    assert max(b - a for a, b in itertools.pairwise(found)) <= count / MOST_UNBEATEN + 1
+
+
+def test_however_many_models_there_are_one_that_is_tried_is_drawn_from_otherwise() -> None:
+    history = History(OBJECTIVES)
+    many = fine(5 * MOST_UNBEATEN)
+    screened = Screened()
+    screened.add(many)
+    guided = {**many[7].knobs, "sampling.guidance": 9.0}
+    screened.add([screening(guided, 1, 1)])
+    end(history, many[7].knobs, 0)
+    found = Candidates(history, screened, OBJECTIVES, {})
+    ways = [m.ways for m in found.models() if m.point.model == model_knobs(many[7].knobs)]
+    assert ways == [(sampling_knobs(guided),)]
