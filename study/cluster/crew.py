@@ -91,8 +91,8 @@ class Crew:
         else:
             self._ready()[0].is_released = True
 
-    def keep_free(self) -> None:
-        """Let those that ended a trial stand by, where there is no other one for them."""
+    def let_stand_by(self) -> None:
+        """Count out those that ended a trial, where there is no other one: standbys follow."""
         self._free = 0
 
     def is_released(self, tune_id: str) -> bool:

@@ -14,7 +14,7 @@ from study.cluster.standby import STANDBY, Ready
 from study.engine.dispatcher import Dispatcher
 
 PROCESS_DIED = "its worker process died"
-SAY_EVERY_SECONDS = 30.0  # That workers wait for resources.
+SAY_AFTER_SECONDS = 30.0  # That workers wait for resources; again after twice as long each time.
 
 
 class StudySearcher(Searcher):
@@ -48,7 +48,8 @@ class StudySearcher(Searcher):
         self._dispatcher, self._crew = dispatcher, crew
         self._alive_nodes, self._lost_nodes = alive_nodes, lost_nodes
         self._what_waits, self._clock = what_waits, clock
-        self._said = clock()
+        self._waits_since: float | None = None
+        self._say_after = SAY_AFTER_SECONDS
         self._nodes: dict[str, set[str]] = {}  # there when it was handed out; by Tune's id, as all
         self._places: dict[str, Place] = {}
         self._numbers: dict[str, int] = {}
@@ -78,7 +79,7 @@ class StudySearcher(Searcher):
             return None
         assignment = self._dispatcher.next()
         if assignment is None:
-            self._crew.keep_free()
+            self._crew.let_stand_by()
             return None
         self._crew.take()
         self._numbers[trial_id] = assignment.number
@@ -88,12 +89,14 @@ class StudySearcher(Searcher):
         return {"number": assignment.number, "recipe": recipe, "to_screen": to_screen}
 
     def _say_what_waits(self) -> None:
-        """Say now and then that workers wait for resources, for as long as they do."""
+        """Say that workers wait for resources, ever more rarely for as long as they do."""
         missing, now = self._crew.missing(), self._clock()
         if not missing:
-            self._said = now
-        elif now - self._said >= SAY_EVERY_SECONDS:
-            self._said = now
+            self._waits_since, self._say_after = None, SAY_AFTER_SECONDS
+            return
+        self._waits_since = now if self._waits_since is None else self._waits_since
+        if now - self._waits_since >= self._say_after:
+            self._say_after *= 2
             self._dispatcher.note(self._what_waits(missing))
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

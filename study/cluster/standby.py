@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from diffusion.errors import one_line
 from study.cluster.place import Place
 
 STANDBY = "standby"  # In the config of a trial of Tune's that is one.
@@ -63,5 +64,5 @@ def _why_unfit(check: Callable[[], None]) -> str | None:
     try:
         check()
     except Exception as error:  # whatever it is, a trial would meet it, too
-        return f"{type(error).__name__}: {error}"
+        return one_line(f"{type(error).__name__}: {error}")
     return None

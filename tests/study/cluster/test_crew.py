@@ -94,7 +94,7 @@ def test_one_without_another_trial_stands_by_again() -> None:
     world = World(1)
     world.work(1)
     world.crew.end_trial(HERE, lives=True, broke=False)
-    world.crew.keep_free()
+    world.crew.let_stand_by()
     assert not world.crew.may_take()
     assert len(world.begin()) == 1
 
@@ -182,7 +182,7 @@ def test_a_node_that_breaks_one_trial_after_the_other_is_left_out_where_others_d
     reason = f"{MOST_BROKEN} trials in a row broke there, none elsewhere"
     news = f"node beta gets no trials: {reason}" if others_do else None
     assert said == [*[None] * (MOST_BROKEN - 1), news]
-    world.crew.keep_free()
+    world.crew.let_stand_by()
     again = world.begin()
     assert world.crew.may_take(), "one stood by all the time"
     world.crew.take()

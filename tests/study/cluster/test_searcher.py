@@ -10,7 +10,7 @@ from ray.tune.search import Searcher
 from diffusion.recipe import Recipe
 from study.cluster.crew import Crew
 from study.cluster.place import Place
-from study.cluster.searcher import PROCESS_DIED, SAY_EVERY_SECONDS, StudySearcher
+from study.cluster.searcher import PROCESS_DIED, SAY_AFTER_SECONDS, StudySearcher
 from study.cluster.standby import STANDBY, Ready
 from study.engine.running import Assignment
 
@@ -227,14 +227,17 @@ def test_where_no_machine_is_fit_the_study_halts(
     assert dispatcher.asked == 0
 
 
-def test_workers_that_wait_for_resources_are_said_now_and_then(
+def test_workers_that_wait_for_resources_are_said_ever_more_rarely(
     idle: StudySearcher, dispatcher: Dispatcher, clock: Clock
 ) -> None:
-    for seconds in (0, SAY_EVERY_SECONDS, 1, SAY_EVERY_SECONDS):
-        clock.now += seconds
+    said = []
+    for _ in range(8):
         idle.suggest("s")
-    assert dispatcher.told == [("note", "1 wait")] * 2
+        clock.now += SAY_AFTER_SECONDS
+        said.append(len(dispatcher.told))
+    assert said == [0, 1, 2, 2, 3, 3, 3, 3], "after 1, 2, 4 and 8 times as long"
+    assert dispatcher.told == [("note", "1 wait")] * 3
     idle.on_trial_result("s", ready())
-    clock.now += SAY_EVERY_SECONDS
+    clock.now += 100 * SAY_AFTER_SECONDS
     idle.suggest("a")
-    assert len(dispatcher.told) == 2
+    assert len(dispatcher.told) == 3
