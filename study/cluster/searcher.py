@@ -64,7 +64,9 @@ class StudySearcher(Searcher):
         """Return the config of a trial or standby, None while none may start, or FINISHED."""
         if reason := self._crew.why_hopeless():
             self._dispatcher.halt(reason)
-        config = None if self._dispatcher.halted else self._next_trial(trial_id)
+        self._dispatcher.end_if_done()
+        is_over = self._dispatcher.ended or self._dispatcher.halted
+        config = None if is_over else self._next_trial(trial_id)
         self.is_over = self.is_over or bool(self._dispatcher.ended or self._dispatcher.halted)
         if self.is_over:
             return Searcher.FINISHED

@@ -87,6 +87,11 @@ class Dispatcher:
         to_screen = tuple(self._proposer.to_screen(chosen[0]))
         return self._running.start(Assignment(*chosen, self._clock(), to_screen))
 
+    def end_if_done(self) -> None:
+        """Set `ended` where the budget is used up and nothing runs, before any worker asks."""
+        if self._is_spent() and self._is_idle() and not self._failures:
+            self.ended = True
+
     def progress(
         self, number: int, stage: str, share: float, trained_images: int | None = None
     ) -> None:

@@ -24,6 +24,7 @@ class Dispatcher:
     halted: str | None = None
     stopped: bool = False
     asked: int = 0
+    done: bool = False
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
     def next(self) -> Any:
@@ -32,6 +33,9 @@ class Dispatcher:
 
     def halt(self, reason: str) -> None:
         self.halted = reason
+
+    def end_if_done(self) -> None:
+        self.ended = self.ended or self.done
 
     def is_stopped(self, number: int) -> bool:
         return self.stopped and number == 7
@@ -214,6 +218,14 @@ def test_at_the_end_nothing_is_handed_out(
     assert searcher.suggest("b") == Searcher.FINISHED
     assert searcher.is_over
     assert searcher.num_running == 1, "it still runs"
+
+
+def test_a_study_that_is_done_waits_for_no_worker(
+    idle: StudySearcher, dispatcher: Dispatcher
+) -> None:
+    dispatcher.done = True
+    assert idle.suggest("s") == Searcher.FINISHED
+    assert dispatcher.asked == 0
 
 
 def test_where_no_machine_is_fit_the_study_halts(

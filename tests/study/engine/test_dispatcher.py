@@ -31,6 +31,22 @@ def test_no_more_than_the_asked_trials_are_handed_out(tmp_path: Path) -> None:
     assert source.ended
 
 
+def test_a_study_is_done_once_all_it_may_begin_has_ended(tmp_path: Path) -> None:
+    source = dispatcher(tmp_path, trials=1)
+    (only,) = take(source, 1)
+    source.end_if_done()
+    assert not source.ended, "it runs"
+    source.end(only.number, SCORES, None)
+    source.end_if_done()
+    assert source.ended
+    resumed = dispatcher(tmp_path, trials=1)
+    resumed.end_if_done()
+    assert resumed.ended
+    more = dispatcher(tmp_path, trials=2)
+    more.end_if_done()
+    assert not more.ended
+
+
 def test_a_deadline_ends_the_study(tmp_path: Path) -> None:
     source = dispatcher(tmp_path, deadline=0.0)
     assert source.next() is None
