@@ -223,7 +223,7 @@ def _verify(
     if asked:
         context = RunContext.of(run.folder, run.settings)
         deadline = time.time() + SHORT_SECONDS
-        verifier = Verifier(verification, SHORT_PLAN, context, resources, work, deadline)
+        verifier = Verifier(verification, SHORT_PLAN, context, resources.now(), work, deadline)
         ending = Session(verifier, console, go_on).run()
     shown, rows = write_verified(verification)
     return shown, rows, ending

@@ -42,8 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = build_parser().parse_args(arguments)
     run, console = Run.read(whole_path(given.run)), Console(markup=False, emoji=False)
     at_work = is_in_use(run.folder)
-    resume = command("study.search", "--resume", run.folder)
-    say(console, f"driver   {'at work' if at_work else f'gone; go on with: {resume}'}")
+    say(console, f"driver   {'at work' if at_work else without_driver(run)}")
     say(console, f"trials   {trials_line(run, time.time())}")
     running = [record for record in run.records if record.state == "running" and record.recipe]
     if running:
@@ -51,6 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
     if given.address is not None:
         console.print(nodes_table(_nodes(given)))
     return 0
+
+
+def without_driver(run: Run) -> str:
+    """Say what a run without a driver is: at its end, or to be gone on with."""
+    if sum(record.finished for record in run.records) >= run.settings.trials:
+        return "gone, all trials have ended"
+    own_space = [] if run.settings.space_sha256 is None else ["--space", "FILE"]
+    resume = command("study.search", "--resume", run.folder, *own_space)
+    return f"gone; go on with: {resume}"
 
 
 def trials_line(run: Run, now: float) -> str:

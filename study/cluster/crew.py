@@ -1,7 +1,6 @@
 """The workers of a study: how many there shall be, which are there, and which are not fit."""
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +12,8 @@ from study.cluster.standby import Ready
 GATHER_SECONDS = 60.0
 MOST_BROKEN = 3  # Trials in a row on one node, before it gets no more while others end well.
 REREAD_SECONDS = 2.0  # How old what is known of the cluster may be.
-MOST_DEATHS = 8  # Of standbys in a row, beside one for each worker.
+# Of standbys in a row that died before they were there; each is waited after a second longer.
+MOST_DEATHS, LONGEST_PAUSE_SECONDS = 8, 60.0
 
 
 @dataclass
@@ -44,9 +44,10 @@ class Crew:
         self._capacity, self._read_at = capacity(), clock()
         self._standbys: dict[str, _Standby] = {}  # by Tune's id
         self._unfit: dict[str, str] = {}  # why nodes get no trial, by their ids
-        self._broken: Counter[str] = Counter()  # trials in a row, by node
+        self._broken: dict[str, set[int]] = {}  # trials since the last that ended well, by node
         self._busy = self._free = self._deaths = 0
         self._first_ready: float | None = None
+        self._paused_until = clock()
         self._is_gathered = False
 
     def __contains__(self, tune_id: str) -> bool:
@@ -54,8 +55,10 @@ class Crew:
         return tune_id in self._standbys
 
     def lacks(self) -> bool:
-        """Whether another standby shall begin."""
-        idle = sum(not (s.is_released or self._is_unfit(s)) for s in self._standbys.values())
+        """Whether another standby shall begin now."""
+        if self._clock() < self._paused_until:
+            return False
+        idle = sum(not self._is_unfit(standby) for standby in self._standbys.values())
         return idle + self._busy + self._free < self._wanted()
 
     def begin(self, tune_id: str) -> None:
@@ -75,68 +78,87 @@ class Crew:
         return self._leave_out(found.place, found.unfit)
 
     def may_take(self) -> bool:
-        """Whether a worker is there for a trial."""
-        if not self._is_gathered and self._starting():
-            waited = self._clock() - (self._first_ready or self._clock())
-            if waited < GATHER_SECONDS:
-                return False
-        return self._free > 0 or bool(self._ready())
+        """Whether a process is free for a trial: of a worker that has ended one, or a standby."""
+        return self._free > 0
 
     def take(self) -> None:
-        """Give a trial to a worker: to one that ended another, or to a standby."""
-        self._is_gathered = True
+        """Give a trial to a free process."""
+        self._free -= 1
         self._busy += 1
-        if self._free:
-            self._free -= 1
-        else:
-            self._ready()[0].is_released = True
 
-    def let_stand_by(self) -> None:
-        """Count out those that ended a trial, where there is no other one: standbys follow."""
+    def drop_free(self) -> None:
+        """Count out the free processes: there is no trial for them, and standbys follow."""
         self._free = 0
 
+    def release(self) -> None:
+        """Let a standby leave its process to a trial, where one may be given out."""
+        ready = [standby for standby in self._standbys.values() if self._is_ready(standby)]
+        if ready and self._are_gathered():
+            self._is_gathered = True
+            ready[0].is_released = True
+
     def is_released(self, tune_id: str) -> bool:
-        """Whether a trial takes over a standby's process."""
+        """Whether a standby leaves its process."""
         return self._standbys[tune_id].is_released
 
     def leave(self, tune_id: str, *, died: bool) -> None:
-        """Count out a standby that ended."""
-        del self._standbys[tune_id]
-        self._deaths += died
+        """Count out a standby that ended; its process is free, unless it died."""
+        standby = self._standbys.pop(tune_id)
+        self._free += not died and standby.is_released
+        if died and standby.place is None:
+            self._deaths += 1
+            pause = min(float(self._deaths), LONGEST_PAUSE_SECONDS)
+            self._paused_until = self._clock() + pause
 
-    def end_trial(self, place: Place | None, *, lives: bool, broke: bool) -> str | None:
+    def end_trial(
+        self, number: int, place: Place | None, *, lives: bool, broke: bool
+    ) -> str | None:
         """Count a worker whose trial ended; return what is to be said of its node, if anything.
 
         Args:
+            number: of the trial.
             place: of the worker, where it is known.
             lives: whether the process is there for another one.
             broke: whether the trial broke in a way that may be the node's fault.
         """
         self._busy -= 1
-        self._free += lives
+        # On a node that is not fit a standby takes it, to hold it.
+        self._free += lives and (place is None or place.node not in self._unfit)
         if place is None:
             return None
         if not broke:
-            self._broken[place.node] = 0 if lives else self._broken[place.node]
+            self._broken.pop(place.node, None)
+            if lives:
+                self._broken[place.node] = set()
             return None
-        self._broken[place.node] += 1
-        others_do = any(not count for node, count in self._broken.items() if node != place.node)
-        if self._broken[place.node] < MOST_BROKEN or not others_do:
+        broken = self._broken.setdefault(place.node, set())
+        broken.add(number)
+        others_do = any(not found for node, found in self._broken.items() if node != place.node)
+        if len(broken) < MOST_BROKEN or not others_do:
             return None
-        return self._leave_out(place, f"{MOST_BROKEN} trials in a row broke there, none elsewhere")
+        return self._leave_out(place, f"{MOST_BROKEN} trials in a row broke there")
 
     def why_hopeless(self) -> str | None:
         """Say why no trial will ever run, or None."""
+        standbys = self._standbys.values()
+        if self._busy or self._free or any(s.place and not self._is_unfit(s) for s in standbys):
+            return None
         if self._deaths > MOST_DEATHS + self._wanted():
             return f"{self._deaths} worker processes died before they could begin a trial"
-        at_work = self._busy or self._free or self._ready()
-        if at_work or not self._unfit or self._num_held() < self._room():
+        if not self._unfit or self._num_held() < self._room():
             return None
-        return f"no node is fit for a trial: {next(iter(self._unfit.values()))}"
+        return f"no node that is there is fit for a trial: {next(iter(self._unfit.values()))}"
 
     def missing(self) -> int:
         """Return how many workers have not started yet."""
-        return self._starting()
+        return sum(standby.place is None for standby in self._standbys.values())
+
+    def _are_gathered(self) -> bool:
+        """Whether trials may be given out: all that fit are there, or were waited for."""
+        there = sum(standby.place is not None for standby in self._standbys.values())
+        if self._is_gathered or there >= min(self._wanted(), self._room()):
+            return True
+        return self._clock() - (self._first_ready or self._clock()) >= GATHER_SECONDS
 
     def _wanted(self) -> int:
         # One at least is waited with, where there is no room yet: a cluster may grow for it.
@@ -151,13 +173,6 @@ class Crew:
     def _num_held(self) -> int:
         """Return how many standbys keep what is not fit from being used."""
         return sum(map(self._is_unfit, self._standbys.values()))
-
-    def _starting(self) -> int:
-        return sum(standby.place is None for standby in self._standbys.values())
-
-    def _ready(self) -> list[_Standby]:
-        """Return those that a trial may be given to."""
-        return [s for s in self._standbys.values() if self._is_ready(s)]
 
     def _is_ready(self, standby: _Standby) -> bool:
         return not (standby.place is None or standby.is_released or self._is_unfit(standby))

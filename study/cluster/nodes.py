@@ -1,4 +1,4 @@
-"""What every node of a cluster has to be fit for, asked of each before any trial is."""
+"""The nodes of a cluster: whether each is fit for trials, and what of it is in use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,8 +68,8 @@ def nodes_in_use() -> list[NodeUse]:
     free: dict[str, dict[str, float]] = available_resources_per_node()  # type: ignore[no-untyped-call]
     found = []
     for node in ray.nodes():  # type: ignore[no-untyped-call]
-        whole, left = node["Resources"], free.get(node["NodeID"], {})
-        if node["Alive"]:
+        if node["Alive"] and node["NodeID"] in free:
+            whole, left = node["Resources"], free[node["NodeID"]]
             (cpus, gpus), (cpus_left, gpus_left) = (
                 (there.get("CPU", 0.0), there.get("GPU", 0.0)) for there in (whole, left)
             )

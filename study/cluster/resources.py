@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import ray
 
@@ -38,6 +38,11 @@ class Resources:
         """Return for how many trials at once there is room, on the nodes that are there now."""
         return _fits(_alive_nodes(), self.cpus_per_trial, self.gpus_per_trial)
 
+    def now(self) -> Self:
+        """Return the same with as many at once as were asked for, or fit now, one at least."""
+        at_once = self.concurrent_trials_asked or max(self.capacity(), 1)
+        return replace(self, concurrent_trials=at_once)
+
     def what_waits(self, num_workers: int) -> str:
         """Say for what so many workers wait, and what is there."""
         each = _describe(self.cpus_per_trial, self.gpus_per_trial)
@@ -45,8 +50,8 @@ class Resources:
             _describe(found.get("CPU", 0.0), found.get("GPU", 0.0))
             for found in (ray.cluster_resources(), ray.available_resources())  # type: ignore[no-untyped-call]
         )
-        workers = "1 worker waits" if num_workers == 1 else f"{num_workers} workers wait"
-        return f"{workers} for {each} each; the cluster has {whole}, of which {free} are free"
+        workers = "1 worker has" if num_workers == 1 else f"{num_workers} workers have"
+        return f"{workers} not started; each takes {each}, of {whole} there {free} are free"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -87,11 +92,10 @@ def resolve_resources(
         ValueError: no node of the cluster can run a single trial with these.
     """
     nodes = _alive_nodes()
-    if may_grow and gpus_per_trial is not None:
-        nodes.append(Node(cpus_per_trial or 1.0, math.ceil(gpus_per_trial)))
-    found = fit_to_nodes(nodes, cpus_per_trial, gpus_per_trial, concurrent_trials)
-    at_once = concurrent_trials or max(found.capacity(), 1)
-    return replace(found, concurrent_trials=at_once)
+    largest = max((node.cpus for node in nodes), default=0.0)
+    coming = [Node(largest, math.ceil(gpus_per_trial))] if may_grow and gpus_per_trial else []
+    found = fit_to_nodes([*nodes, *coming], cpus_per_trial, gpus_per_trial, concurrent_trials)
+    return found.now()
 
 
 def fit_to_nodes(

@@ -27,7 +27,7 @@ class ParetoScheduler(FIFOScheduler):
             self._pending.append(trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """Return a trial of the study: it, and no standby, takes over a process that is free."""
+        """Return a trial of the study before any standby: a process is free for it."""
         while self._pending and self._pending[0].status != Trial.PENDING:
             self._pending.popleft()
         return self._pending[0] if self._pending else None

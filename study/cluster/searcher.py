@@ -48,6 +48,7 @@ class StudySearcher(Searcher):
         self._dispatcher, self._crew = dispatcher, crew
         self._alive_nodes, self._lost_nodes = alive_nodes, lost_nodes
         self._what_waits, self._clock = what_waits, clock
+        self._in_vain = False  # Whether it has nothing to give out until another trial ends.
         self._waits_since: float | None = None
         self._say_after = SAY_AFTER_SECONDS
         self._nodes: dict[str, set[str]] = {}  # there when it was handed out; by Tune's id, as all
@@ -73,6 +74,8 @@ class StudySearcher(Searcher):
         if config is None and self._crew.lacks():
             self._crew.begin(trial_id)
             config = {STANDBY: True}
+        if config is None and not self._in_vain:
+            self._crew.release()
         self._say_what_waits()
         return config
 
@@ -81,7 +84,8 @@ class StudySearcher(Searcher):
             return None
         assignment = self._dispatcher.next()
         if assignment is None:
-            self._crew.let_stand_by()
+            self._crew.drop_free()
+            self._in_vain = not self._dispatcher.looking
             return None
         self._crew.take()
         self._numbers[trial_id] = assignment.number
@@ -129,10 +133,10 @@ class StudySearcher(Searcher):
             return
         number, result = self._numbers.pop(trial_id), result or {}
         place, known = self._places.pop(trial_id, None), self._nodes.pop(trial_id)
-        lost = error and self._is_lost(place, known)
         where = "" if place is None else f" ({place})"
         reason = self._reasons.pop(trial_id, None)
-        is_lost = error and reason is None and lost
+        died = error and reason is None
+        is_lost = died and self._is_lost(place, known)
         if "scores" in result:
             self._dispatcher.end(number, json.loads(result["scores"]), None)
         elif "reason" in result:
@@ -146,7 +150,9 @@ class StudySearcher(Searcher):
             self._dispatcher.end(number, None, None)
         else:  # cut off before it ended
             self._dispatcher.abandon(number, result.get("halt"))
-        self._note(self._crew.end_trial(place, lives=not error, broke=error and not is_lost))
+        broke = error and not is_lost
+        self._note(self._crew.end_trial(number, place, lives=not error, broke=broke))
+        self._in_vain = False
 
     def _note(self, news: str | None) -> None:
         if news is not None:

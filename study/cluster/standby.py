@@ -1,9 +1,9 @@
 """Worker processes that stand by, started and checked before any trial is given to them.
 
-A standby is a trial of Tune's that does nothing but hold its process, until a trial of the study
-is there to take it over. So a trial's time holds no waiting for a machine, a process that starts
-late loses nothing to one that is free, and a machine that is not fit gets no trial: its standbys
-hold what it has to the end.
+A standby is a trial of Tune's that does nothing but hold its process. It ends when a trial of the
+study may be given out, which then reuses the process. So a trial's time holds no waiting for a
+machine, a process that starts late loses nothing to one that is free, and a machine that is not
+fit gets no trial: its standbys hold what it has to the end.
 """
 
 import itertools

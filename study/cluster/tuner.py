@@ -23,9 +23,13 @@ from study.engine.dispatcher import Dispatcher
 from study.engine.worker import run_trial
 from study.evaluation.context import Evaluate, RunContext
 
-# The one would list failed trials once more, as an error of its own; the other tells of states
-# that could not be saved, which nothing needs.
-UNHEARD_LOGGERS = ("ray.tune.tune", "ray.tune.execution.experiment_state")
+# The first would list failed trials once more, as an error of its own; the second tells of states
+# that could not be saved, which nothing needs; the last says to stop where workers wait.
+UNHEARD_LOGGERS = (
+    "ray.tune.tune",
+    "ray.tune.execution.experiment_state",
+    "ray.tune.execution.insufficient_resources_manager",
+)
 
 
 def run_trials(

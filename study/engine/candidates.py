@@ -24,7 +24,7 @@ from study.results.screenings import EXACT, Screening
 
 MOST_SAMPLINGS = 16  # Ways of drawing, the latest known.
 MOST_PROFILES = 8  # Compressions of the front that a new backbone is imagined with.
-# Of a backbone's models that are cooled down alike: between neighbours hardly anything differs.
+# Models of a backbone and a cool-down that are offered: neighbours hardly differ then.
 MOST_UNBEATEN = 32
 # A model that differs from a tried one by less in all that is known, as two steps of rounding
 # that are nearly equal do, shows nothing that the other one has not shown.
@@ -135,7 +135,7 @@ class Candidates:
             # Where there is a front, what kept to no limit yet is not looked at any more.
             if known.best is None or (self._history.front and known.excess > 0):
                 continue
-            unbeaten = self._best(backbone)
+            unbeaten = self._thinned(self._best(backbone))
             for found, is_alike in zip(unbeaten, self._are_alike(unbeaten, backbone), strict=True):
                 point = found.point
                 is_new = point.model not in self._history.models
@@ -211,17 +211,20 @@ class Candidates:
             alike = [m for m in found if m.screening.cool_down_images == images]
             exact = ([m.screening.scores[name] for name in self._exact] for m in alike)
             values = [[m.point.drift, *known] for m, known in zip(alike, exact, strict=True)]
-            best += self._thinned([alike[position] for position in non_dominated(values)])
+            best += [alike[position] for position in non_dominated(values)]
         return best
 
-    def _thinned(self, models: Sequence[_Unbeaten]) -> Sequence[_Unbeaten]:
-        """Return so many at most, evenly by their drift, and all that trials tried."""
-        if len(models) <= MOST_UNBEATEN:
-            return models
-        in_order = sorted(models, key=lambda model: model.point.drift)
-        places = {round(place) for place in np.linspace(0, len(models) - 1, MOST_UNBEATEN)}
-        tried = self._history.models
-        return [m for n, m in enumerate(in_order) if n in places or m.point.model in tried]
+    def _thinned(self, models: Sequence[_Unbeaten]) -> list[_Unbeaten]:
+        """Return so many of each cool-down at most, evenly by drift, and all that were tried."""
+        kept: list[_Unbeaten] = []
+        for images in dict.fromkeys(model.screening.cool_down_images for model in models):
+            alike = [m for m in models if m.screening.cool_down_images == images]
+            alike.sort(key=lambda model: model.point.drift)
+            count = min(MOST_UNBEATEN, len(alike))
+            places = {round(place) for place in np.linspace(0, len(alike) - 1, count)}
+            tried = self._history.models
+            kept += [m for n, m in enumerate(alike) if n in places or m.point.model in tried]
+        return kept
 
     def _is_over(self, exact: Scores) -> bool:
         return any(excess > 0 for excess in excesses(exact, self._limits).values())

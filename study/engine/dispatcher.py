@@ -89,8 +89,11 @@ class Dispatcher:
 
     def end_if_done(self) -> None:
         """Set `ended` where the budget is used up and nothing runs, before any worker asks."""
-        if self._is_spent() and self._is_idle() and not self._failures:
-            self.ended = True
+        if not (self._is_spent() and self._is_idle()):
+            return
+        with self._halting():
+            self._recording.fail(self._failures.release())
+        self.ended = self._is_spent() and self._is_idle()
 
     def progress(
         self, number: int, stage: str, share: float, trained_images: int | None = None

@@ -71,8 +71,8 @@ class Trainings:
         if backbone_key not in self._judged:
             return None
         reason = self._why_stop(backbone_key)
-        at = f"{self._judged[backbone_key]:,} training images"
-        return reason and f"stopped early, overtaken at {at}: {reason}"
+        since = f"{self._judged[backbone_key]:,} training images"
+        return reason and f"stopped early, overtaken since {since}: {reason}"
 
     def _why_stop(self, backbone_key: str) -> str | None:
         """Say why a training is stopped at its last rung, or None."""

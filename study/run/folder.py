@@ -81,7 +81,7 @@ def is_in_use(run_dir: Path) -> bool:
     """Whether a driver has a run at the moment."""
     path = run_dir / JOURNAL_NAME
     check_regular(path)
-    with path.open("rb") as journal:
+    with path.open("r+b") as journal:  # a network's file system locks none that is only read
         return not lock_descriptor(journal.fileno(), blocking=False)
 
 

@@ -187,6 +187,8 @@ def _read(path: Path) -> dict[str, Any]:
             f"wrote is read by that one: {_written_by(values)}"
         )
     lacking = {name: value for n, new in NEW.items() if n > found for name, value in new.items()}
+    if found < FORMAT_VERSION:  # they went on with the number that they began with
+        lacking["concurrent_trials_asked"] = values.get("concurrent_trials")
     return {**lacking, **values}
 
 

@@ -61,9 +61,9 @@ class Verifier:
             for record, count in sound
             for seed in self._known(record).missing_seeds(replace(self.plan, num_seeds=count))
         ]
-        # What has fewer seeds than an interval needs is not timed after this round.
+        # What has fewer seeds than an interval needs after this round is not timed.
         whole = {record.number for record, count in sound if count >= FEWEST_SEEDS}
-        timed = [record for record in to_time if record.number in whole]
+        timed = [r for r in to_time if r.number in whole or self._known(r).scores(num_images)]
         work = functools.partial(
             score_one, work=self.work, context=self.context, num_images=num_images
         )

@@ -15,7 +15,7 @@ from study.results.records import TrialRecord
 from study.run.folder import JOURNAL_NAME, exclusive
 from study.run.settings import save_settings
 from study.run.storage import StudyStorage
-from study.status import main, nodes_table, trials_line
+from study.status import main, nodes_table, trials_line, without_driver
 
 NOW = 1_800_000_000.0
 
@@ -57,6 +57,13 @@ def test_where_the_driver_is_gone_the_command_that_goes_on_is_told(
     assert "cut off, begun" in said
     with exclusive(run_dir):
         pass  # a look does not keep a driver off
+
+
+def test_a_run_at_its_end_is_not_to_be_gone_on_with(tmp_path: Path) -> None:
+    ended = [TrialRecord(n, "failed", None) for n in range(SETTINGS.trials)]
+    assert without_driver(run_of(tmp_path, ended)) == "gone, all trials have ended"
+    own_space = run_of(tmp_path, ended[1:], space_sha256="ab" * 32)
+    assert without_driver(own_space).endswith(" --space FILE")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ HEAD, SMALL, LARGE, GPUS = Node(0), Node(1), Node(4), Node(2, 2)
 TWO_NODES = """
 import json
 from ray.cluster_utils import Cluster
+from study.cluster.nodes import nodes_in_use
 from study.cluster.resources import resolve_resources
 from study.cluster.session import ray_session
 
@@ -23,10 +24,16 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
 cluster.add_node(num_cpus=1)
 with ray_session(cluster.address, insecure=True):
     found = [resolve_resources(cpus, 0, None).concurrent_trials for cpus in (1, 0.5)]
-    try:
-        resolve_resources(2, 0, None)
-    except ValueError as error:
-        found.append(str(error))
+    for words, named in (((2, 0, None), {}), ((2, 0, None), {"may_grow": True})):
+        try:
+            resolve_resources(*words, **named)
+        except ValueError as error:
+            found.append(str(error))
+    coming = resolve_resources(1, 1, None, may_grow=True)
+    found += [coming.concurrent_trials, coming.capacity(), coming.device, coming.what_waits(1)]
+    found.append([[n.cpus, n.cpus_used, n.gpus] for n in nodes_in_use()])
+    cluster.add_node(num_cpus=2, num_gpus=2)
+    found.append(coming.now().concurrent_trials)
 cluster.shutdown()
 print(json.dumps(found))
 """
@@ -100,6 +107,13 @@ def test_what_the_user_asks_for_is_kept() -> None:
 @pytest.mark.timeout(1200)
 def test_two_nodes_of_one_cpu_run_no_trial_of_two() -> None:
     out = subprocess.run([sys.executable, "-c", TWO_NODES], capture_output=True, check=True)
-    *fits, refusal = json.loads(out.stdout.splitlines()[-1])
-    assert fits == [2, 4]
-    assert refusal == "--cpus-per-trial is 2; allowed: up to the 1 of the largest node"
+    one, half, *refusals, at_once, room, device, waits, nodes, later = json.loads(
+        out.stdout.splitlines()[-1]
+    )
+    assert (one, half) == (2, 4)
+    assert refusals == ["--cpus-per-trial is 2; allowed: up to the 1 of the largest node"] * 2
+    assert (at_once, room, device) == (1, 0, "cuda"), "a GPU that is to come is waited for"
+    each = "each takes 1 CPU and 1 GPU, of 2 CPU there 2 CPU are free"
+    assert waits == f"1 worker has not started; {each}"
+    assert nodes == [[1, 0, 0], [1, 0, 0]]
+    assert later == 2

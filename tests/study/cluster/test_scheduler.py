@@ -49,7 +49,7 @@ def test_a_standby_ends_once_a_trial_takes_it_over() -> None:
     ready = Ready(Place("a", "alpha", 1), None)
     crew.note("s", ready)
     assert scheduler.on_trial_result(None, trial, ready.to_result()) == "CONTINUE"
-    crew.take()
+    crew.release()
     assert scheduler.on_trial_result(None, trial, ready.to_result()) == "STOP"
 
 

@@ -24,6 +24,7 @@ class Dispatcher:
     halted: str | None = None
     stopped: bool = False
     asked: int = 0
+    looking: bool = False
     done: bool = False
     told: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -88,8 +89,9 @@ def searcher(idle: StudySearcher, dispatcher: Dispatcher) -> StudySearcher:
     assert searcher.suggest("s") == {STANDBY: True}
     assert searcher.suggest("a") is None, "no worker is there yet"
     searcher.on_trial_result("s", ready())
-    config = searcher.suggest("a")
+    assert searcher.suggest("a") is None, "its standby is still there"
     searcher.on_trial_complete("s", ready())
+    config = searcher.suggest("a")
     assert config["number"] == 7
     assert Recipe.from_dict(json.loads(config["recipe"])) == dispatcher.recipe
     assert [Recipe.from_dict(r) for r in json.loads(config["to_screen"])] == [dispatcher.recipe]
@@ -202,7 +204,11 @@ def test_a_worker_that_ended_a_trial_gets_the_next_or_stands_by(
     assert searcher.suggest("b")["number"] == 7
     searcher.on_trial_complete("b", {"scores": "{}"})
     assert searcher.suggest("c") == {STANDBY: True}, "there is no other trial for it now"
+    searcher.on_trial_result("c", ready())
+    asked = dispatcher.asked
     assert searcher.suggest("d") is None
+    assert searcher.suggest("d") is None
+    assert dispatcher.asked == asked, "nothing has changed since"
 
 
 def test_a_worker_whose_process_died_gets_no_trial(searcher: StudySearcher) -> None:
@@ -235,7 +241,9 @@ def test_where_no_machine_is_fit_the_study_halts(
     idle.on_trial_result("s", ready("RuntimeError: no driver"))
     assert dispatcher.told == [("note", "node large gets no trials: RuntimeError: no driver")]
     assert idle.suggest("a") == Searcher.FINISHED
-    assert dispatcher.halted == "no node is fit for a trial: large: RuntimeError: no driver"
+    assert dispatcher.halted == (
+        "no node that is there is fit for a trial: large: RuntimeError: no driver"
+    )
     assert dispatcher.asked == 0
 
 

@@ -140,6 +140,19 @@ def test_of_many_models_those_are_offered_that_spread_over_their_drift() -> None
     assert max(b - a for a, b in itertools.pairwise(found)) <= count / MOST_UNBEATEN + 1
 
 
+def test_what_is_offered_does_not_depend_on_how_screenings_came(
+    history: History,
+) -> None:
+    """A resume sees all at once."""
+    many, screened = fine(5 * MOST_UNBEATEN), Screened()
+    candidates = Candidates(history, screened, OBJECTIVES, {})
+    for start in range(0, len(many), 20):
+        screened.add(many[start : start + 20])
+        steps(candidates)
+    at_once = Candidates(history, screened, OBJECTIVES, {})
+    assert list(candidates.models()) == list(at_once.models())
+
+
 def test_however_many_models_there_are_one_that_is_tried_is_drawn_from_otherwise() -> None:
     history = History(OBJECTIVES)
     many = fine(5 * MOST_UNBEATEN)

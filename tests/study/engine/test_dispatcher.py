@@ -107,8 +107,8 @@ def test_a_training_ends_once_others_overtook_it_where_it_was_judged(tmp_path: P
     source.end(first.number, None, None)
     record = StudyStorage(tmp_path / "study.journal", OBJECTIVES).records()[first.number]
     assert (record.state, record.trained_images) == ("pruned", 24_000)
-    at = "overtaken at 16,000 training images"
-    assert record.reason == f"stopped early, {at}: far behind another training"
+    since = "overtaken since 16,000 training images"
+    assert record.reason == f"stopped early, {since}: far behind another training"
 
 
 def test_a_training_that_was_not_judged_yet_is_not_overtaken(tmp_path: Path) -> None:

@@ -279,6 +279,20 @@ def test_time_is_left_to_time_what_was_drawn_from(
     assert sorted(drawn) == [0, 0, 1, 3], "drawing ends once there would be two to time"
 
 
+def test_time_is_left_to_time_the_front_of_an_earlier_round(
+    verify_without_limits: Verify, records: list[TrialRecord]
+) -> None:
+    """Trial 1 is near the front, which is trial 0; each trial is timed in 2,000 seconds."""
+    for number, record in enumerate(records):
+        records[number] = replace(record, scores={**(record.scores or {}), "latency_ms": 5_000})
+    models = Models(fids=(10.0, 10.1, 60.0, 90.0))
+    done = verify_without_limits(models, deadline=time.time() + 1_900)
+    assert models.drawn[0] == 1, "its timing alone would take longer than there is"
+    again = verify_without_limits(Models(fids=models.fids), deadline=time.time() + 2_100)
+    assert again.verification.known(0).latency_ms == 4
+    assert done.ending == Ending.TIME_UP
+
+
 def test_what_time_does_not_allow_of_more_images_leaves_the_front_of_fewer(
     verify: Verify,
 ) -> None:
