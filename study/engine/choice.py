@@ -138,8 +138,11 @@ class Choice:
         self._storage.withdraw(number, "what it trains would not end within the time budget")
 
     def _has_to_train(self) -> bool:
-        """Whether another draw would but wait, too, so that only a new backbone is of use."""
-        too_soon = not self._trainings.any_done and len(self._held) > 0
+        """Whether another draw would but wait, so that only a new backbone is of use.
+
+        Before any training is done it would be blind besides: what it might be is not screened.
+        """
+        too_soon = not self._trainings.any_done
         full = len(self._drawn_held) >= MOST_HELD
         return (too_soon or full) and not self._proposer.line_up()
 
