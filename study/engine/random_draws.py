@@ -1,7 +1,7 @@
 """Draws of a search space's knobs at random, as RandomSampler makes them, but without a study.
 
-An eighth of the time of a trial that is asked of one: a study screens twenty compressions beside
-each trial, most of them at random.
+They take a third of the time of a trial that is asked of one: a study screens twenty compressions
+beside each trial, most of them at random.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
