@@ -17,6 +17,7 @@ from study.describe import build_parser as describe_parser
 from study.describe import find_recipe
 from study.generate import build_parser as generate_parser
 from study.record import build_parser as record_parser
+from study.status import build_parser as status_parser
 from study.tables import build_parser as tables_parser
 from study.train_extractor import build_parser as train_extractor_parser
 from study.verify import build_parser as verify_parser
@@ -29,6 +30,7 @@ COMMANDS = {
     "generate": generate_parser(),
     "record": record_parser(),
     "describe": describe_parser(),
+    "status": status_parser(),
     "tables": tables_parser(),
     "train_extractor": train_extractor_parser(),
     "verify": verify_parser(),

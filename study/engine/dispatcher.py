@@ -98,14 +98,7 @@ class Dispatcher:
     def progress(
         self, number: int, stage: str, share: float, trained_images: int | None = None
     ) -> None:
-        """Pass a running trial's progress on.
-
-        Args:
-            number: of the trial.
-            stage: that it is in.
-            share: of the stage that is done.
-            trained_images: that it was trained on so far; kept where it fails.
-        """
+        """Pass on how far a running trial is: in a stage, and in images, kept where it fails."""
         self._running.note(number, stage, share, trained_images)
         self._watcher.on_progress(number, stage, share)
 
@@ -146,15 +139,8 @@ class Dispatcher:
         self._watcher.on_rung(number, train_images, scores)
         if reason := self._trainings.judge(key, train_images, scores):
             self._running.stops[number] = reason
-        self._judge_others_again(number)
+        self._running.stops |= self._trainings.overtaken(self._running.training())
         return reason is None
-
-    def _judge_others_again(self, number: int) -> None:
-        """Stop the trainings that another one overtakes by what it scored at a rung of theirs."""
-        for other in self._running.training - {number, *self._running.stops}:
-            key = self._running.recipe(other).backbone_key
-            if reason := self._trainings.judge_again(key):
-                self._running.stops[other] = reason
 
     def end(self, number: int, scores: Scores | None, reason: str | None) -> None:
         """Record a trial's scores, or why it has none and would have none another time."""

@@ -74,8 +74,12 @@ class BackboneHistory:
         excess = max(variant.excess, 0.0)
         if variant.costs is not None and self.best is not None and excess == self.excess == 0:
             self.best = [min(pair) for pair in zip(self.best, variant.costs, strict=True)]
-        elif excess < self.excess:
+        elif excess < self.excess or (excess == self.excess and self._is_first(variant.costs)):
             self.best, self.excess = variant.costs, excess
+
+    def _is_first(self, costs: list[float] | None) -> bool:
+        """Whether costs go before those known, of as much excess, whatever the order of ends."""
+        return costs is not None and (self.best is None or costs < self.best)
 
     @property
     def training(self) -> FrozenTrial | None:

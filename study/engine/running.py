@@ -28,13 +28,12 @@ class Running:
         stops: why some of them are being stopped early.
         images: that they said they were trained on, in the last attempt that said so; kept until
             the trial's end is recorded.
-        training: numbers of those that said last that they train a backbone.
     """
 
     def __init__(self) -> None:
         self.stops: dict[int, str] = {}
         self.images: dict[int, int] = {}
-        self.training: set[int] = set()
+        self._training: set[int] = set()  # those that said last that they train a backbone
         self._assignments: dict[int, Assignment] = {}
 
     def __len__(self) -> int:
@@ -51,14 +50,14 @@ class Running:
         if trained_images is not None:
             self.images[number] = trained_images
         if stage == TRAIN and share < 1:
-            self.training.add(number)
+            self._training.add(number)
         else:
-            self.training.discard(number)
+            self._training.discard(number)
 
     def take_off(self, number: int) -> Assignment:
         """Take off a trial that does not run any more."""
         self.stops.pop(number, None)
-        self.training.discard(number)
+        self._training.discard(number)
         return self._assignments.pop(number)
 
     def to_screen(self, number: int) -> tuple[tuple[dict[str, Any], Recipe], ...]:
@@ -68,6 +67,11 @@ class Running:
     def recipe(self, number: int) -> Recipe:
         """Return the recipe of one of them."""
         return self._assignments[number].recipe
+
+    def training(self) -> dict[int, str]:
+        """Return the backbone keys of those that train, and are not being stopped."""
+        numbers = self._training - self.stops.keys()
+        return {number: self.recipe(number).backbone_key for number in numbers}
 
     def recipes(self) -> list[Recipe]:
         """Return the recipes of all."""

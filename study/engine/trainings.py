@@ -8,7 +8,7 @@ proposals; it knows no keys. `BackboneStore` (run/backbones.py): the weights the
 and shared between runs; a worker looks there before it trains, whatever is thought here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from diffusion.recipe import Recipe
 from study.engine.early_stopping import Judge, Rungs
@@ -66,13 +66,18 @@ class Trainings:
         reason = self._why_stop(backbone_key)
         return reason and f"stopped early after {train_images:,} training images, {reason}"
 
-    def judge_again(self, backbone_key: str) -> str | None:
-        """Return why a training ends by what others scored since it was judged, or None."""
-        if backbone_key not in self._judged:
-            return None
-        reason = self._why_stop(backbone_key)
-        since = f"{self._judged[backbone_key]:,} training images"
-        return reason and f"stopped early, overtaken since {since}: {reason}"
+    def overtaken(self, training: Mapping[int, str]) -> dict[int, str]:
+        """Return why trials end by what others scored since their trainings were judged.
+
+        Args:
+            training: the backbone keys of the trials that train, by their numbers.
+        """
+        found = {}
+        for number, key in training.items():
+            if key in self._judged and (reason := self._why_stop(key)):
+                since = f"{self._judged[key]:,} training images"
+                found[number] = f"stopped early, overtaken since {since}: {reason}"
+        return found
 
     def _why_stop(self, backbone_key: str) -> str | None:
         """Say why a training is stopped at its last rung, or None."""

@@ -261,7 +261,7 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     resources = Resources(1.0, 0.0, 1)
     for module in ("search", "verify"):
         monkeypatch.setattr(f"study.{module}.ray_session", lambda *_, **__: nullcontext())
-        monkeypatch.setattr(f"study.{module}.resolve_resources", lambda *given: resources)
+        monkeypatch.setattr(f"study.{module}.resolve_resources", lambda *given, **more: resources)
 
 
 @pytest.fixture

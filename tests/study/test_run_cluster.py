@@ -59,7 +59,8 @@ def test_a_new_run_that_a_node_does_not_see_leaves_no_folder(
         raise ValueError("machine b does not see it")
 
     monkeypatch.setattr("study.search.ray_session", lambda address, *, insecure: nullcontext())
-    monkeypatch.setattr("study.search.resolve_resources", lambda *wanted: Resources(1, 0, 1))
+    resources = Resources(1, 0, 1)
+    monkeypatch.setattr("study.search.resolve_resources", lambda *wanted, may_grow: resources)
     monkeypatch.setattr("study.search.check_nodes", unseen)
     with pytest.raises(ValueError, match="machine b does not see it"):
         search(["--out", str(tmp_path / "runs"), "--address", "10.0.0.1:6379"])
