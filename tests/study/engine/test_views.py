@@ -166,6 +166,17 @@ def test_the_order_in_which_trials_end_changes_no_view(data: st.DataObject) -> N
     assert [variant.number for variant in usual.front] == expected
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_trials_as_far_over_a_limit_the_better_one_is_seen_whichever_ended_first(
+    order: tuple[int, int],
+) -> None:
+    study = Study()
+    for fid in (2.0, 1.0):
+        study.complete({**GOOD, "backbone.groups": 1}, fid, 1_001)
+    (trial,) = backbone_view(study.history(order).backbones.values())
+    assert trial.values == [1.0, 1_001]
+
+
 @pytest.mark.parametrize(
     ("train", "generate", "share"),
     [
