@@ -18,11 +18,7 @@ SAY_AFTER_SECONDS = 30.0  # That workers wait for resources; again after twice a
 
 
 class StudySearcher(Searcher):
-    """Hands Tune numbered recipes, and tells the dispatcher how they go and how they end.
-
-    Attributes:
-        is_over: whether no trial is handed out any more.
-    """
+    """Hands Tune numbered recipes, and tells the dispatcher how they go and how they end."""
 
     def __init__(
         self,
@@ -44,7 +40,6 @@ class StudySearcher(Searcher):
             clock: returns seconds.
         """
         super().__init__()
-        self.is_over = False
         self._dispatcher, self._crew = dispatcher, crew
         self._alive_nodes, self._lost_nodes = alive_nodes, lost_nodes
         self._what_waits, self._clock = what_waits, clock
@@ -57,6 +52,11 @@ class StudySearcher(Searcher):
         self._reasons: dict[str, str] = {}  # of trials about to break
 
     @property
+    def is_over(self) -> bool:
+        """Whether no trial is handed out any more."""
+        return bool(self._dispatcher.ended or self._dispatcher.halted)
+
+    @property
     def num_running(self) -> int:
         """How many trials of the study run."""
         return len(self._numbers)
@@ -66,9 +66,7 @@ class StudySearcher(Searcher):
         if reason := self._crew.why_hopeless():
             self._dispatcher.halt(reason)
         self._dispatcher.end_if_done()
-        is_over = self._dispatcher.ended or self._dispatcher.halted
-        config = None if is_over else self._next_trial(trial_id)
-        self.is_over = self.is_over or bool(self._dispatcher.ended or self._dispatcher.halted)
+        config = None if self.is_over else self._next_trial(trial_id)
         if self.is_over:
             return Searcher.FINISHED
         if config is None and self._crew.lacks():
