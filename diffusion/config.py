@@ -6,6 +6,7 @@ import math
 import reprlib
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, Literal, Self
 
 from diffusion.errors import InvalidRecipe
@@ -22,21 +23,29 @@ class Config:
     """Base of a recipe's parts: checks types and Literal choices, then the part's own rules."""
 
     def __post_init__(self) -> None:
-        hints = self._hints()
-        for config_field in dataclasses.fields(self):  # type: ignore[arg-type]
-            name = config_field.name
-            value = _coerce(getattr(self, name), hints[name])
-            object.__setattr__(self, name, value)
-            if not _matches(value, hints[name]):
-                raise InvalidRecipe(
-                    f"{self._label(name)} is {value!r}; allowed: {_allowed(hints[name])}"
-                )
+        for name, is_plain in self._plain_checks():
+            if not is_plain(getattr(self, name)):
+                self._restore(name)
         self._check()
+
+    def _restore(self, name: str) -> None:
+        """Restore what JSON does not know in a field, and refuse what is of another type."""
+        hint = self._hints()[name]
+        value = _coerce(getattr(self, name), hint)
+        object.__setattr__(self, name, value)
+        if not _matches(value, hint):
+            raise InvalidRecipe(f"{self._label(name)} is {value!r}; allowed: {_allowed(hint)}")
 
     @classmethod
     @functools.cache  # evaluating the annotations anew takes longer than all the checks
     def _hints(cls) -> dict[str, Any]:
         return typing.get_type_hints(cls)
+
+    @classmethod
+    @functools.cache  # a search makes thousands of recipes
+    def _plain_checks(cls) -> tuple[tuple[str, Callable[[Any], bool]], ...]:
+        names = (f.name for f in dataclasses.fields(cls))  # type: ignore[arg-type]
+        return tuple((name, _plain_check(cls._hints()[name])) for name in names)
 
     def _check(self) -> None:
         """Raise InvalidRecipe where a field breaks a rule that its type does not express."""
@@ -89,6 +98,19 @@ def checked(label: str, value: Any, hint: Any) -> Any:
     if not _matches(value, hint):
         raise ValueError(f"{label} is {reprlib.repr(value)}; allowed: {_allowed(hint)}")
     return value
+
+
+def _plain_check(hint: Any) -> Callable[[Any], bool]:
+    """Return a quick test for values that are allowed as they are; it may miss some."""
+    if typing.get_origin(hint) is Literal:
+        allowed = {(type(choice), choice) for choice in choices(hint)}
+        kinds = {kind for kind, _ in allowed}
+        return lambda value: type(value) in kinds and (type(value), value) in allowed
+    if hint is float:  # 0 may be -0.0
+        return lambda value: type(value) is float and value != 0 and math.isfinite(value)
+    if isinstance(hint, type):
+        return lambda value: type(value) is hint
+    return lambda value: False
 
 
 def _is_config(hint: Any) -> bool:
