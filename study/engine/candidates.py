@@ -5,31 +5,26 @@ what is known exactly. Each is offered with every way of drawing that the study 
 model on the front is tried with another guidance, too.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from study.engine.effort import Effort
 from study.engine.history import History
-from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs, model_knobs, sampling_knobs
+from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs, model_knobs
 from study.engine.prediction import Point
 from study.engine.screened import Screened
-from study.results.dominance import non_dominated
-from study.results.limits import excesses
+from study.engine.unbeaten import ScreenedModel, Unbeaten, logs_of, point_of
 from study.results.objectives import Scores
 from study.results.screenings import EXACT, Screening
 
 MOST_SAMPLINGS = 16  # Ways of drawing, the latest known.
 MOST_PROFILES = 8  # Compressions of the front that a new backbone is imagined with.
-# Models of a backbone and a cool-down that are offered: neighbours hardly differ then.
-MOST_UNBEATEN = 32
 # A model that differs from a tried one by less in all that is known, as two steps of rounding
 # that are nearly equal do, shows nothing that the other one has not shown.
 ALIKE = 0.03
-LEAST_DRIFT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -78,33 +73,6 @@ class Model:
         )
 
 
-def point_of(params: Mapping[str, Any], screening: Screening) -> Point:
-    """Return a screened model, drawn from as knobs say, as a prediction sees it."""
-    return Point(
-        model_knobs(params),
-        backbone_knobs(params),
-        sampling_knobs(params),
-        screening.drift or 0.0,
-        screening.cool_down_images > 0,
-        int(screening.scores["parameters"]),
-    )
-
-
-@dataclass(frozen=True)
-class _Unbeaten:
-    """What is looked up of a screened model at each choice, worked out once."""
-
-    screening: Screening
-    point: Point
-    logs: list[float]
-    knobs_of_drawing: set[str]
-
-    @classmethod
-    def of(cls, screening: Screening) -> Self:
-        point = point_of(screening.knobs, screening)
-        return cls(screening, point, _logs_of(screening), {name for name, _ in point.sampling})
-
-
 class Candidates:
     """Finds them in what ended and what was screened."""
 
@@ -118,33 +86,42 @@ class Candidates:
         """Look at a study, which goes on meanwhile."""
         self._history = history
         self._screened = screened
-        self._exact = tuple(name for name in objectives if name in EXACT)
-        self._limits = {name: most for name, most in limits.items() if name in EXACT}
-        # By backbone: how many screenings were looked at, and those that none of them beats.
-        self._bests: dict[Knobs, tuple[int, list[_Unbeaten]]] = {}
+        exact = [name for name in objectives if name in EXACT]
+        exact_limits = {name: most for name, most in limits.items() if name in EXACT}
+        self._unbeaten = Unbeaten(screened, exact, exact_limits)
+        self._offered: dict[Knobs, tuple[object, list[Model]]] = {}  # when they were looked up
         self._ended: dict[Knobs, dict[int, list[float]]] = {}  # by backbone and trial
 
     def models(self) -> Iterator[Model]:
         """Return untried models of trained backbones, and tried ones to draw from otherwise."""
-        names = {way: {name for name, _ in way} for way in self._screened.ways(MOST_SAMPLINGS)}
-        # Their other ways would wait for the same cool-down, and for what their first one tells.
-        begun = {model_knobs(params) for params in self._history.running.values()}
-        first = begun - self._history.made
+        ways = self._screened.ways(MOST_SAMPLINGS)
         for backbone in self._screened.backbones:
             known = self._history.backbones[backbone]
             # Where there is a front, what kept to no limit yet is not looked at any more.
             if known.best is None or (self._history.front and known.excess > 0):
                 continue
-            unbeaten = self._thinned(self._best(backbone))
-            for found, is_alike in zip(unbeaten, self._are_alike(unbeaten, backbone), strict=True):
-                point = found.point
-                is_new = point.model not in self._history.models
-                if point.model in first or (is_new and is_alike):
-                    continue
-                tried = self._history.ways.get(point.model, set())
-                fitting = (way for way, knobs in names.items() if knobs == found.knobs_of_drawing)
-                if untried := tuple(way for way in fitting if way not in tried):
-                    yield Model(point, found.screening, untried, point.is_cooled and is_new)
+            now = known.num_news, self._screened.count(backbone), ways
+            looked_up, models = self._offered.get(backbone, (None, []))
+            if looked_up != now:
+                models = list(self._models_of(backbone, ways))
+                self._offered[backbone] = now, models
+            yield from models
+
+    def _models_of(self, backbone: Knobs, ways: Sequence[Knobs]) -> Iterator[Model]:
+        names = {way: {name for name, _ in way} for way in ways}
+        # Their other ways would wait for the same cool-down, and for what their first one tells.
+        begun = {model_knobs(params) for params in self._history.running.values()}
+        first = begun - self._history.made
+        unbeaten = self._unbeaten.of(backbone, self._history.models)
+        for found, is_alike in zip(unbeaten, self._are_alike(unbeaten, backbone), strict=True):
+            point = found.point
+            is_new = point.model not in self._history.models
+            if point.model in first or (is_new and is_alike):
+                continue
+            tried = self._history.ways.get(point.model, set())
+            fitting = (way for way, knobs in names.items() if knobs == found.knobs_of_drawing)
+            if untried := tuple(way for way in fitting if way not in tried):
+                yield Model(point, found.screening, untried, point.is_cooled and is_new)
 
     def trainings(self, backbone: Knobs, network: Scores) -> Iterator[Candidate]:
         """Return a new backbone with the compressions of the front.
@@ -160,22 +137,13 @@ class Candidates:
                 continue
             share = network["parameters"] / int(screening.scores["parameters"])
             exact = {name: share * screening.scores[name] for name in EXACT} | network
-            if self._is_over(exact):
+            if self._unbeaten.is_over(exact):
                 continue
             others = (item for item in all_knobs(params) if item not in backbone_knobs(params))
             knobs = dict((*backbone, *others))
             point = replace(point_of(knobs, screening), parameters=network["parameters"])
             imagined = replace(screening, scores=exact)
             yield Candidate(knobs, point, imagined, True, screening.cool_down_images > 0)
-
-    def _best(self, backbone: Knobs) -> list[_Unbeaten]:
-        """Return those that none with as much cool-down beats in drift and exact objectives."""
-        known, (num_seen, best) = self._screened.of(backbone), self._bests.get(backbone, (0, []))
-        new = [s for s in known[num_seen:] if s.drift is not None and not self._is_over(s.scores)]
-        if new:  # what was beaten before stays so
-            best = self._unbeaten([*best, *map(_Unbeaten.of, new)])
-        self._bests[backbone] = len(known), best
-        return best
 
     def _tried_logs(self, backbone: Knobs) -> np.ndarray:
         """Return the logarithms of what is known of models that trials tried or try, [N, K].
@@ -195,43 +163,12 @@ class Candidates:
 
     def _logs(self, params: Mapping[str, Any]) -> list[float] | None:
         screening = self._screened.find(params)
-        return None if screening is None or screening.drift is None else _logs_of(screening)
+        return None if screening is None or screening.drift is None else logs_of(screening)
 
-    def _are_alike(self, unbeaten: Sequence[_Unbeaten], backbone: Knobs) -> np.ndarray:
+    def _are_alike(self, unbeaten: Sequence[ScreenedModel], backbone: Knobs) -> np.ndarray:
         """Return which of a backbone's models are like one that was tried, [N]."""
         alike = np.zeros(len(unbeaten), dtype=bool)
         logs = np.array([found.logs for found in unbeaten])
         for tried in self._tried_logs(backbone) if len(unbeaten) else ():
             alike |= (np.abs(logs - tried) < ALIKE).all(axis=1)
         return alike
-
-    def _unbeaten(self, found: Sequence[_Unbeaten]) -> list[_Unbeaten]:
-        best: list[_Unbeaten] = []
-        for images in dict.fromkeys(model.screening.cool_down_images for model in found):
-            alike = [m for m in found if m.screening.cool_down_images == images]
-            exact = ([m.screening.scores[name] for name in self._exact] for m in alike)
-            values = [[m.point.drift, *known] for m, known in zip(alike, exact, strict=True)]
-            best += [alike[position] for position in non_dominated(values)]
-        return best
-
-    def _thinned(self, models: Sequence[_Unbeaten]) -> list[_Unbeaten]:
-        """Return so many of each cool-down at most, evenly by drift, and all that were tried."""
-        kept: list[_Unbeaten] = []
-        for images in dict.fromkeys(model.screening.cool_down_images for model in models):
-            alike = [m for m in models if m.screening.cool_down_images == images]
-            alike.sort(key=lambda model: model.point.drift)
-            count = min(MOST_UNBEATEN, len(alike))
-            places = {round(place) for place in np.linspace(0, len(alike) - 1, count)}
-            tried = self._history.models
-            kept += [m for n, m in enumerate(alike) if n in places or m.point.model in tried]
-        return kept
-
-    def _is_over(self, exact: Scores) -> bool:
-        return any(excess > 0 for excess in excesses(exact, self._limits).values())
-
-
-def _logs_of(screening: Screening) -> list[float]:
-    """Return the logarithms of all that is known of a model whose drift is."""
-    exact = (screening.scores[name] for name in EXACT)
-    drift = max(screening.drift or 0.0, LEAST_DRIFT)
-    return [math.log(value) for value in (drift, 1 + screening.cool_down_images, *exact)]

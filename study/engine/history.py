@@ -59,6 +59,7 @@ class BackboneHistory:
         best: the least of each objective, over its feasible variants if there are any.
         excess: how far the best variant is from keeping to the limits.
         stopped: costs of its training where that was stopped early, at the last rung.
+        num_news: how often anything was learned of it.
     """
 
     tried: bool = False
@@ -67,6 +68,7 @@ class BackboneHistory:
     best: list[float] | None = None
     excess: float = math.inf
     stopped: list[float] | None = None
+    num_news: int = 0
 
     def add(self, variant: Variant) -> None:
         """Take in a variant."""
@@ -80,6 +82,11 @@ class BackboneHistory:
     def _is_first(self, costs: list[float] | None) -> bool:
         """Whether costs go before those known, of as much excess, whatever the order of ends."""
         return costs is not None and (self.best is None or costs < self.best)
+
+    @property
+    def num_refused(self) -> int:
+        """How many of its compressions were refused, before one was tried."""
+        return 0 if self.tried else len(self.variants)
 
     @property
     def training(self) -> FrozenTrial | None:
@@ -125,12 +132,12 @@ class History:
         self.models.add(model_knobs(params))
         self.running[all_knobs(params)] = params
         self.num_accepted += 1
-        self._backbone(params).tried = True
+        self._learning_of(params).tried = True
 
     def take_in(self, record: TrialRecord, trial: FrozenTrial) -> None:
         """Learn from a trial that ended."""
         self.running.pop(all_knobs(trial.params), None)
-        backbone = self._backbone(trial.params)
+        backbone = self._learning_of(trial.params)
         if backbone.trial is None or trial.number < backbone.trial.number:
             backbone.trial = trial
         if record.state == "complete":
@@ -145,8 +152,11 @@ class History:
         self.known.add(all_knobs(params))
         self.ways.setdefault(model_knobs(params), set()).add(sampling_knobs(params))
 
-    def _backbone(self, params: Mapping[str, Any]) -> BackboneHistory:
-        return self.backbones.setdefault(backbone_knobs(params), BackboneHistory())
+    def _learning_of(self, params: Mapping[str, Any]) -> BackboneHistory:
+        """Return the backbone of which something is about to be learned."""
+        backbone = self.backbones.setdefault(backbone_knobs(params), BackboneHistory())
+        backbone.num_news += 1
+        return backbone
 
     def _take_in_complete(
         self, backbone: BackboneHistory, record: TrialRecord, trial: FrozenTrial

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from study.engine.candidates import Candidate, point_of
+from study.engine.candidates import Candidate
 from study.engine.gain import Gap
 from study.engine.history import History, Variant
 from study.engine.prediction import Point, Prediction
 from study.engine.screened import Screened
+from study.engine.unbeaten import point_of
 from study.results.limits import NOISE
 from study.results.screenings import EXACT
 

@@ -189,8 +189,9 @@ def rest_kept(rests: Sequence[float]) -> tuple[float, float]:
 
 def _ones(columns: Sequence[object], rows: Sequence[Sequence[object]]) -> np.ndarray:
     """Return 1 where a row holds a column, else 0."""
-    places = {column: place for place, column in enumerate(columns)}
+    place_of = {column: place for place, column in enumerate(columns)}
+    held = [(n, place_of[item]) for n, row in enumerate(rows) for item in row if item in place_of]
     found = np.zeros((len(rows), len(columns)))
-    for number, row in enumerate(rows):
-        found[number, [places[item] for item in row if item in places]] = 1
+    numbers, places = np.array(held, dtype=int).reshape(-1, 2).T
+    found[numbers, places] = 1
     return found

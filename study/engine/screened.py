@@ -45,6 +45,10 @@ class Screened:
         """Return those of one backbone, in the order in which they were screened."""
         return list(self._by_backbone.get(backbone, {}).values())
 
+    def count(self, backbone: Knobs) -> int:
+        """Return how many there are of one backbone."""
+        return len(self._by_backbone.get(backbone, {}))
+
     def find(self, params: Mapping[str, Any]) -> Screening | None:
         """Return the screening of the model that knobs draw, or None."""
         return self._by_backbone.get(backbone_knobs(params), {}).get(model_knobs(params))

@@ -8,10 +8,11 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import create_trial
 from small_studies import OBJECTIVES, QUICK
 
-from study.engine.candidates import ALIKE, MOST_UNBEATEN, Candidates
+from study.engine.candidates import ALIKE, Candidates
 from study.engine.history import History
 from study.engine.knob_sets import model_knobs, sampling_knobs
 from study.engine.screened import Screened
+from study.engine.unbeaten import MOST_UNBEATEN
 from study.results.records import TrialRecord
 from study.results.screenings import Screening
 
