@@ -25,6 +25,7 @@ from study.engine.history import History
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs
 from study.engine.random_draws import draw_at_random
 from study.engine.views import backbone_view, compression_view
+from study.results.objectives import Scores
 
 # Draws from which TPE takes the most promising one, anew after each that is known already; 0 is
 # a draw at random. A good part of the space is soon exhausted, and TPE would not leave it.
@@ -32,9 +33,11 @@ CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
 # More draws at random where a trial has to train anew: one untried backbone of twelve is missed
 # once in 5,000 times.
 MORE_CANDIDATES = (0,) * 92
-NEW_BACKBONES = 2  # That the best of what was screened is compared with.
+# That the best of what was screened is compared with, drawn anew when backbones have news.
+NEW_BACKBONES = 4
 # Before compressions are worth a closer look, however long a training takes.
 LEAST_BACKBONES = 4
+NEW = -2  # The place of their draws among a study's, beside the numbers of trials.
 CHANCES = 3  # Compressions refused, after which a backbone is not drawn any more.
 
 
@@ -67,6 +70,8 @@ class Drawer:
         self._chooser = chooser
         self._seed = seed
         self._reuse = reuse
+        self._drawn_for: object = None  # What was known of backbones when new ones were drawn.
+        self._drawn: dict[Knobs, Scores] = {}  # These, and what their networks count.
 
     def sampler(self, number: int, allowed: Allowance = ANYTHING) -> BaseSampler:
         """Return what draws the knobs of a trial, by its number and what it may take."""
@@ -74,7 +79,7 @@ class Drawer:
         if not self._reuse:
             return tpe(seed)
         may_train = allowed.most is Effort.TRAINING
-        trainings = self._trainings(number) if may_train else []
+        trainings = self._trainings() if may_train else []
         if knobs := self._chooser.choose(trainings, allowed):
             return fixing(knobs, RandomSampler(seed=seed))
         generator = np.random.default_rng(seed)
@@ -101,21 +106,30 @@ class Drawer:
         for knobs, _ in draw_at_random({}, seeds, self._space, self._data):
             yield knobs
 
-    def _trainings(self, number: int) -> list[list[Candidate]]:
-        """Draw a few new backbones, with what they might be compressed to."""
-        drawn: dict[Knobs, list[Candidate]] = {}
-        for place in range(NEW_BACKBONES if self._history.front else 0):
-            generator = np.random.default_rng(draw_seed(self._seed, number, place))
+    def _trainings(self) -> list[list[Candidate]]:
+        """Return a few new backbones, with what they might be compressed to."""
+        known = [
+            (knobs, backbone.tried, backbone.best, backbone.stopped, backbone.num_refused)
+            for knobs, backbone in self._history.backbones.items()
+        ]
+        if self._history.front and known != self._drawn_for:
+            self._drawn_for, self._drawn = known, dict(self._new_backbones())
+        candidates = self._chooser.candidates
+        return [list(candidates.trainings(*drawn)) for drawn in self._drawn.items()]
+
+    def _new_backbones(self) -> Iterator[tuple[Knobs, Scores]]:
+        """Draw a few new backbones, and count their parameters and multiply-accumulates."""
+        num_tried = sum(backbone.tried for backbone in self._history.backbones.values())
+        for place in range(NEW_BACKBONES):
+            generator = np.random.default_rng(draw_seed(self._seed, NEW, num_tried, place))
             backbone = self._new_backbone(generator, CANDIDATES)
-            if backbone is None or backbone in drawn:
+            if backbone is None:
                 continue
             _, recipe = next(draw_at_random(dict(backbone), [0], self._space, self._data))
             if recipe is None:
                 continue
             with suppress(InfeasibleRecipe):  # what cannot be built promises nothing
-                counts = network_cost(recipe.network, self._data).scores()
-                drawn[backbone] = list(self._chooser.candidates.trainings(backbone, counts))
-        return list(drawn.values())
+                yield backbone, network_cost(recipe.network, self._data).scores()
 
     def _on(self, backbone: Knobs, generator: np.random.Generator, seed: int) -> BaseSampler:
         """Draw the other knobs of a trial of a backbone."""
@@ -147,7 +161,7 @@ class Drawer:
         for num_candidates in candidates:
             knobs = draw(view, _draw_sampler(generator, num_candidates), self._space, self._data)
             known = self._history.backbones.get(backbone_knobs(knobs))
-            if known is None or not (known.tried or len(known.variants) >= CHANCES):
+            if known is None or not (known.tried or known.num_refused >= CHANCES):
                 return backbone_knobs(knobs)
         return None
 

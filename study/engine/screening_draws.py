@@ -15,7 +15,7 @@ from study.engine.screened import Screened
 from study.results.screenings import EXACT, Screening
 
 NUM_SCREENED = 20  # Beside each trial, its own model among them.
-TPE_DRAWS = 2  # Among them, of each view; the others are random: TPE would not leave its good.
+TPE_DRAWS = 1  # Among them, of each view; the others are random: TPE would not leave its good.
 MOST_DRAWS = 60  # At random, since what is known is drawn again where the space is small.
 MOST_SEEN = 60  # By TPE: the latest screenings, of whatever backbone.
 
