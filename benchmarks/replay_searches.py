@@ -61,6 +61,9 @@ class PlainSearch:
     def screened(self, number: int, found: Sequence[Mapping[str, Any]]) -> None:
         """Screen nothing: no trial of this search asks for any."""
 
+    def progress(self, number: int, stage: str, share: float) -> None:
+        """Wait for nothing."""
+
     def judge(self, number: int, train_images: int, scores: Scores) -> bool:
         """Stop nothing."""
         return True

@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from benchmarks.hypervolume import Moment, hypervolume
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from study.engine.running import Assignment
+from study.evaluation.context import TRAIN
 from study.evaluation.replay_table import Table
 from study.results.objectives import Scores
 from study.results.screenings import Screening
@@ -18,6 +21,7 @@ WORKERS = 2
 # Of one compression of mini_ddpm 12-32, of which 200 took one core 36 to 39 s; others take as
 # much longer as their network has more multiply-accumulates.
 SCREENING_SECONDS, SCREENED_MACS = 0.2, 5_932_864
+TOLD = 9  # Places of a training, between two rungs and with them, at which a search is told of it.
 
 
 class Search(Protocol):
@@ -26,6 +30,8 @@ class Search(Protocol):
     looking: bool
 
     def next(self) -> Assignment | None: ...
+
+    def progress(self, number: int, stage: str, share: float) -> None: ...
 
     def screened(self, number: int, found: Sequence[Mapping[str, Any]]) -> None: ...
 
@@ -97,8 +103,10 @@ class World:
         """Run a trial; yields the seconds that pass."""
         number, recipe = assignment.number, assignment.recipe
         scores = self._scores[recipe.key]
-        for rung, at_rung, seconds in self._training(recipe, scores):
-            yield seconds
+        for rung, at_rung, seconds, shares in self._training(recipe, scores):
+            for share in np.linspace(*shares, TOLD)[1:]:
+                yield seconds / (TOLD - 1)
+                search.progress(number, TRAIN, float(share))
             if self._judges and at_rung is not scores:
                 yield _drawing_seconds(at_rung)
                 if not search.judge(number, rung, at_rung):
@@ -113,8 +121,15 @@ class World:
         longer = {name: self._slowdown * scores[name] for name in _trained(scores)}
         search.end(number, {**scores, **longer}, None)
 
-    def _training(self, recipe: Recipe, scores: Scores) -> Iterator[tuple[int, Scores, float]]:
-        """Train on what is missing; yields each rung, its scores and its seconds, last the end."""
+    def _training(
+        self, recipe: Recipe, scores: Scores
+    ) -> Iterator[tuple[int, Scores, float, tuple[float, float]]]:
+        """Train on what is missing, up to each rung, then to the end.
+
+        Yields:
+            The rung, its scores and its seconds, and the shares of the training before and then.
+        """
+        whole = self._slowdown * recipe.training.train_images
         reached = self._reached.get(recipe.backbone_key, (0.0, 0.0)) if self._reuse else (0.0, 0.0)
         rungs: Mapping[str, Scores] = self._backbones[recipe.backbone_key]["rungs"]
         course = sorted((int(images), at_rung) for images, at_rung in rungs.items())
@@ -124,10 +139,11 @@ class World:
             if images <= reached[0]:
                 continue
             self.images += int(images - reached[0])  # what is trained just then counts too
+            shares = reached[0] / whole, images / whole
             missing, reached = seconds - reached[1], (images, seconds)
             # Before it ends there: who stops a training, does not come back here.
             self._reached[recipe.backbone_key] = reached
-            yield rung, at_rung, missing
+            yield rung, at_rung, missing, shares
 
     def _cool_down(self, recipe: Recipe, scores: Scores) -> Iterator[float]:
         images = recipe.compression.finetune_images

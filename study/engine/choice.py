@@ -18,6 +18,9 @@ from study.results.records import TrialRecord
 # Drawn proposals that wait for a training; drawing more ahead would waste knowledge. Those in
 # line were known before, so any number of them may wait.
 MOST_HELD = 16
+# The share of a first training, once which is done a worker that is free waits for it: what it
+# would train meanwhile is chosen blindly, and its compressions promise more.
+NEARLY_TRAINED = 0.75
 MOST_LATE = 4  # Drawn ones that are taken back, before none is drawn any more.
 
 
@@ -48,7 +51,11 @@ class Choice:
         )
 
     def next(
-        self, running: list[Recipe], room: float, seconds_left: float = math.inf
+        self,
+        running: list[Recipe],
+        room: float,
+        seconds_left: float = math.inf,
+        most_trained: float = 0.0,
     ) -> Proposal | None:
         """Choose the next trial.
 
@@ -56,13 +63,16 @@ class Choice:
             running: the recipes of the trials that run.
             room: how many trials may be begun besides; those that wait are among them.
             seconds_left: in which what it trains has to end.
+            most_trained: the share that is done of the running training that is farthest.
 
         Returns:
             Its number and recipe; None where all have to wait, or there is no other one.
         """
         self.looking = False
         held = self._take_held(running, seconds_left)
-        return held or self._take_new(running, room, seconds_left)
+        if held or (self._trainings.awaits_first and most_trained >= NEARLY_TRAINED):
+            return held
+        return self._take_new(running, room, seconds_left)
 
     def put_back(self, proposal: Proposal) -> None:
         """Let a trial that broke be the next one."""

@@ -223,7 +223,8 @@ class Dispatcher:
             looks += 1
             room = self._budget.trials - self._begun()
             seconds_left = self._budget.seconds_left(self._clock())
-            chosen = self._choice.next(self._running.recipes(), room, seconds_left)
+            most_trained = self._running.most_trained()
+            chosen = self._choice.next(self._running.recipes(), room, seconds_left, most_trained)
             self.looking = self._choice.looking
             if chosen is not None or self._running or not self.looking or looks == MOST_LOOKS:
                 break

@@ -33,7 +33,8 @@ class Running:
     def __init__(self) -> None:
         self.stops: dict[int, str] = {}
         self.images: dict[int, int] = {}
-        self._training: set[int] = set()  # those that said last that they train a backbone
+        # Those that said last that they train a backbone, and which share of it is done.
+        self._training: dict[int, float] = {}
         self._assignments: dict[int, Assignment] = {}
 
     def __len__(self) -> int:
@@ -50,14 +51,14 @@ class Running:
         if trained_images is not None:
             self.images[number] = trained_images
         if stage == TRAIN and share < 1:
-            self._training.add(number)
+            self._training[number] = share
         else:
-            self._training.discard(number)
+            self._training.pop(number, None)
 
     def take_off(self, number: int) -> Assignment:
         """Take off a trial that does not run any more."""
         self.stops.pop(number, None)
-        self._training.discard(number)
+        self._training.pop(number, None)
         return self._assignments.pop(number)
 
     def to_screen(self, number: int) -> tuple[tuple[dict[str, Any], Recipe], ...]:
@@ -70,8 +71,12 @@ class Running:
 
     def training(self) -> dict[int, str]:
         """Return the backbone keys of those that train, and are not being stopped."""
-        numbers = self._training - self.stops.keys()
+        numbers = self._training.keys() - self.stops.keys()
         return {number: self.recipe(number).backbone_key for number in numbers}
+
+    def most_trained(self) -> float:
+        """Return the share that is done of the training that is farthest; 0 without one."""
+        return max((self._training[number] for number in self.training()), default=0.0)
 
     def recipes(self) -> list[Recipe]:
         """Return the recipes of all."""

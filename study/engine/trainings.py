@@ -52,6 +52,11 @@ class Trainings:
         """Whether any training came to its end."""
         return bool(self._done)
 
+    @property
+    def awaits_first(self) -> bool:
+        """Whether the first training to end will feed other trials than its own."""
+        return self._reuse and not self._done
+
     def finish(self, record: TrialRecord) -> None:
         """Note that the training of a complete trial is there."""
         if record.state == "complete" and record.recipe is not None:

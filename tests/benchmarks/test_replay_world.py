@@ -43,6 +43,7 @@ class Given:
         self.heard: list[str] = []
         self.judged: list[int] = []
         self.ended: list[Scores | None] = []
+        self.shares: list[float] = []
 
     def next(self) -> Assignment | None:
         if self._running or not self._rows:
@@ -50,6 +51,9 @@ class Given:
         row, self._running = self._rows.pop(0), True
         recipe = GRID.recipe(row, DATA)
         return Assignment(len(self.ended), recipe, 0.0, ((row, recipe),))
+
+    def progress(self, number: int, stage: str, share: float) -> None:
+        self.shares.append(share)
 
     def screened(self, number: int, found: Sequence[Mapping[str, Any]]) -> None:
         self.found += found
@@ -103,6 +107,9 @@ def test_a_search_hears_what_was_recorded() -> None:
     World(TABLE, 10, reuse=True, judges=True).run(search)
     assert search.judged == [16_000, 32_000]
     assert search.heard == ["judged", "judged", "screened", "ended", "screened", "ended"]
+    assert search.shares == sorted(search.shares)
+    assert search.shares[-1] == 1.0
+    assert 16_000 / (10 * TRAIN_IMAGES) in search.shares
     recipes = [GRID.recipe(row, DATA) for row in (PLAIN, COOLED)]
     assert [found["recipe_key"] for found in search.found] == [r.key for r in recipes]
     assert search.found[1]["drift"] > search.found[0]["drift"] == 0

@@ -23,9 +23,10 @@ from small_studies import (
 
 from search_spaces import load_space
 from search_spaces.space import SearchSpace
-from study.engine.choice import MOST_HELD, Choice
+from study.engine.choice import MOST_HELD, NEARLY_TRAINED, Choice
 from study.engine.design import with_design
 from study.engine.trainings import Trainings
+from study.evaluation.context import TRAIN
 from study.run.storage import StudyStorage
 
 MNIST = load_space("mnist")
@@ -182,7 +183,7 @@ def images_to_train(trials: int, workers: int, room: int) -> int:
 
 @pytest.mark.parametrize(
     ("trials", "train_images", "shortest_room"),
-    [(3, 32_000, 3), (8, 112_000, 9)],  # a cool-down takes 4 scorings, with a training 16 count
+    [(3, 32_000, 3), (7, 112_000, 9)],  # a cool-down takes 4 scorings, with a training 16 count
 )
 def test_nothing_is_trained_that_outlasts_the_trials_of_the_others(
     trials: int, train_images: int, shortest_room: int
@@ -197,7 +198,7 @@ def test_nothing_is_trained_that_outlasts_the_trials_of_the_others(
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 def test_the_last_trial_trains_nothing(workers: int) -> None:
-    assert images_to_train(3, workers, 1) == images_to_train(8, workers, 1) == 0
+    assert images_to_train(3, workers, 1) == images_to_train(7, workers, 1) == 0
 
 
 def test_the_last_trial_trains_where_there_is_nothing_else() -> None:
@@ -208,3 +209,44 @@ def test_the_last_trial_trains_where_there_is_nothing_else() -> None:
         source.end(last.number, SCORES, None)
     assert source.next() is None
     assert source.ended
+
+
+@pytest.mark.parametrize(
+    ("share", "reuse", "is_stopped", "waits"),
+    [
+        (NEARLY_TRAINED, True, False, True),
+        (NEARLY_TRAINED - 0.01, True, False, False),
+        (NEARLY_TRAINED, False, False, False),  # no other trial would use it
+        (NEARLY_TRAINED, True, True, False),  # it will not end as one that is used
+    ],
+)
+def test_a_free_worker_waits_for_a_first_training_that_is_nearly_done(
+    share: float, reuse: bool, is_stopped: bool, waits: bool
+) -> None:
+    source = dispatcher(None, 60, reuse=reuse)
+    first, second = take(source, 2)
+    source.progress(first.number, TRAIN, share)
+    if is_stopped:
+        assert source.judge(second.number, 16_000, rung(10, 100))
+        assert not source.judge(first.number, 16_000, rung(100, 1000))
+    assert bool(take_all(source, 1)) != waits
+    assert not source.ended
+    source.end(first.number, SCORES, None)
+    assert source.next() is not None
+
+
+def test_a_first_training_that_fails_is_not_waited_for_any_more() -> None:
+    source = dispatcher(None, 60)
+    first, _ = take(source, 2)
+    source.progress(first.number, TRAIN, 0.9)
+    assert source.next() is None
+    source.end(first.number, None, "TrainingDiverged")
+    assert source.next() is not None
+
+
+def test_once_a_training_is_done_none_is_waited_for() -> None:
+    source = dispatcher(None, 60)
+    first, second = take(source, 2)
+    source.end(first.number, SCORES, None)
+    source.progress(second.number, TRAIN, 0.9)
+    assert source.next() is not None
