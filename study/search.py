@@ -115,13 +115,13 @@ def _settle(given: Namespace) -> tuple[Path, dict[str, Any]]:
     return new_run_dir(out, name, settings["space"]), settings
 
 
-def _show_to_nodes(run_dir: Path, *, new: bool) -> None:
+def _show_to_nodes(run_dir: Path, text: str, *, new: bool) -> None:
     """Refuse a cluster of which a node does not see the run's folder; a new one is not left.
 
-    Workers of nodes that join later look for the mark themselves.
+    Workers of nodes that join later look for the mark, which says `text`, themselves.
     """
     try:
-        check_nodes(functools.partial(check_mark, run_dir, mark(run_dir)))
+        check_nodes(functools.partial(check_mark, run_dir, text))
     except ValueError:
         if new:
             shutil.rmtree(run_dir)
@@ -140,8 +140,9 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     """Open, search, write the front, verify it, and say what came of it."""
     start, console = time.time(), Console(markup=False, emoji=False)
     storage = _open(run, new=given.resume is None)
+    text = mark(run.folder)
     if run.settings.address is not None:
-        _show_to_nodes(run.folder, new=given.resume is None)
+        _show_to_nodes(run.folder, text, new=given.resume is None)
     run = run.with_records(storage.records())
     introduce(run, console)
     extra = ["--no-verify"] if given.no_verify else []

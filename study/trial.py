@@ -45,7 +45,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
             missing in a run that trains none.
     """
     run = context.run
-    torch.set_num_threads(run.threads)
+    run.take_share()
     device = torch.device(run.device)
     dataset = run.references().dataset
     if dataset.config() != recipe.data:
@@ -55,6 +55,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
 
     backbone, trained_images = _obtain_backbone(recipe, context, dataset, device)
     compressed = compress(recipe, backbone, context, dataset, trained_images)
+    run.check_driver()
     package_path = context.trial_dir / PACKAGE_NAME
     size_bytes = write_package(package_path, recipe, compressed.network, compressed.steps)
 
@@ -79,6 +80,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
         "machine": platform.node(),
         "process": os.getpid(),
     }
+    run.check_driver()
     write_json(context.trial_dir / "scores.json", scores)
     if context.to_screen:
         context.on_screened(screen_beside(recipe, context, dataset, device))

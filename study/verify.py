@@ -110,8 +110,9 @@ def main(
         run = sound_run(Run(run_dir, settings, tuple(storage.records())))
         if not run.complete():
             raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
+        text = mark(run_dir)
         if address is not None:
-            check_nodes(functools.partial(check_mark, run_dir, mark(run_dir)))
+            check_nodes(functools.partial(check_mark, run_dir, text))
         verifier = Verifier(
             Verification.load(run),
             Plan(given.images, given.seeds),

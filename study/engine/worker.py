@@ -5,7 +5,7 @@ Knows nothing of Ray. Reports are plain dictionaries: {"warning"} and {"stage", 
 compressions were screened, and at the end one of {"scores"}, {"reason"} for a failure that would
 only repeat itself, {"attempt"} before the error of one that may not, these two with the progress
 until then, {"halt"} when nothing can be written any more, or a backbone is gone that is not to be
-trained, or the run's folder is not seen.
+trained, or the run's folder is not seen, or a later driver has the run.
 """
 
 import errno
@@ -28,7 +28,7 @@ from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
 from study.run.files import make_own
 from study.run.key_folder import SnapshotUnavailable
-from study.run.mark import FolderUnseen
+from study.run.mark import FolderUnseen, TakenOver
 
 REPORT_EVERY_SECONDS = 1.0
 OUR_LOGGERS = ("study", "diffusion")
@@ -57,8 +57,13 @@ def run_trial(
         Exception: the trial broke in a way that another attempt may mend.
     """
     trial_dir = run.trials_dir / str(number)
-    on_rung = _rung_report(report) if run.judges else None
-    progress = _Progress(report)
+
+    def tell(values: dict[str, Any]) -> None:
+        run.check_driver()
+        report(values)
+
+    on_rung = _rung_report(tell) if run.judges else None
+    progress = _Progress(tell)
     context = TrialContext(
         run,
         trial_dir,
@@ -66,7 +71,7 @@ def run_trial(
         on_rung,
         progress.count,
         tuple(to_screen),
-        lambda found: report({"screened": json.dumps(found)}),
+        lambda found: tell({"screened": json.dumps(found)}),
     )
     try:
         run.check_seen()
@@ -119,7 +124,7 @@ class _Reporting(logging.Handler):
 def _is_the_study_s(error: Exception) -> bool:
     """Whether an error is the whole study's trouble, not the trial's."""
     full = isinstance(error, OSError) and error.errno in DISK_FULL
-    return full or isinstance(error, SnapshotUnavailable | FolderUnseen)
+    return full or isinstance(error, SnapshotUnavailable | FolderUnseen | TakenOver)
 
 
 def failure_reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.references import References
 from study.results.objectives import Scores
-from study.run.mark import check_mark, read_mark
+from study.run.mark import check_driver, check_mark, read_mark
 from study.run.settings import RunSettings
 
 TRAIN = "train"  # The stage in which a backbone is trained.
@@ -40,6 +40,7 @@ class RunContext:
         trials_dir: holds each trial's folder, by its number.
         store_dir: of the backbones, shared by all trials.
         extractor: of the features that score; None for the built-in ones.
+        gpus: that a trial has on a device that has them; a share of one, where below 1.
         threads: torch's threads; recorded, since they may change the last digits.
         reuse: whether a training feeds every trial that can use it.
         judges: whether trainings are judged on their way.
@@ -55,6 +56,7 @@ class RunContext:
     fid_num_images: int
     extractor: ExtractorChoice | None = None
     device: str = "cpu"
+    gpus: float = 1.0
     threads: int = 1
     reuse: bool = True
     judges: bool = False
@@ -77,12 +79,19 @@ class RunContext:
             fid_num_images=settings.fid_num_images,
             extractor=settings.extractor_choice(),
             device=settings.device,
+            gpus=settings.gpus_per_trial,
             threads=settings.threads,
             reuse=settings.reuse,
             judges=settings.early_stopping,
             trains=not settings.backbones,
             mark=read_mark(run_dir),
         )
+
+    def take_share(self) -> None:
+        """Keep this process to a trial's share: torch's threads, and memory of a shared GPU."""
+        torch.set_num_threads(self.threads)
+        if self.device == "cuda" and self.gpus < 1:
+            torch.cuda.set_per_process_memory_fraction(self.gpus)
 
     def check_worker(self) -> None:
         """Prove that trials can run here, before any does.
@@ -101,6 +110,15 @@ class RunContext:
         """
         if self.mark is not None:
             check_mark(self.trials_dir.parent, self.mark)
+
+    def check_driver(self) -> None:
+        """Make sure that the driver of the run is the one that is worked for.
+
+        Raises:
+            TakenOver: a later one is.
+        """
+        if self.mark is not None:
+            check_driver(self.trials_dir.parent, self.mark)
 
     def references(self) -> References:
         """Load the data and what scores it; a worker does so once."""

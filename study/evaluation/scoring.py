@@ -80,7 +80,7 @@ def rescore(trial_dir: Path, seed: int, context: RunContext) -> Scores:
         PackageError: the file is missing or damaged.
         MetricUndefined: the model draws images that are not finite.
     """
-    torch.set_num_threads(context.threads)
+    context.take_share()
     model = read_package(trial_dir / PACKAGE_NAME, context.device).with_sampling(seed=seed)
     if context.references().dataset.config() != model.recipe.data:
         raise DataUnavailable(f"dataset {context.dataset!r} differs from the one of {trial_dir}")
@@ -89,7 +89,7 @@ def rescore(trial_dir: Path, seed: int, context: RunContext) -> Scores:
 
 def rescore_latency(trial_dir: Path, context: RunContext) -> float:
     """Return the milliseconds an image that a trial's file takes; nothing else may run."""
-    torch.set_num_threads(context.threads)
+    context.take_share()
     return measure_latency_ms(_generate(read_package(trial_dir / PACKAGE_NAME, context.device)))
 
 

@@ -1,6 +1,11 @@
-"""A run's folder as its driver marked it: who reads the mark sees that very folder."""
+"""A run's folder as its driver marked it: who reads the mark sees that very folder.
+
+A mark is a word of the run's own and the number of its driver, as 1f0c...-3. A later driver leaves
+a higher number, by which workers of an earlier one that still run know that they shall not write.
+"""
 
 import platform
+import re
 import secrets
 from pathlib import Path
 
@@ -8,7 +13,8 @@ from diffusion.errors import one_line
 from diffusion.files import write_bytes
 from study.run.files import read_regular
 
-MARK, MARK_BYTES = ".mark", 64
+MARK, MARK_BYTES, WORD_BYTES = ".mark", 64, 16
+WRITTEN = re.compile(rf"([0-9a-f]{{{2 * WORD_BYTES}}})-(\d{{1,16}})")
 ALLOWED = "a folder on a disk that every node mounts under the same path"
 
 
@@ -16,9 +22,15 @@ class FolderUnseen(OSError):
     """This machine does not see the folder of the run."""
 
 
+class TakenOver(OSError):
+    """A later driver has the run: what an earlier one began is not to write any more."""
+
+
 def mark(run_dir: Path) -> str:
-    """Leave a new mark in a run's folder, and return what it says."""
-    text = secrets.token_hex(MARK_BYTES // 2)
+    """Leave the mark of another driver in a run's folder, and return what it says."""
+    known = WRITTEN.fullmatch(read_mark(run_dir) or "")
+    word, number = known.groups() if known else (secrets.token_hex(WORD_BYTES), "0")
+    text = f"{word}-{int(number) + 1}"
     write_bytes(run_dir / MARK, text.encode())
     return text
 
@@ -43,3 +55,17 @@ def check_mark(run_dir: Path, text: str) -> None:
     if read_mark(run_dir) != text:
         machine = one_line(platform.node())
         raise FolderUnseen(f"machine {machine} does not see {run_dir}; allowed: {ALLOWED}")
+
+
+def check_driver(run_dir: Path, text: str) -> None:
+    """Make sure that no later driver has a run; a folder that is not seen just now says nothing.
+
+    Args:
+        text: of the mark of the driver that is worked for.
+
+    Raises:
+        TakenOver: one has.
+    """
+    known, found = WRITTEN.fullmatch(text), WRITTEN.fullmatch(read_mark(run_dir) or "")
+    if known and found and known[1] == found[1] and int(known[2]) < int(found[2]):
+        raise TakenOver(f"driver {known[2]} of {run_dir} was followed by driver {found[2]}")

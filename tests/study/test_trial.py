@@ -27,6 +27,7 @@ from study.generate import main as generate
 from study.results.front import front_rows
 from study.results.records import TrialRecord
 from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS, VERIFIED_COLUMNS
+from study.run.mark import TakenOver, mark
 from study.trial import evaluate
 
 
@@ -257,3 +258,23 @@ def test_a_training_that_diverges_is_told_as_that_with_the_images_it_cost(
     with pytest.raises(TrainingDiverged, match="training diverged at step"):
         evaluate(wild, replace(context(tmp_path, 0), on_trained=trained.append))
     assert trained[0] == 0
+
+
+@pytest.mark.parametrize(("stage", "left"), [("train", "recipe.json"), ("generate", "model.pdm")])
+def test_a_trial_writes_no_result_once_a_later_driver_has_the_run(
+    stage: str, left: str, digit_recipe: Recipe, tmp_path: Path
+) -> None:
+    first = mark(tmp_path)
+
+    def take_over(now: str, share: float) -> None:
+        if now == stage and share == 1:
+            mark(tmp_path)
+
+    scored = context(tmp_path, 3, take_over)
+    fenced = replace(scored, run=replace(scored.run, mark=first))
+    with pytest.raises(TakenOver, match="driver 1"):
+        evaluate(digit_recipe, fenced)
+    names = {path.name for path in fenced.trial_dir.iterdir()}
+    assert left in names
+    assert "scores.json" not in names
+    assert ("model.pdm" in names) == (left == "model.pdm")

@@ -220,3 +220,25 @@ def test_a_worker_that_does_not_see_the_run_begins_nothing_and_halts_the_study(
     assert list(tmp_path.iterdir()) == []
     text = mark(tmp_path)
     assert "scores" in reports(tmp_path, tabulated, mark=text)[-1]
+
+
+@pytest.mark.parametrize("told", ["progress", "rung", "screened"])
+def test_a_trial_of_an_earlier_driver_ends_at_what_it_tells_next(
+    told: str, tmp_path: Path
+) -> None:
+    first = mark(tmp_path)
+
+    def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
+        mark(tmp_path)  # a resume on another machine, which this one's driver does not know of
+        if told == "progress":
+            context.on_progress("train", 0.5)
+        elif told == "screened":
+            context.on_screened([])
+        elif context.on_rung is not None:
+            context.on_rung(16_000, {})
+        raise AssertionError("it went on")
+
+    made = reports(tmp_path, evaluate, mark=first, judges=True)
+    assert [set(report) for report in made] == [{"halt"}]
+    assert "driver 1 of " in made[0]["halt"]
+    assert "was followed by driver 2" in made[0]["halt"]

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+import torch
 from small_run import SETTINGS
 
 from diffusion.recipe import Recipe
@@ -43,3 +45,19 @@ def test_conditions_name_what_the_scores_hold_for(tmp_path: Path) -> None:
     assert (conditions["device"], conditions["threads"]) == ("cpu", 1)
     assert {"python", "torch", "numpy", "paretodiff"} <= conditions.keys()
     assert conditions["peak_memory_bytes"] > 2**20
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "capped"),
+    [("cuda", 0.25, [0.25]), ("cuda", 1.0, []), ("cuda", 2.0, []), ("cpu", 0.0, [])],
+)
+def test_a_trial_takes_no_more_of_a_shared_gpus_memory_than_its_share(
+    device: str, gpus: float, capped: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No GPU is there: what torch would be told is looked at."""
+    told: list[float] = []
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", told.append)
+    settings = replace(SETTINGS, device=device, gpus_per_trial=gpus, threads=1)
+    RunContext.of(tmp_path, settings).take_share()
+    assert told == capped
+    assert torch.get_num_threads() == 1

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from study.run.mark import MARK, MARK_BYTES, FolderUnseen, check_mark, mark, read_mark
+from study.run.mark import (
+    MARK,
+    MARK_BYTES,
+    FolderUnseen,
+    TakenOver,
+    check_driver,
+    check_mark,
+    mark,
+    read_mark,
+)
 
 
 def test_who_sees_the_folder_passes_and_who_sees_another_does_not(tmp_path: Path) -> None:
@@ -26,6 +35,29 @@ def test_each_driver_leaves_a_mark_of_its_own(tmp_path: Path) -> None:
     check_mark(tmp_path, second)
     with pytest.raises(FolderUnseen):
         check_mark(tmp_path, first)
+
+
+def test_a_later_driver_of_the_same_run_is_noticed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "other").mkdir()
+    first = mark(tmp_path / "run")
+    check_driver(tmp_path / "run", first)
+    mark(tmp_path / "other")
+    for unseen in ("other", "missing"):  # maybe but for a moment
+        check_driver(tmp_path / unseen, first)
+    second, third = mark(tmp_path / "run"), mark(tmp_path / "run")
+    for earlier, number in ((first, 1), (second, 2)):
+        with pytest.raises(
+            TakenOver, match=rf"driver {number} of \S+run was followed by driver 3"
+        ):
+            check_driver(tmp_path / "run", earlier)
+    check_driver(tmp_path / "run", third)
+
+
+@pytest.mark.parametrize("text", ["", "of an older version", "ff-x", "\xff", "f" * 32 + "-"])
+def test_a_mark_that_was_altered_is_followed_by_a_new_one(text: str, tmp_path: Path) -> None:
+    (tmp_path / MARK).write_text(text, encoding="latin-1")
+    check_mark(tmp_path, mark(tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["long", "fifo", "link"])
