@@ -52,15 +52,14 @@ class Learning:
 
     def learn(self) -> int:
         """Take in the trials that ended since; return how many wait in line."""
-        records, trials = self._storage.records(), self._storage.frozen_trials()
-        still_open = []
-        for number in [*self._open, *range(self.num_seen, len(records))]:
+        trials, still_open = self._storage.frozen_trials(), []
+        for number in [*self._open, *range(self.num_seen, len(trials))]:
             if trials[number].state.is_finished():
-                self._take_in(records[number], trials[number])
+                self._take_in(self._storage.record(number), trials[number])
                 self.num_ended += 1
             else:
                 still_open.append(number)
-        self._open, self.num_seen = still_open, len(records)
+        self._open, self.num_seen = still_open, len(trials)
         return [trials[number].state for number in still_open].count(TrialState.WAITING)
 
     def _take_in(self, record: TrialRecord, trial: FrozenTrial) -> None:

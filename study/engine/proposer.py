@@ -108,7 +108,9 @@ class Proposer:
                     continue
                 if refused:
                     return self._look_further()
-            if proposal := self._accept(self._start(num_waiting, allowed)):
+            with self.storage.at_once():
+                proposal = self._accept(self._start(num_waiting, allowed))
+            if proposal:
                 return proposal
         return Nothing.NOT_YET
 
@@ -124,7 +126,9 @@ class Proposer:
             sampler = self._drawer.sampler_anew(self._known.num_seen)
             if sampler is None or self._known.num_refused >= MOST_REFUSALS:
                 return Nothing.EXHAUSTED
-            if proposal := self._accept(self.storage.ask(sampler)):
+            with self.storage.at_once():
+                proposal = self._accept(self.storage.ask(sampler))
+            if proposal:
                 return proposal
         return Nothing.NOT_YET
 

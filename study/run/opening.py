@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, InMemoryStorage
 
 from study.results.objectives import OBJECTIVES
 from study.run.journal import UNREADABLE, journal_fault, mend_journal
-from study.run.journal_lock import JournalLock
+from study.run.journal_file import Journal
 
 STUDY_NAME = "study"
 
@@ -67,8 +66,4 @@ def settle(study: optuna.Study, name: str, value: Any, default: Any = None) -> A
 
 
 def _storage(path: Path | None) -> BaseStorage:
-    return (
-        InMemoryStorage()
-        if path is None
-        else JournalStorage(JournalFileBackend(str(path), JournalLock(path)))
-    )
+    return InMemoryStorage() if path is None else Journal(path)

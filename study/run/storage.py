@@ -7,6 +7,7 @@ cannot be built or is too large.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from study.results.limits import excesses, over_limits
 from study.results.objectives import Scores, objective_values
 from study.results.records import TrialRecord
 from study.results.screenings import Screening
+from study.run.journal_file import Journal
 from study.run.opening import STUDY_NAME, open_study, settle
 from study.run.trial_attributes import RUNG_PREFIX, SCREENED
 from study.run.trial_records import TrialRecords
@@ -54,6 +56,10 @@ class StudyStorage:
         settle(self._study, "objectives", list(objectives))
         self.limits: dict[str, float] = settle(self._study, "limits", limits, {})
 
+    def at_once(self) -> AbstractContextManager[None]:
+        """Write what is written meanwhile as one, at the end, where the storage is a file."""
+        return self._storage.at_once() if isinstance(self._storage, Journal) else nullcontext()
+
     def enqueue(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Put knob values in line to be asked for first; those already there are skipped."""
         for row in rows:
@@ -82,15 +88,17 @@ class StudyStorage:
 
     def accept(self, trial: optuna.Trial, recipe: Recipe) -> None:
         """Keep the recipe of a started trial."""
-        trial.set_constraint(FEASIBLE, 0.0)
-        trial.set_user_attr("recipe", recipe.to_dict())
+        with self.at_once():
+            trial.set_constraint(FEASIBLE, 0.0)
+            trial.set_user_attr("recipe", recipe.to_dict())
 
     def refuse(self, trial: optuna.Trial, reason: str) -> None:
         """End a trial that is not to be run; samplers avoid what is like it."""
-        if FEASIBLE not in trial.constraints:
-            trial.set_constraint(FEASIBLE, 1.0)
-        trial.set_user_attr("reason", reason)
-        self._study.tell(trial.number, state=TrialState.PRUNED)
+        with self.at_once():
+            if FEASIBLE not in trial.constraints:
+                trial.set_constraint(FEASIBLE, 1.0)
+            trial.set_user_attr("reason", reason)
+            self._study.tell(trial.number, state=TrialState.PRUNED)
 
     def withdraw(self, number: int, reason: str) -> None:
         """End an accepted trial that is not to be run after all; it does not count."""
@@ -108,7 +116,7 @@ class StudyStorage:
 
     def keep_screened(self, number: int, screenings: Sequence[Screening]) -> None:
         """Keep what a running trial's worker screened, beside what it screened before."""
-        kept = self.frozen_trials()[number].user_attrs.get(SCREENED, [])
+        kept = self._frozen(number).user_attrs.get(SCREENED, [])
         self._set_attrs(number, **{SCREENED: [*kept, *(s.to_dict() for s in screenings)]})
 
     def complete(self, number: int, scores: Scores, wall_seconds: float) -> None:
@@ -119,13 +127,14 @@ class StudyStorage:
         except ValueError as error:
             self.fail(number, str(error), wall_seconds, scores.get("trained_images"))
             return
-        self._set_attrs(number, scores=scores, wall_seconds=wall_seconds)
-        if reason := over_limits(scores, self.limits):
-            self._set_attrs(number, reason=reason)
-        trial = self._trial(number)
-        for name, share in excesses(scores, self.limits).items():
-            trial.set_constraint(f"max_{name}", share)
-        self._study.tell(number, values)
+        with self.at_once():
+            self._set_attrs(number, scores=scores, wall_seconds=wall_seconds)
+            if reason := over_limits(scores, self.limits):
+                self._set_attrs(number, reason=reason)
+            trial = self._trial(number)
+            for name, share in excesses(scores, self.limits).items():
+                trial.set_constraint(f"max_{name}", share)
+            self._study.tell(number, values)
 
     def prune(
         self, number: int, reason: str, wall_seconds: float, trained_images: int | None = None
@@ -158,14 +167,15 @@ class StudyStorage:
         wall_seconds: float | None,
         trained_images: int | None,
     ) -> None:
-        self._set_attrs(number, reason=reason, wall_seconds=wall_seconds)
-        if trained_images is not None:
-            self._set_attrs(number, trained_images=trained_images)
-        self._study.tell(number, state=state)
+        with self.at_once():
+            self._set_attrs(number, reason=reason, wall_seconds=wall_seconds)
+            if trained_images is not None:
+                self._set_attrs(number, trained_images=trained_images)
+            self._study.tell(number, state=state)
 
     def record(self, number: int) -> TrialRecord:
         """Return one trial."""
-        return self._records.of(self.frozen_trials()[number])
+        return self._records.of(self._frozen(number))
 
     def records(self) -> list[TrialRecord]:
         """Return every trial, by number."""
@@ -177,7 +187,7 @@ class StudyStorage:
 
     def was_in_line(self, number: int) -> bool:
         """Whether a trial's knobs were put in line, not drawn."""
-        return IN_LINE in self.frozen_trials()[number].system_attrs
+        return IN_LINE in self._frozen(number).system_attrs
 
     def rows_put_in_line(self) -> list[dict[str, Any]]:
         """Return the knob values that were ever put in line, by trial."""
@@ -188,6 +198,10 @@ class StudyStorage:
         """Return how many trials that were put in line were begun."""
         trials = self.frozen_trials()
         return sum(IN_LINE in t.system_attrs and "recipe" in t.user_attrs for t in trials)
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        """Return Optuna's own view of one trial, without a look at the others."""
+        return self._storage.get_trial(self._trial_id(number))
 
     def _trial(self, number: int) -> optuna.Trial:
         return optuna.Trial(self._study, self._trial_id(number))
