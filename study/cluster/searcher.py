@@ -9,6 +9,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from study.cluster.crew import Crew
+from study.cluster.parcel import pack
 from study.cluster.place import Place, alive_nodes, lost_nodes
 from study.cluster.standby import STANDBY, Ready
 from study.engine.dispatcher import Dispatcher
@@ -89,7 +90,7 @@ class StudySearcher(Searcher):
         self._numbers[trial_id] = assignment.number
         self._nodes[trial_id] = self._alive_nodes()
         recipe = json.dumps(assignment.recipe.to_dict())
-        to_screen = json.dumps([other.to_dict() for _, other in assignment.to_screen])
+        to_screen = pack([other.to_dict() for _, other in assignment.to_screen])
         return {"number": assignment.number, "recipe": recipe, "to_screen": to_screen}
 
     def _say_what_waits(self) -> None:

@@ -14,6 +14,7 @@ from ray import tune
 
 from diffusion.recipe import Recipe
 from study.cluster.crew import Crew
+from study.cluster.parcel import unpack
 from study.cluster.place import Place
 from study.cluster.resources import Resources
 from study.cluster.scheduler import AtTheEnd, ParetoScheduler
@@ -86,5 +87,5 @@ def _work(config: dict[str, Any], evaluate: Evaluate, context: RunContext) -> No
         stand_by(context.check_worker, tune.report)
     recipe = Recipe.from_dict(json.loads(config["recipe"]))
     tune.report({"place": json.dumps(Place.here().to_dict())})  # Tune flattens dictionaries
-    to_screen = [Recipe.from_dict(values) for values in json.loads(config["to_screen"])]
+    to_screen = [Recipe.from_dict(values) for values in unpack(config["to_screen"])]
     run_trial(config["number"], recipe, to_screen, evaluate, context, tune.report)

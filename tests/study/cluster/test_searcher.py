@@ -9,6 +9,7 @@ from ray.tune.search import Searcher
 
 from diffusion.recipe import Recipe
 from study.cluster.crew import Crew
+from study.cluster.parcel import unpack
 from study.cluster.place import Place
 from study.cluster.searcher import PROCESS_DIED, SAY_AFTER_SECONDS, StudySearcher
 from study.cluster.standby import STANDBY, Ready
@@ -94,7 +95,7 @@ def searcher(idle: StudySearcher, dispatcher: Dispatcher) -> StudySearcher:
     config = searcher.suggest("a")
     assert config["number"] == 7
     assert Recipe.from_dict(json.loads(config["recipe"])) == dispatcher.recipe
-    assert [Recipe.from_dict(r) for r in json.loads(config["to_screen"])] == [dispatcher.recipe]
+    assert [Recipe.from_dict(r) for r in unpack(config["to_screen"])] == [dispatcher.recipe]
     assert searcher.suggest("b") is None, "one is at work, and no more are allowed"
     return searcher
 
