@@ -23,6 +23,12 @@ def model_knobs(params: Mapping[str, Any]) -> Knobs:
     return tuple(item for item in all_knobs(params) if not item[0].startswith(SAMPLING_PREFIX))
 
 
+def backbone_and_model(params: Mapping[str, Any]) -> tuple[Knobs, Knobs]:
+    """Return the knobs that shape the training, and those that shape the model."""
+    model = model_knobs(params)
+    return tuple(item for item in model if item[0].startswith(BACKBONE_PREFIX)), model
+
+
 def sampling_knobs(params: Mapping[str, Any]) -> Knobs:
     """Return the knobs that play a part in drawing alone, in order."""
     return tuple(item for item in all_knobs(params) if item[0].startswith(SAMPLING_PREFIX))

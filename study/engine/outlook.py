@@ -31,8 +31,19 @@ class Outlook:
         measured: complete trials whose drift is known; without any, nothing can be said.
     """
 
-    def __init__(self, history: History, screened: Screened, objectives: tuple[str, ...]) -> None:
-        """Learn from a study as it is now."""
+    def __init__(
+        self,
+        history: History,
+        screened: Screened,
+        objectives: tuple[str, ...],
+        points: dict[int, Point],
+    ) -> None:
+        """Learn from a study as it is now.
+
+        Args:
+            points: of complete trials that were looked up before, by number; others are added.
+        """
+        self._points = points
         self._history = history
         self._screened = screened
         self._objectives = objectives
@@ -43,12 +54,12 @@ class Outlook:
 
     def _find_measured(self) -> list[tuple[Variant, Point]]:
         """Return complete trials whose drift is known."""
-        found = []
-        for variant in self._history.complete[-MOST_MEASURED:]:
+        latest = self._history.complete[-MOST_MEASURED:]
+        for variant in (v for v in latest if v.number not in self._points):
             screening = self._screened.find(variant.trial.params)
             if screening is not None and screening.drift is not None:
-                found.append((variant, point_of(variant.trial.params, screening)))
-        return found
+                self._points[variant.number] = point_of(variant.trial.params, screening)
+        return [(v, self._points[v.number]) for v in latest if v.number in self._points]
 
     def _fit(self) -> None:
         points = [point for _, point in self.measured]

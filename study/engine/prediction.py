@@ -151,9 +151,9 @@ class _Terms:
 
     def of(self, points: Sequence[Point]) -> np.ndarray:
         """Return the terms of points, [points, columns]."""
-        drift = np.log1p(np.array([[p.drift / bend for bend in BENDS] for p in points]))
-        cooled = np.array([[float(p.is_cooled)] for p in points])
-        size = np.array([[np.log(p.parameters) - self._size] for p in points])
+        known = np.array([(p.drift, p.is_cooled, p.parameters) for p in points], dtype=np.float64)
+        drift = np.log1p(known[:, :1] / np.array(BENDS))
+        cooled, size = known[:, 1:2], np.log(known[:, 2:]) - self._size
         samplings = [p.sampling for p in points]
         ways = _ones(self._samplings, samplings)
         # An unseen way is taken for the mean of those of its knob: none drifts for nothing.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from diffusion.recipe import Recipe
-from study.engine.knob_sets import Knobs, backbone_knobs, model_knobs, sampling_knobs
+from study.engine.knob_sets import Knobs, backbone_and_model, sampling_knobs
 from study.results.screenings import EXACT, MOST_DRIFT, YARDSTICK, Screening
 
 
@@ -34,8 +34,8 @@ class Screened:
         for screening in screenings:
             if screening.yardstick != YARDSTICK:
                 continue
-            found = self._by_backbone.setdefault(backbone_knobs(screening.knobs), {})
-            model = model_knobs(screening.knobs)
+            backbone, model = backbone_and_model(screening.knobs)
+            found = self._by_backbone.setdefault(backbone, {})
             if model not in found:
                 found[model] = screening
                 self._in_order.append(screening)
@@ -51,7 +51,8 @@ class Screened:
 
     def find(self, params: Mapping[str, Any]) -> Screening | None:
         """Return the screening of the model that knobs draw, or None."""
-        return self._by_backbone.get(backbone_knobs(params), {}).get(model_knobs(params))
+        backbone, model = backbone_and_model(params)
+        return self._by_backbone.get(backbone, {}).get(model)
 
     def latest(self, count: int) -> list[Screening]:
         """Return so many of those that were screened last, whatever their backbone."""
