@@ -45,8 +45,13 @@ WARM = 100  # Trials after which memory is counted: by then all is loaded.
 
 def do_nothing(recipe: Recipe, context: TrialContext) -> Scores:
     """Score by the recipe's hash, and what was asked to be screened likewise."""
-    share = _share(recipe)
-    context.on_screened([_screened(other) for other in context.to_screen])
+    context.on_screened([screened_values(other) for other in context.to_screen])
+    return do_nothing_scores(recipe)
+
+
+def do_nothing_scores(recipe: Recipe, share: float | None = None) -> Scores:
+    """Return made-up scores, from good and large to bad and small; by the recipe's hash."""
+    share = _share(recipe) if share is None else share
     return {
         "fid": 10 + 90 * share,
         "size_bytes": int(1e6 * (1.5 - share) ** 2),
@@ -60,7 +65,8 @@ def _share(recipe: Recipe) -> float:
     return int(recipe.key[:8], 16) / 16**8
 
 
-def _screened(recipe: Recipe) -> dict[str, Any]:
+def screened_values(recipe: Recipe) -> dict[str, Any]:
+    """Return what a worker might find of a compression, by its recipe's hash."""
     share = _share(recipe)
     counts = dict.fromkeys(("macs", "parameters", "nonzero_parameters"), 100_000)
     size_bytes = int(1e6 * (1.5 - share) ** 2)
