@@ -16,11 +16,12 @@ from study.engine.effort import ANYTHING, Allowance
 from study.engine.history import History
 from study.engine.knob_sets import sampling_knobs
 from study.engine.outlook import Outlook
+from study.engine.prediction import Point
 from study.engine.screened import Screened
 
 # A study has so many trials, and what is begun takes one of them: so many units of drawing and
 # scoring, beside the time that it costs.
-TRIAL_WORTH = 4.0
+TRIAL_WORTH = 2.0
 Prices = Mapping[tuple[bool, bool], float]  # By whether a trial trains, and cools down.
 # Screened models that are looked at in all their ways of drawing.
 MOST_MODELS = 32
@@ -41,6 +42,7 @@ class Chooser:
         self._history = history
         self._screened = screened
         self._objectives = objectives
+        self._points: dict[int, Point] = {}  # of complete trials, by number
 
     def choose(
         self, trainings: Sequence[Sequence[Candidate]], allowed: Allowance = ANYTHING
@@ -51,7 +53,7 @@ class Chooser:
             trainings: for each new backbone what it might be compressed to.
             allowed: what the trial may take.
         """
-        outlook = Outlook(self._history, self._screened, self._objectives)
+        outlook = Outlook(self._history, self._screened, self._objectives, self._points)
         prices = self._prices(allowed.trials_meanwhile)
         models = [m for m in self.candidates.models() if m.effort <= allowed.most]
         trainings = [group for group in trainings if group]
