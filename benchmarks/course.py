@@ -78,6 +78,18 @@ def course(trials: Sequence[Trial]) -> Course:
     return moments
 
 
+def trained_by(trials: Sequence[Trial], seconds: float) -> int:
+    """Return how many images a search had trained on at a moment.
+
+    A trial trains evenly from its begin to its end, as far as is known: one with a training hardly
+    does anything else.
+    """
+    shares = (
+        (trial, (seconds - trial.begin) / max(trial.end - trial.begin, 1e-9)) for trial in trials
+    )
+    return round(sum(min(max(share, 0.0), 1.0) * t.trained_images for t, share in shares))
+
+
 def worth(trials: Sequence[Trial]) -> Worth:
     """Return what came of the trials that began once two backbones had a trial that ended."""
     in_order = sorted(trials, key=lambda trial: trial.end)

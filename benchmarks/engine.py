@@ -5,9 +5,10 @@
 For each seed, on the quick space and the embedded digits: `plain` (benchmarks.plain_tune), `ours`
 (our engine) and, where asked for, `before`, the quick study of an older checkout of this project.
 The course of each is its hypervolume of (ln FID, log10 bytes) over images trained on and over wall
-clock, from the start of the command on. What is there in DIR is not run again. Prints a Markdown
-table of what our engine needed to reach the last hypervolume of the others, and what its trials
-were worth.
+clock, from the start of the command on. Images count whole from the begin of the trial that trains
+on them, and besides as far as it had come. What is there in DIR is not run again. Prints a table
+in Markdown of what our engine needed to reach the last hypervolume of the others, and what its
+trials were worth.
 """
 
 import argparse
@@ -22,14 +23,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.course import Trial, course, worth
+from benchmarks.course import Trial, course, trained_by, worth
 from benchmarks.hypervolume import Moment, reach
 from study.run.folder import JOURNAL_NAME
 from study.run.storage import StudyStorage
 
 Search = Callable[[Path, int, int], list[Trial]]
 Ended = Mapping[str, Sequence[Trial]]  # by the name of the search
-Shares = tuple[float, float]  # of images and of seconds
+Shares = tuple[float, float, float]  # of images begun, images trained by then and seconds
 PROJECT = Path(__file__).resolve().parent.parent
 OURS = "ours"
 
@@ -115,15 +116,17 @@ def main() -> None:
 
 def _print_shares(ended: Sequence[Ended], baseline: str) -> None:
     """Print what ours needed to reach the end of another search, by seed and their median."""
-    print(f"\n| seed | hypervolume of {baseline} | images | seconds |\n|-|-|-|-|")
+    print(f"\n| seed | hypervolume of {baseline} | images begun | trained by then | seconds |")
+    print("|-|-|-|-|-|")
     shares: list[Shares] = []
     for seed, of_seed in enumerate(ended):
         goal = course(of_seed[baseline])[-1]
         found = reach(course(of_seed[OURS]), goal.hypervolume)
-        shares.append(_shares(found, goal))
-        print(f"| {seed} | {goal.hypervolume:.2f} | {' | '.join(_cells(found, goal))} |")
-    images, seconds = (statistics.median(column) for column in zip(*shares, strict=True))
-    print(f"| median | | {images:.3f} | {seconds:.3f} |")
+        done = trained_by(of_seed[OURS], found.seconds) if found else 0
+        shares.append(_shares(found, done, goal))
+        print(f"| {seed} | {goal.hypervolume:.2f} | {' | '.join(_cells(found, done, goal))} |")
+    medians = (statistics.median(column) for column in zip(*shares, strict=True))
+    print(f"| median | | {' | '.join(f'{median:.3f}' for median in medians)} |")
 
 
 def _print_worth(ended: Sequence[Ended]) -> None:
@@ -134,20 +137,23 @@ def _print_worth(ended: Sequence[Ended]) -> None:
         print(f"| {seed} | {found.count} | {found.noise} | {found.useful} |")
 
 
-def _shares(found: Moment | None, goal: Moment) -> Shares:
+def _shares(found: Moment | None, done: int, goal: Moment) -> Shares:
     """Return the shares of a goal's images and seconds; infinite where it is never reached."""
     if found is None:
-        return math.inf, math.inf
-    return found.trained_images / goal.trained_images, found.seconds / goal.seconds
+        return math.inf, math.inf, math.inf
+    images = found.trained_images, done
+    begun, trained = (number / goal.trained_images for number in images)
+    return begun, trained, found.seconds / goal.seconds
 
 
-def _cells(found: Moment | None, goal: Moment) -> tuple[str, str]:
+def _cells(found: Moment | None, done: int, goal: Moment) -> tuple[str, str, str]:
     """Say how many images and seconds of the goal's a search needed."""
     if found is None:
-        return f"- of {goal.trained_images:,}", f"- of {goal.seconds:.0f}"
-    images, seconds = _shares(found, goal)
+        return f"- of {goal.trained_images:,}", "-", f"- of {goal.seconds:.0f}"
+    begun, trained, seconds = _shares(found, done, goal)
     return (
-        f"{found.trained_images:,} of {goal.trained_images:,} ({images:.3f})",
+        f"{found.trained_images:,} of {goal.trained_images:,} ({begun:.3f})",
+        f"{done:,} ({trained:.3f})",
         f"{found.seconds:.0f} of {goal.seconds:.0f} ({seconds:.3f})",
     )
 

@@ -17,6 +17,7 @@ import shutil
 import signal
 import time
 from argparse import Namespace
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from study.cli.classifier_training import kept_extractor
 from study.cli.resolve import new_settings, resumed_settings
 from study.cli.search_options import DEFAULT_SPACE, build_parser
 from study.cli.space_choice import run_space
+from study.cluster.growing import asking_for_nodes
 from study.cluster.nodes import check_nodes
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session
@@ -206,8 +208,10 @@ def _search(
     )
     dispatcher = dispatcher_of(run, space, storage, view)
     context = RunContext.of(run.folder, settings)
+    left = settings.trials - sum(record.finished for record in run.records)
+    joins = settings.address is not None
     try:
-        with view:
+        with view, asking_for_nodes(resources, max(left, 1)) if joins else nullcontext():
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
         if dispatcher.halted:
             raise OSError(dispatcher.halted)

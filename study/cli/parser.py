@@ -19,6 +19,7 @@ DEBUG = "--debug"
 INSECURE_HELP = "join a cluster that asks for no token, too"
 LONGEST_ERROR = 250  # of a line that ends with what to do
 MOST_GUIDANCE, MOST_STEPS, MOST_AT_ONCE = 100, 10_000, 4_096
+AUTO = "auto"  # Of trials at once: as many as fit.
 MOST_IMAGES = 100_000  # Their noise is drawn at once.
 MOST_SEEDS, MOST_TRAININGS, MOST_EPOCHS = 1_000, 100, 10_000
 TOO_MUCH = 2**63  # No count or time of use comes near it, and integers of 64 bits end there.
@@ -112,6 +113,11 @@ def seed(text: str) -> int:
 def count(most: int) -> Callable[[str], int]:
     """Return what parses a whole number from 1 to `most`."""
     return lambda text: _whole(text, 1, most)
+
+
+def at_once(text: str) -> int:
+    """Parse how many trials run at once; 0 for `auto`, as many as fit."""
+    return 0 if text == AUTO else _whole(text, 1, MOST_AT_ONCE)
 
 
 def guidance(text: str) -> float:

@@ -86,7 +86,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         **extractor_settings(extractor),
         "store": store,
         "extractor_sha256": features.sha256,
-        "concurrent_trials": given.concurrent_trials,
+        "concurrent_trials": given.concurrent_trials or None,
         "cpus_per_trial": given.cpus_per_trial,
         "gpus_per_trial": given.gpus_per_trial,
         "address": choose_address(given.address, None),
@@ -115,12 +115,13 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
             f"the built-in extractor has SHA-256 {sha256[:16]}, but the run has "
             f"{resumed.extractor_sha256[:16]}; allowed: the features that the run began with"
         )
-    gpus = given.gpus_per_trial
+    gpus, at_once = given.gpus_per_trial, given.concurrent_trials
     return {
         **{name: getattr(resumed, name) for name in KEPT},
         "data_dir": None if data_dir is None else str(data_dir),
         "store": store,
-        "concurrent_trials": given.concurrent_trials or resumed.concurrent_trials_asked,
+        "concurrent_trials": (resumed.concurrent_trials_asked if at_once is None else at_once)
+        or None,
         "trials": given.trials or resumed.trials,
         "time_budget_seconds": total_seconds(given.resume, resumed, given.time_budget),
         "train_images_total": given.train_images_total or resumed.train_images_total,

@@ -95,8 +95,8 @@ def build_parser(description: str) -> cli.Parser:
     add("--gpus-per-trial", type=cli.gpus, help="fractions share a GPU (default 1 if there are)")
     add(
         "--concurrent-trials",
-        type=cli.count(cli.MOST_AT_ONCE),
-        help="at once (default: what fits)",
+        type=cli.at_once,
+        help="at once, or auto for what fits, also as a cluster grows (default auto)",
     )
     add(
         "--address",

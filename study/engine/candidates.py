@@ -5,7 +5,7 @@ what is known exactly. Each is offered with every way of drawing that the study 
 model on the front is tried with another guidance, too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,7 +90,7 @@ class Candidates:
         exact_limits = {name: most for name, most in limits.items() if name in EXACT}
         self._unbeaten = Unbeaten(screened, exact, exact_limits)
         self._offered: dict[Knobs, tuple[object, list[Model]]] = {}  # when they were looked up
-        self._ended: dict[Knobs, dict[int, list[float]]] = {}  # by backbone and trial
+        self._ended: dict[Knobs, dict[int, Screening]] = {}  # by backbone and trial
 
     def models(self) -> Iterator[Model]:
         """Return untried models of trained backbones, and tried ones to draw from otherwise."""
@@ -112,8 +112,9 @@ class Candidates:
         # Their other ways would wait for the same cool-down, and for what their first one tells.
         begun = {model_knobs(params) for params in self._history.running.values()}
         first = begun - self._history.made
-        unbeaten = self._unbeaten.of(backbone, self._history.models)
-        for found, is_alike in zip(unbeaten, self._are_alike(unbeaten, backbone), strict=True):
+        tried_before = self._tried_screenings(backbone)
+        unbeaten = self._unbeaten.of(backbone, tried_before)
+        for found, is_alike in zip(unbeaten, _are_alike(unbeaten, tried_before), strict=True):
             point = found.point
             is_new = point.model not in self._history.models
             if point.model in first or (is_new and is_alike):
@@ -145,8 +146,8 @@ class Candidates:
             imagined = replace(screening, scores=exact)
             yield Candidate(knobs, point, imagined, True, screening.cool_down_images > 0)
 
-    def _tried_logs(self, backbone: Knobs) -> np.ndarray:
-        """Return the logarithms of what is known of models that trials tried or try, [N, K].
+    def _tried_screenings(self, backbone: Knobs) -> list[Screening]:
+        """Return what was screened of the models that trials tried or try.
 
         Those over a limit are left out: what is like them may keep to it.
         """
@@ -155,20 +156,21 @@ class Candidates:
             if variant.number in ended or variant.excess > 0:
                 continue
             # Not known yet, where another trial that runs is screening it.
-            if (logs := self._logs(variant.trial.params)) is not None:
-                ended[variant.number] = logs
+            if (screening := self._find(variant.trial.params)) is not None:
+                ended[variant.number] = screening
         running = (p for p in self._history.running.values() if backbone_knobs(p) == backbone)
-        begun = [logs for logs in map(self._logs, running) if logs is not None]
-        return np.array([*ended.values(), *begun])
+        begun = [screening for p in running if (screening := self._find(p)) is not None]
+        return [*ended.values(), *begun]
 
-    def _logs(self, params: Mapping[str, Any]) -> list[float] | None:
+    def _find(self, params: Mapping[str, Any]) -> Screening | None:
         screening = self._screened.find(params)
-        return None if screening is None or screening.drift is None else logs_of(screening)
+        return None if screening is None or screening.drift is None else screening
 
-    def _are_alike(self, unbeaten: Sequence[ScreenedModel], backbone: Knobs) -> np.ndarray:
-        """Return which of a backbone's models are like one that was tried, [N]."""
-        alike = np.zeros(len(unbeaten), dtype=bool)
-        logs = np.array([found.logs for found in unbeaten])
-        for tried in self._tried_logs(backbone) if len(unbeaten) else ():
-            alike |= (np.abs(logs - tried) < ALIKE).all(axis=1)
-        return alike
+
+def _are_alike(models: Sequence[ScreenedModel], tried: Iterable[Screening]) -> np.ndarray:
+    """Return which models are like one that was tried, [N]."""
+    alike = np.zeros(len(models), dtype=bool)
+    logs = np.array([model.logs for model in models])
+    for screening in tried if len(models) else ():
+        alike |= (np.abs(logs - np.array(logs_of(screening))) < ALIKE).all(axis=1)
+    return alike

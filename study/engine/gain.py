@@ -21,8 +21,10 @@ class Gap:
         """
         generator = np.random.default_rng(PLACES_SEED)
         places = generator.uniform(least, reference, (NUM_PLACES, len(reference)))
-        covered = (front[:, None] <= places[None]).all(axis=2).any(axis=0)
-        self._places = places[~covered]
+        reaches = np.ones((len(front), NUM_PLACES), dtype=bool)
+        for place, point in zip(places.T, front.T, strict=True):
+            reaches &= point[:, None] <= place[None]
+        self._places = places[~reaches.any(axis=0)]
 
     def gains(self, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
         """Return the share of all places that each candidate is expected to dominate.

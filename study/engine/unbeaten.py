@@ -46,6 +46,38 @@ class ScreenedModel:
         return cls(screening, point, logs_of(screening), {name for name, _ in point.sampling})
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Models of one backbone and cool-down.
+
+    Attributes:
+        values: drift and exact objectives, [models, 1 + objectives].
+    """
+
+    models: list[ScreenedModel]
+    values: np.ndarray
+
+    def at(self, places: Iterable[int]) -> "_Group":
+        """Return some of them."""
+        chosen = list(places)
+        return _Group([self.models[place] for place in chosen], self.values[chosen])
+
+    def with_new(self, new: "_Group") -> "_Group":
+        """Return those of two groups that none beats; in each of them none beats another."""
+        ours, theirs = self.values[:, None], new.values[None]
+        kept = self.at(np.flatnonzero(~dominates(theirs, ours).any(axis=1)))
+        added = new.at(np.flatnonzero(~dominates(ours, theirs).any(axis=0)))
+        return _Group(kept.models + added.models, np.concatenate([kept.values, added.values]))
+
+    def thinned(self, tried: Collection[int]) -> list[ScreenedModel]:
+        """Return so many at most, evenly by drift, and besides all whose screening is given."""
+        by_drift = np.argsort(self.values[:, 0], kind="stable").tolist()
+        count = min(MOST_UNBEATEN, len(by_drift))
+        places = {round(place) for place in np.linspace(0, len(by_drift) - 1, count)}
+        in_order = ((n, self.models[place]) for n, place in enumerate(by_drift))
+        return [m for n, m in in_order if n in places or id(m.screening) in tried]
+
+
 class Unbeaten:
     """Finds them as ever more is screened."""
 
@@ -63,18 +95,19 @@ class Unbeaten:
         # By backbone: how many screenings were looked at, and by cool-down what none of them
         # beats; what was beaten once stays so.
         self._num_seen: dict[Knobs, int] = {}
-        self._found: dict[Knobs, dict[int, list[ScreenedModel]]] = {}
+        self._found: dict[Knobs, dict[int, _Group]] = {}
 
-    def of(self, backbone: Knobs, tried: Collection[Knobs]) -> list[ScreenedModel]:
+    def of(self, backbone: Knobs, tried: Iterable[Screening]) -> list[ScreenedModel]:
         """Return so many of each cool-down at most, evenly by drift, and all that were tried.
 
         Args:
             backbone: its knobs.
-            tried: the knobs of tried models.
+            tried: the screenings of tried models.
         """
         self._look_at_new(backbone)
+        kept = {id(screening) for screening in tried}
         groups = self._found.get(backbone, {}).values()
-        return [model for models in groups for model in _thinned(models, tried)]
+        return [model for group in groups for model in group.thinned(kept)]
 
     def is_over(self, exact: Scores) -> bool:
         """Whether what is known of a model is over a limit."""
@@ -87,23 +120,13 @@ class Unbeaten:
         kept = [s for s in new if s.drift is not None and not self.is_over(s.scores)]
         found = self._found.setdefault(backbone, {})
         for images in dict.fromkeys(screening.cool_down_images for screening in kept):
-            models = [ScreenedModel.of(s) for s in kept if s.cool_down_images == images]
-            found[images] = self._with(found.get(images, []), models)
+            group = self._unbeaten([s for s in kept if s.cool_down_images == images])
+            found[images] = found[images].with_new(group) if images in found else group
 
-    def _with(self, best: list[ScreenedModel], new: list[ScreenedModel]) -> list[ScreenedModel]:
-        """Return the unbeaten ones of two groups, of which the first is unbeaten in itself."""
-        new = [new[place] for place in non_dominated(self._values(new).tolist())]
-        if not best:
-            return new
-        ours, theirs = self._values(best)[:, None], self._values(new)[None]
-        kept = np.flatnonzero(~dominates(theirs, ours).any(axis=1))
-        added = np.flatnonzero(~dominates(ours, theirs).any(axis=0))
-        return [best[place] for place in kept] + [new[place] for place in added]
-
-    def _values(self, models: Sequence[ScreenedModel]) -> np.ndarray:
-        """Return drift and exact objectives, [models, 1 + objectives]."""
-        exact = ([model.screening.scores[name] for name in self._exact] for model in models)
-        return np.array([[m.point.drift, *known] for m, known in zip(models, exact, strict=True)])
+    def _unbeaten(self, screenings: Iterable[Screening]) -> _Group:
+        models = [ScreenedModel.of(screening) for screening in screenings]
+        values = [[m.point.drift, *(m.screening.scores[n] for n in self._exact)] for m in models]
+        return _Group(models, np.array(values)).at(non_dominated(values))
 
 
 def logs_of(screening: Screening) -> list[float]:
@@ -123,10 +146,3 @@ def point_of(params: Mapping[str, Any], screening: Screening) -> Point:
         screening.cool_down_images > 0,
         int(screening.scores["parameters"]),
     )
-
-
-def _thinned(models: Iterable[ScreenedModel], tried: Collection[Knobs]) -> list[ScreenedModel]:
-    by_drift = sorted(models, key=lambda model: model.point.drift)
-    count = min(MOST_UNBEATEN, len(by_drift))
-    places = {round(place) for place in np.linspace(0, len(by_drift) - 1, count)}
-    return [m for n, m in enumerate(by_drift) if n in places or m.point.model in tried]

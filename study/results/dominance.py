@@ -1,5 +1,6 @@
 """Who beats whom: the one place that compares costs, all to be minimised."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -72,5 +73,8 @@ def dominates(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     Returns:
         [...] bool, without the objectives.
     """
-    no_worse, better = (points <= others).all(axis=-1), (points < others).any(axis=-1)
+    # Objective by objective: they are few, and numpy is slow along a short last axis.
+    pairs = [(points[..., k], others[..., k]) for k in range(points.shape[-1])]
+    no_worse = functools.reduce(np.logical_and, (one <= other for one, other in pairs))
+    better = functools.reduce(np.logical_or, (one < other for one, other in pairs))
     return np.asarray(no_worse & better)

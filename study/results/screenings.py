@@ -15,7 +15,7 @@ YARDSTICK = 2
 SCALARS = (bool, int, float, str, type(None))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a study holds twenty for each trial
 class Screening:
     """One compression of one backbone, without any trial.
 
@@ -47,8 +47,8 @@ class Screening:
         Raises:
             ValueError: it is not as we write it; the message names the field.
         """
-        knobs = values["knobs"]
-        if not all(isinstance(value, SCALARS) for value in knobs.values()):
+        knobs = values["knobs"]  # not copied: there are twenty of each trial
+        if not (isinstance(knobs, dict) and all(isinstance(v, SCALARS) for v in knobs.values())):
             raise ValueError("knobs of a screening are no numbers or texts")
         drift: float | None = checked("drift", values["drift"], float | None)
         if drift is not None and not 0 <= drift < MOST_DRIFT:
@@ -61,10 +61,10 @@ class Screening:
             # also of weights other than 0: what has none is worth no look
             raise ValueError(f"scores of a screening are {scores}; allowed: {', '.join(EXACT)}")
         return cls(
-            knobs=dict(knobs),
+            knobs=knobs,
             drift=drift,
             cool_down_images=images,
-            scores=dict(scores),
+            scores=scores,
             reason=checked("reason", values["reason"], str | None),
             yardstick=checked("yardstick", values.get("yardstick", 1), int),
         )

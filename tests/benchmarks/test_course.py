@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.course import Trial, Worth, course, worth
+from benchmarks.course import Trial, Worth, course, trained_by, worth
 from benchmarks.hypervolume import hypervolume
 
 
@@ -73,3 +73,10 @@ def test_images_count_from_the_begin_of_a_trial() -> None:
     ]
     assert moments[-1].hypervolume == pytest.approx(hypervolume([(20.0, 1e4), (10.0, 2e4)]))
     assert moments[0].hypervolume == pytest.approx(hypervolume([(20.0, 1e4)]))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "images"), [(0, 0), (5, 500), (10, 1_000), (15, 1_250), (30, 2_000), (99, 2_000)]
+)
+def test_what_trains_just_then_counts_as_far_as_it_has_come(seconds: float, images: int) -> None:
+    assert trained_by([ended(0, 10, 20.0), ended(10, 30, 9.0)], seconds) == images

@@ -58,6 +58,7 @@ def test_a_resume_runs_as_many_at_once_as_fit_now_unless_a_number_was_asked_for(
     asked = replace(run, concurrent_trials_asked=16)
     assert resumed(asked).concurrent_trials == 16
     assert resumed(asked, "--concurrent-trials", "3").concurrent_trials_asked == 3
+    assert resumed(asked, "--concurrent-trials", "auto").concurrent_trials_asked is None
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,126 @@
+"""A study that takes what fits asks an autoscaler for nodes, and lets go of them at its end."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import processes
+import pytest
+import ray
+
+from study.cluster.growing import asking_for_nodes
+from study.cluster.resources import Resources
+from study.run.run import Run
+
+STUDY_TESTS = Path(__file__).parent.parent
+NODES = 3
+# Ray's own provider for tests: each node that it adds is a raylet on this machine.
+FAKE = {
+    "cluster_name": "fake",
+    "max_workers": NODES,
+    "idle_timeout_minutes": 0.1,
+    "head_node_type": "head",
+    "available_node_types": {
+        "head": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+        "worker": {
+            "resources": {"CPU": 1},
+            "node_config": {},
+            "min_workers": 0,
+            "max_workers": NODES,
+        },
+    },
+    "file_mounts": {},
+    "auth": {},
+    "initialization_commands": [],
+    "setup_commands": [],
+    "head_setup_commands": [],
+    "worker_setup_commands": [],
+    "head_start_ray_commands": [],
+    "worker_start_ray_commands": [],
+}
+
+
+@contextmanager
+def autoscaled_cluster(folder: Path) -> Iterator[str]:
+    """Start a head that may add nodes; yields its address."""
+    port = 20_000 + os.getpid() % 10_000
+    address = f"{ray.util.get_node_ip_address()}:{port}"
+    provider = {
+        "type": "fake_multinode",
+        "gcs_address": address,
+        "launch_multiple": True,
+        "use_node_id_as_ip": True,
+        "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+    }
+    config = folder / "fake.json"
+    config.write_text(json.dumps({**FAKE, "provider": provider}))
+    command = ["ray", "start", "--head", "--num-cpus=0", f"--port={port}", "--block"]
+    settings = {"RAY_FAKE_CLUSTER": "1", "RAY_AUTH_MODE": "disabled"}
+    bin_dir = Path(sys.executable).parent
+    with processes.running(
+        [*command, "--include-dashboard=false", f"--autoscaling-config={config}"],
+        env={**os.environ, **settings, "PATH": f"{bin_dir}:{os.environ['PATH']}"},
+        stdout=(folder / "head.txt").open("w"),
+        stderr=subprocess.STDOUT,
+    ) as head:
+        processes.wait_until(head, lambda: "Ray runtime started" in read(folder / "head.txt"))
+        yield address
+
+
+def read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_study_that_takes_what_fits_makes_its_cluster_grow(tmp_path: Path) -> None:
+    """Every trial waits, so that as many begin as there are nodes."""
+    (tmp_path / "run.hold").write_text("0")
+    words = ["staged", "--insecure", "--out", str(tmp_path), "--name", "run", "--trials", "6"]
+    words += ["--no-verify", "--no-early-stopping", "--concurrent-trials", "auto"]
+    with autoscaled_cluster(tmp_path) as address:
+        with processes.running(
+            [sys.executable, str(STUDY_TESTS / "injected.py"), *words, "--address", address],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(STUDY_TESTS), *sys.path])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as search:
+            held = tmp_path / "run.held"
+            processes.wait_until(search, lambda: processes.lines(held) == NODES)
+            (tmp_path / "run.hold").unlink()
+            said = search.communicate()[0]
+        assert search.returncode == 0, said
+        run = Run.read(tmp_path / "run")
+        assert [record.state for record in run.records if record.finished] == ["complete"] * 6
+        ray.init(address, log_to_driver=False)
+        try:
+            while sum(node["Alive"] for node in ray.nodes()) > 1:  # the head alone is left
+                time.sleep(1)
+        finally:
+            ray.shutdown()
+
+
+def test_what_was_asked_for_is_taken_back_and_a_number_asks_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[dict[str, float]]] = []
+    monkeypatch.setattr(
+        "study.cluster.growing.request_resources", lambda bundles: asked.append(bundles)
+    )
+    with asking_for_nodes(Resources(1, 0.5, 2, None), 3):
+        assert asked == [[{"CPU": 1, "GPU": 0.5}] * 3]
+    assert asked.pop() == []
+    with pytest.raises(KeyboardInterrupt), asking_for_nodes(Resources(2, 0, 2, None), 1):
+        raise KeyboardInterrupt
+    assert asked[-2:] == [[{"CPU": 2}], []]
+    asked.clear()
+    with asking_for_nodes(Resources(1, 0.5, 2, 2), 3):
+        pass
+    assert asked == []
