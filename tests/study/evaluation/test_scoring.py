@@ -2,7 +2,6 @@
 
 import functools
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -63,6 +62,6 @@ def test_the_latency_of_a_verification_is_of_as_large_batches(
 ) -> None:
     machine = Machine(digit_recipe)
     monkeypatch.setattr(scoring, "read_package", lambda path, device: machine)
-    context: Any = SimpleNamespace(threads=1, device="cpu")
+    context = RunContext("mnist5k", None, tmp_path, tmp_path, 10)
     assert scoring.rescore_latency(tmp_path, context) >= 0
     assert machine.drawn == [400]
