@@ -2,118 +2,50 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import re
 import subprocess
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from cluster_checks import (
+    ROOT,
+    TOKEN,
+    TRACKED,
+    Config,
+    accept,
+    commands_text,
+    launch_mistakes,
+    leaves,
+    load,
+    pinned_ray,
+    replace,
+    unexplained,
+)
 from jsonschema import ValidationError
-from packaging.specifiers import SpecifierSet
-from ray.autoscaler._private.util import prepare_config, validate_config
 
-Config = dict[str, Any]
-
-ROOT = Path(__file__).parents[1]
-TOKEN = "~/.ray/auth_token"
 # What ray/autoscaler/_private/aws reads of `provider`.
-PROVIDER_KEYS = {
+PROVIDER = leaves(
     *("type", "region", "availability_zone", "cache_stopped_nodes", "use_internal_ips"),
     *("security_group", "aws_credentials", "key_pair", "cloudwatch"),
-}
+)
 # Arguments of EC2's run_instances that this file has a use for.
-NODE_KEYS = {
+NODE = leaves(
     *("InstanceType", "ImageId", "SecurityGroupIds"),
     *("BlockDeviceMappings", "InstanceMarketOptions"),
-}
-TRACKED = ".cluster"  # where `make cluster-files` puts what git tracks
-COMMAND_LISTS = (
-    *("initialization_commands", "setup_commands", "head_setup_commands"),
-    *("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),
 )
-
-
-def pinned_ray() -> str:
-    found = re.search(r"^ray==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
-    assert found, "constraints.txt does not pin ray"
-    return found[1]
-
-
-def accept(config: Config) -> Config:
-    """Validate as `ray up` does before it contacts the cloud; return the config Ray would use."""
-    prepared = prepare_config(copy.deepcopy(config))
-    validate_config(prepared)
-    return prepared
 
 
 def mistakes(config: Config) -> Iterator[str]:
     """Yield a line for each mistake that Ray's validation lets through."""
-    for key in config["provider"].keys() - PROVIDER_KEYS:
-        yield f"unknown provider key {key}"
+    yield from launch_mistakes(config, PROVIDER, NODE)
     for name, node_type in config["available_node_types"].items():
-        for key in node_type["node_config"].keys() - NODE_KEYS:
-            yield f"unknown node_config key {key} in {name}"
         if "ImageId" not in node_type["node_config"]:
             yield f"{name} would take Ray's default machine image"
         if not node_type["node_config"].get("SecurityGroupIds"):
             yield f"{name} would take Ray's security group, which opens SSH to the world"
-    yield from _file_mistakes(config)
-    yield from _image_mistakes(config["docker"]["image"])
-    yield from _command_mistakes(config)
-
-
-def _file_mistakes(config: Config) -> Iterator[str]:
-    for source in config["file_mounts"].values():
-        if source not in (TRACKED, TOKEN):
-            yield f"file_mounts source {source} may hold what git does not track"
-    if config["file_mounts"].get(TOKEN) != TOKEN:
-        yield "the token file is not mounted"
-
-
-def _image_mistakes(image: str) -> Iterator[str]:
-    name, _, digest = image.partition("@sha256:")
-    if not re.fullmatch(r"[0-9a-f]{64}|digest-REPLACE", digest):
-        yield f"image {image} is not named by its digest"
-    found = re.fullmatch(r"rayproject/ray:([\d.]+)-py(\d)(\d+)-gpu", name)
-    if found is None:
-        yield f"image {image} does not name its Ray, Python and GPU variant"
-        return
-    if found[1] != pinned_ray():
-        yield f"image holds Ray {found[1]}, constraints.txt pins {pinned_ray()}"
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    if f"{found[2]}.{found[3]}" not in SpecifierSet(project["requires-python"]):
-        yield f"image holds Python {found[2]}.{found[3]}, not {project['requires-python']}"
-
-
-def _command_mistakes(config: Config) -> Iterator[str]:
-    for name in COMMAND_LISTS:
-        if name not in config:
-            yield f"Ray's default {name} would run"
-    commands = {name: accept(config)[name] for name in COMMAND_LISTS}
-    for name in ("head_start_ray_commands", "worker_start_ray_commands"):
-        starts = [command for command in commands[name] if "ray start" in command]
-        if len(starts) != 1:
-            yield f"{name} starts Ray {len(starts)} times"
-        for setting in ("RAY_AUTH_MODE=token", "RAY_USAGE_STATS_ENABLED=0"):
-            if not all(setting in start.partition("ray start")[0] for start in starts):
-                yield f"{name} lacks {setting}"
-    if not any(
-        "--dashboard-host=127.0.0.1" in line for line in commands["head_start_ray_commands"]
-    ):
-        yield "the dashboard is not kept to the head"
-    install = " ".join(config.get("setup_commands", []))
-    if not ("-c constraints.txt" in install and "-e ." in install and "ray[default]" in install):
-        yield "the project is not installed with its constraints and ray[default]"
-    text = "\n".join(command for name in COMMAND_LISTS for command in commands[name])
-    if "0.0.0.0" in text:
-        yield "a port is opened to every address"
-    if "ray-wheels" in text or ".dev0" in text:
-        yield "a nightly Ray would be installed"
+    text = commands_text(config)
     regions = set(re.findall(r"fs-\w+\.efs\.([\w-]+)\.amazonaws\.com", text))
     if regions != {config["provider"]["region"]}:
         yield f"the file system is mounted from {sorted(regions)}"
@@ -123,7 +55,7 @@ def _command_mistakes(config: Config) -> Iterator[str]:
 
 @pytest.fixture
 def config() -> Config:
-    return yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    return load("cluster.yaml")
 
 
 def test_ray_accepts_the_file(config: Config) -> None:
@@ -172,9 +104,7 @@ def test_what_is_copied_is_what_git_tracks(config: Config, tmp_path: Path) -> No
 
 
 def test_every_value_to_fill_in_is_explained() -> None:
-    placeholders = re.findall(r"\w+-REPLACE", (ROOT / "cluster.yaml").read_text())
-    documented = (ROOT / "docs" / "cluster.md").read_text()
-    assert [name for name in placeholders if f"s/{name}/" not in documented] == []
+    assert unexplained("cluster.yaml", "docs/cluster/aws.md") == []
 
 
 @pytest.mark.parametrize(
@@ -195,17 +125,13 @@ def test_ray_refuses_a_broken_copy(
         accept(config)
 
 
-def _replace(config: Config, name: str, old: str, new: str) -> None:
-    config[name] = [command.replace(old, new) for command in config[name]]
-
-
 @pytest.mark.parametrize(
     ("break_it", "complaint"),
     [
-        (lambda c: c["provider"].update(regoin="us-east-1"), "unknown provider key regoin"),
+        (lambda c: c["provider"].update(regoin="us-east-1"), "unknown key regoin in provider"),
         (
             lambda c: c["available_node_types"]["head"]["node_config"].update(InstanceTyp="m5"),
-            "unknown node_config key InstanceTyp in head",
+            "unknown key InstanceTyp in head.node_config",
         ),
         (
             lambda c: c["available_node_types"]["gpu_spot"]["node_config"].pop("ImageId"),
@@ -221,7 +147,7 @@ def _replace(config: Config, name: str, old: str, new: str) -> None:
             "is not named by its digest",
         ),
         (
-            lambda c: _replace(c, "initialization_commands", "127.0.0.1:/", "fs-1:/"),
+            lambda c: replace(c, "initialization_commands", "127.0.0.1:/", "fs-1:/"),
             "without TLS",
         ),
         (lambda c: c["file_mounts"].pop(TOKEN), "the token file is not mounted"),
@@ -233,13 +159,13 @@ def _replace(config: Config, name: str, old: str, new: str) -> None:
         ),
         (lambda c: c.pop("setup_commands"), "a nightly Ray would be installed"),
         (lambda c: c.pop("head_setup_commands"), "Ray's default head_setup_commands would run"),
-        (lambda c: _replace(c, "setup_commands", "-c constraints.txt", ""), "its constraints"),
+        (lambda c: replace(c, "setup_commands", "-c constraints.txt", ""), "its constraints"),
         (
-            lambda c: _replace(c, "worker_start_ray_commands", "RAY_AUTH_MODE=token", ""),
+            lambda c: replace(c, "worker_start_ray_commands", "RAY_AUTH_MODE=token", ""),
             "worker_start_ray_commands lacks RAY_AUTH_MODE=token",
         ),
         (
-            lambda c: _replace(c, "head_start_ray_commands", "127.0.0.1", "0.0.0.0"),
+            lambda c: replace(c, "head_start_ray_commands", "127.0.0.1", "0.0.0.0"),
             "a port is opened to every address",
         ),
         (lambda c: c["provider"].update(region="eu-west-1"), "is mounted from ['us-west-2']"),

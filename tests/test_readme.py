@@ -24,7 +24,7 @@ from study.verify import build_parser as verify_parser
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = {
     "search": search_parser(""),
     "generate": generate_parser(),
