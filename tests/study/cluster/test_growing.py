@@ -19,6 +19,11 @@ from study.run.run import Run
 
 STUDY_TESTS = Path(__file__).parent.parent
 NODES = 3
+LISTS = (
+    *("cluster_synced_files", "rsync_exclude", "rsync_filter"),
+    *("initialization_commands", "setup_commands", "head_setup_commands"),
+    *("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),
+)
 # Ray's own provider for tests: each node that it adds is a raylet on this machine.
 FAKE = {
     "cluster_name": "fake",
@@ -30,18 +35,14 @@ FAKE = {
         "worker": {
             "resources": {"CPU": 1},
             "node_config": {},
-            "min_workers": 0,
+            "min_workers": 1,
             "max_workers": NODES,
         },
     },
-    "file_mounts": {},
-    "auth": {},
-    "initialization_commands": [],
-    "setup_commands": [],
-    "head_setup_commands": [],
-    "worker_setup_commands": [],
-    "head_start_ray_commands": [],
-    "worker_start_ray_commands": [],
+    "upscaling_speed": 1.0,
+    "file_mounts_sync_continuously": False,
+    **{name: {} for name in ("auth", "docker", "file_mounts")},
+    **{name: [] for name in LISTS},
 }
 
 
@@ -70,7 +71,23 @@ def autoscaled_cluster(folder: Path) -> Iterator[str]:
         stderr=subprocess.STDOUT,
     ) as head:
         processes.wait_until(head, lambda: "Ray runtime started" in read(folder / "head.txt"))
+        while len(alive_nodes(address)) < 2:  # the one that is always there
+            time.sleep(1)
         yield address
+
+
+def alive_nodes(address: str) -> list[str]:
+    """Ask a cluster, in a process of its own, which nodes are there."""
+    script = f"""
+import ray
+ray.init({address!r}, log_to_driver=False, logging_level="ERROR")
+print(*(node["NodeID"] for node in ray.nodes() if node["Alive"]))
+"""
+    settings = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    out = subprocess.run(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True, env=settings
+    )
+    return out.stdout.split()
 
 
 def read(path: Path) -> str:
@@ -99,12 +116,8 @@ def test_a_study_that_takes_what_fits_makes_its_cluster_grow(tmp_path: Path) -> 
         assert search.returncode == 0, said
         run = Run.read(tmp_path / "run")
         assert [record.state for record in run.records if record.finished] == ["complete"] * 6
-        ray.init(address, log_to_driver=False)
-        try:
-            while sum(node["Alive"] for node in ray.nodes()) > 1:  # the head alone is left
-                time.sleep(1)
-        finally:
-            ray.shutdown()
+        while len(alive_nodes(address)) > 2:
+            time.sleep(1)
 
 
 def test_what_was_asked_for_is_taken_back_and_a_number_asks_for_nothing(
