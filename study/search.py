@@ -45,12 +45,13 @@ from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
 from study.results.rows import FrontRow
-from study.run.folder import JOURNAL_NAME, claim_run_dir, exclusive, new_run_dir
+from study.run.database import new_study_name
+from study.run.folder import claim_run_dir, exclusive, new_run_dir
 from study.run.mark import check_mark, mark
 from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
-from study.run.storage import StudyStorage
+from study.run.storage import StudyStorage, open_storage
 from study.run.stores import open_store
 from study.run.time_budget import seconds_left
 from study.verification.ending import Ending, attempt, write_run, write_verified
@@ -100,7 +101,10 @@ def main(
         if given.resume is None:
             run_dir = claim_run_dir(given.out or Path("runs"), given.name, settings.space)
             settings = _with_own_extractor(settings, run_dir, given)
-        with exclusive(run_dir):
+            if settings.storage is not None:
+                named = new_study_name(run_dir)
+                settings = dataclasses.replace(settings, study_name=named)
+        with exclusive(run_dir, settings.database):
             run = Run(run_dir, settings, records=())
             return _study(run, resources, Work(evaluate, rescore, rescore_latency), given)
 
@@ -141,10 +145,10 @@ def _with_own_extractor(settings: RunSettings, run_dir: Path, given: Namespace) 
 def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     """Open, search, write the front, verify it, and say what came of it."""
     start, console = time.time(), Console(markup=False, emoji=False)
-    storage = _open(run, new=given.resume is None)
     text = mark(run.folder)
-    if run.settings.address is not None:
+    if run.settings.address is not None:  # before a study is begun that may outlive the folder
         _show_to_nodes(run.folder, text, new=given.resume is None)
+    storage = _open(run, new=given.resume is None)
     run = run.with_records(storage.records())
     introduce(run, console)
     extra = ["--no-verify"] if given.no_verify else []
@@ -181,7 +185,7 @@ def _open(run: Run, *, new: bool) -> StudyStorage:
     """Open a run's study; a resume that is refused leaves its settings as they were."""
     if new:
         save_settings(run.folder, run.settings)
-    storage = StudyStorage(run.folder / JOURNAL_NAME, run.objectives, run.limits)
+    storage = open_storage(run.folder, run.settings)
     seconds_left(run.settings, storage.records())
     open_store(RunContext.of(run.folder, run.settings).store_dir)
     if not new:

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     given = build_parser().parse_args(arguments)
     run, console = Run.read(whole_path(given.run)), Console(markup=False, emoji=False)
-    at_work = is_in_use(run.folder)
+    at_work = is_in_use(run.folder, run.settings.database)
     say(console, f"driver   {'at work' if at_work else without_driver(run)}")
     say(console, f"trials   {trials_line(run, time.time())}")
     running = [record for record in run.records if record.state == "running" and record.recipe]

@@ -29,12 +29,12 @@ from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
 from study.results.rows import FrontRow
 from study.results.words import format_seconds
-from study.run.folder import JOURNAL_NAME, exclusive
+from study.run.folder import exclusive
 from study.run.mark import check_mark, mark
 from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.settings import RunSettings
-from study.run.storage import StudyStorage
+from study.run.storage import open_storage
 from study.verification.ending import Ending, attempt, write_verified
 from study.verification.file import Verification
 from study.verification.point import FEWEST_SEEDS, Plan
@@ -102,12 +102,12 @@ def main(
     settings = _settings(run_dir, given)
     deadline = None if given.time_budget is None else time.time() + given.time_budget
     address = choose_address(given.address, settings.address)
-    with ray_session(address, insecure=given.insecure), exclusive(run_dir):
+    with ray_session(address, insecure=given.insecure), exclusive(run_dir, settings.database):
         resources = resolve_resources(
             settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
         )
-        storage = StudyStorage(run_dir / JOURNAL_NAME, settings.objectives, settings.limits)
-        run = sound_run(Run(run_dir, settings, tuple(storage.records())))
+        records = open_storage(run_dir, settings).records()
+        run = sound_run(Run(run_dir, settings, tuple(records)))
         if not run.complete():
             raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
         text = mark(run_dir)

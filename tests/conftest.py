@@ -19,7 +19,8 @@ settings.load_profile("any machine")
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory):
-    """Keep reference statistics of earlier code, and of the user, out of the tests."""
+    """Keep reference statistics of earlier code, and the user's database, out of the tests."""
+    os.environ.pop("PARETODIFF_STORAGE", None)
     os.environ["PARETODIFF_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 

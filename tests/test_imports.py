@@ -23,7 +23,7 @@ ROOMS = (
     "cli",
 )
 ON_RAY = "cluster"
-SLOW = {"bitsandbytes", "torchvision"}
+SLOW = {"bitsandbytes", "sqlalchemy", "torchvision"}
 
 
 def imported(path: Path, *, at_once: bool = False) -> set[str]:
@@ -82,15 +82,15 @@ def test_ray_stays_in_its_room() -> None:
         assert not on_ray or path.parent.name == ON_RAY, path
 
 
-def test_the_study_s_storage_stays_in_one_file_with_its_lock() -> None:
+def test_the_study_s_storage_stays_in_one_file_with_its_lock_and_database() -> None:
     # A view is a storage in memory, of the engine's own.
     holders = {
         path.relative_to(ROOT / "study").as_posix()
         for path in (ROOT / "study").rglob("*.py")
         if any(name.startswith("optuna.storages") for name in imported(path))
     }
-    files = {"run/journal_file.py", "run/journal_lock.py", "run/opening.py"}
-    assert holders == {*files, "engine/draws.py"}
+    files = ("database.py", "journal_file.py", "journal_lock.py", "opening.py")
+    assert holders == {*(f"run/{name}" for name in files), "engine/draws.py"}
 
 
 def test_no_file_holds_more_than_250_lines() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from study.cli.search_options import (
     SPACE_OF_OTHERS,
 )
 from study.cli.space_choice import check_own_space, run_space, space_choice
+from study.cli.storage_choice import storage_choice
 from study.results.limits import check_limits
 from study.results.objectives import DEFAULT_OBJECTIVES, check_objectives
 from study.run.settings import RunSettings
@@ -36,6 +38,7 @@ KEPT = (
     *("dataset", "data"),
     *("extractor", "inception_weights", "extractor_sha256"),
     *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
+    "study_name",
 )
 
 
@@ -48,6 +51,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         choice.make(options)  # what is wrong with it is said before any data is read
     objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
     limits = check_limits(given.max or ())
+    storage = storage_choice(given.storage)
     data_dir = _data_dir(given)
     dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
     data, store = dataset.config(), _store(given)
@@ -90,12 +94,14 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "cpus_per_trial": given.cpus_per_trial,
         "gpus_per_trial": given.gpus_per_trial,
         "address": choose_address(given.address, None),
+        "storage": storage,
     }
 
 
 def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[str, Any]:
     """Return a resumed run's settings with what may change of them, checked like new ones."""
     _check_resume(given, resumed)
+    resumed = replace(resumed, storage=storage_choice(given.storage, resumed))
     data_dir = _data_dir(given) or (Path(resumed.data_dir) if resumed.data_dir else None)
     dataset = load_dataset(resumed.dataset, data_dir, download=given.download)
     data = dataset.config()
@@ -117,7 +123,7 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
         )
     gpus, at_once = given.gpus_per_trial, given.concurrent_trials
     return {
-        **{name: getattr(resumed, name) for name in KEPT},
+        **{name: getattr(resumed, name) for name in (*KEPT, "storage")},
         "data_dir": None if data_dir is None else str(data_dir),
         "store": store,
         "concurrent_trials": (resumed.concurrent_trials_asked if at_once is None else at_once)

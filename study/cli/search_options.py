@@ -7,6 +7,7 @@ from diffusion.score.choose_extractor import INCEPTION
 from search_spaces import SPACES
 from study.cli import parser as cli
 from study.results.objectives import DEFAULT_OBJECTIVES, OBJECTIVES
+from study.run.database_url import LIKE, VARIABLE
 
 DEFAULT_SPACE, DEFAULT_DATASET = "quick", "mnist5k"
 SPACE_OF_OTHERS = "images"  # Than grey images of 28 pixels, where none is asked for.
@@ -106,6 +107,12 @@ def build_parser(description: str) -> cli.Parser:
     add("--insecure", action="store_true", help=cli.INSECURE_HELP)
     add(
         "--store", type=Path, help="folder of trained backbones, shared by runs (default: its own)"
+    )
+    add(
+        "--storage",
+        metavar="URL",
+        help=f"keep the study in this database, {LIKE}, without a password (default: "
+        f"${VARIABLE}, which may have one; else a journal in the run's folder)",
     )
     add("--out", type=Path, help="folder of runs (default runs)")
     add("--name", help="name of the run (default: the space's, numbered)")

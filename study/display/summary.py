@@ -32,6 +32,8 @@ def introduce(run: Run, console: Console) -> None:
         f"({finished} finished), {aims(settings.objectives)}{limits}\n"
         f"workers  {settings.concurrent_trials} at once {where}, {each} each",
     )
+    if settings.database is not None:
+        say(console, f"storage  {settings.database}")
     if settings.backbones:
         names = [f"{b.key} ({name_backbone(b)})" for b in settings.backbones[:MOST_NAMED]]
         more = len(settings.backbones) - len(names)

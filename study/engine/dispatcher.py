@@ -72,20 +72,22 @@ class Dispatcher:
 
     def next(self) -> Assignment | None:
         """Hand out a trial, or None; then `ended` tells whether asking again is of use."""
-        chosen = None
+        assignment = None
         with self._halting():
             chosen = self._choose()
             if chosen is None and self._failures and self._is_idle():
                 self._recording.fail(self._failures.release())
                 chosen = self._choose()
-        if chosen is None:
+            if chosen is not None:
+                to_screen = tuple(self._proposer.to_screen(chosen[0]))
+                assignment = Assignment(*chosen, self._clock(), to_screen)
+        if assignment is None:
             self.ended = self._is_idle()
             if self.ended and self._choice.exhausted:
                 logger.warning("the search space holds nothing new; the study ends early")
             return None
-        self._watcher.on_start(*chosen)
-        to_screen = tuple(self._proposer.to_screen(chosen[0]))
-        return self._running.start(Assignment(*chosen, self._clock(), to_screen))
+        self._watcher.on_start(assignment.number, assignment.recipe)
+        return self._running.start(assignment)
 
     def end_if_done(self) -> None:
         """Set `ended` where the budget is used up and nothing runs, before any worker asks."""

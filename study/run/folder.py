@@ -9,10 +9,12 @@ from pathlib import Path
 from filelock import lock_descriptor
 
 from diffusion.files import whole_path
+from study.run.database import Database
 from study.run.files import check_regular
 
 SETTINGS_NAME = "run.json"
 JOURNAL_NAME = "study.journal"
+LOCK_NAME = "study.lock"  # of a run whose study is in a database
 
 
 def claim_run_dir(out: Path, name: str | None, space: str) -> Path:
@@ -56,33 +58,47 @@ def new_run_dir(out: Path, name: str | None, space: str) -> Path:
 
 
 @contextmanager
-def exclusive(run_dir: Path) -> Iterator[None]:
+def exclusive(run_dir: Path, database: Database | None = None) -> Iterator[None]:
     """Keep other drivers off a run; the operating system lets go when this process ends.
+
+    Args:
+        run_dir: of the run.
+        database: that has its study; None for its journal.
 
     Raises:
         ValueError: another process runs it, it has trials that no journal knows, or what is in
-            the journal's place is no regular file.
+            the place of the journal or the lock is no regular file.
     """
-    path = run_dir / JOURNAL_NAME
+    path = _locked_file(run_dir, database)
     if os.path.lexists(path):
         check_regular(path)
-    if _entries(run_dir / "trials") and (not path.exists() or path.stat().st_size == 0):
+    is_begun = path.exists() and path.stat().st_size > 0
+    if database is None and has_trials(run_dir) and not is_begun:
         raise ValueError(
             f"run {run_dir} has trials, but {path} is missing or empty; allowed: the journal "
             "that was written with them"
         )
-    with path.open("ab") as journal:
-        if not lock_descriptor(journal.fileno(), blocking=False):
+    with path.open("ab") as file:
+        if not lock_descriptor(file.fileno(), blocking=False):
             raise ValueError(f"run {run_dir} is in use by another process")
         yield
 
 
-def is_in_use(run_dir: Path) -> bool:
-    """Whether a driver has a run at the moment."""
-    path = run_dir / JOURNAL_NAME
+def is_in_use(run_dir: Path, database: Database | None = None) -> bool:
+    """Whether a driver has a run at the moment; the arguments are as those of `exclusive`."""
+    path = _locked_file(run_dir, database)
     check_regular(path)
-    with path.open("r+b") as journal:  # a network's file system locks none that is only read
-        return not lock_descriptor(journal.fileno(), blocking=False)
+    with path.open("r+b") as file:  # a network's file system locks none that is only read
+        return not lock_descriptor(file.fileno(), blocking=False)
+
+
+def has_trials(run_dir: Path) -> bool:
+    """Whether any trial of a run ever began."""
+    return bool(_entries(run_dir / "trials"))
+
+
+def _locked_file(run_dir: Path, database: Database | None) -> Path:
+    return run_dir / (JOURNAL_NAME if database is None else LOCK_NAME)
 
 
 def _entries(folder: Path) -> list[str]:

@@ -5,11 +5,26 @@ import tempfile
 from pathlib import Path
 
 from study.results.records import TrialRecord
+from study.run.folder import JOURNAL_NAME
 from study.run.journal import check_journal
+from study.run.settings import RunSettings
 from study.run.storage import StudyStorage
 
 
-def read_records(path: Path, objectives: tuple[str, ...]) -> list[TrialRecord]:
+def read_records(run_dir: Path, settings: RunSettings) -> list[TrialRecord]:
+    """Return the trials of a run that another process may be writing; nothing of it is changed.
+
+    Raises:
+        ValueError: its journal is missing or none of ours, or its database does not have it.
+        OSError: its database cannot be reached.
+    """
+    database, objectives = settings.database, settings.objectives
+    if database is None:
+        return read_journal(run_dir / JOURNAL_NAME, objectives)
+    return StudyStorage(database, objectives, settings.limits, begin=False).records()
+
+
+def read_journal(path: Path, objectives: tuple[str, ...]) -> list[TrialRecord]:
     """Return the trials of a journal that another process may be writing.
 
     Args:

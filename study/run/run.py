@@ -7,7 +7,6 @@ from typing import Self
 
 from study.results.front import front_records
 from study.results.records import TrialRecord
-from study.run.folder import JOURNAL_NAME
 from study.run.reading import read_records
 from study.run.settings import RunSettings
 
@@ -31,10 +30,10 @@ class Run:
 
         Raises:
             ValueError: it is no run of ours.
+            OSError: the database of its study cannot be reached.
         """
         settings = RunSettings.load(folder)
-        records = read_records(folder / JOURNAL_NAME, settings.objectives)
-        return cls(folder, settings, tuple(records))
+        return cls(folder, settings, tuple(read_records(folder, settings)))
 
     @property
     def objectives(self) -> tuple[str, ...]:

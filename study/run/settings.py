@@ -18,17 +18,19 @@ from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
 from search_spaces.stored import StoredBackbone
 from study.results.limits import check_limits
 from study.results.objectives import check_objectives
+from study.run.database import Database, check_database
 from study.run.files import read_json, write_json
 from study.run.folder import SETTINGS_NAME
 
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 # What each format has that those before it lack.
 NEW: dict[int, dict[str, Any]] = {
     5: {"address": None},
     6: {"space_edition": 1},
     7: {"backbones": []},
     8: {"space_sha256": None},
-    FORMAT_VERSION: {"concurrent_trials_asked": None},
+    9: {"concurrent_trials_asked": None},
+    FORMAT_VERSION: {"storage": None, "study_name": None},
 }
 OLDEST_VERSION = min(NEW) - 1
 LEAST_SHARE, MOST_CPUS = 0.01, 4096  # of a core or a GPU, and of cores
@@ -69,6 +71,8 @@ class RunSettings:
         address: of the Ray cluster it runs on; None for this machine alone.
         space_edition: of the space, which was another one before its knobs changed.
         space_sha256: of the file that the space is; None for one of ours.
+        storage: URL of the database that has the study, without a password; None for a journal.
+        study_name: of the study in that database.
     """
 
     space: str
@@ -102,6 +106,15 @@ class RunSettings:
     backbones: tuple[StoredBackbone, ...] = ()
     space_sha256: str | None = None
     concurrent_trials_asked: int | None = None
+    storage: str | None = None
+    study_name: str | None = None
+
+    @property
+    def database(self) -> Database | None:
+        """The study in its database; None where it is in the run's journal."""
+        if self.storage is None or self.study_name is None:
+            return None
+        return Database(self.storage, self.study_name)
 
     @property
     def space_options(self) -> SpaceOptions:
@@ -155,6 +168,7 @@ class RunSettings:
             settings = cls(**_checked_fields(given))
             if settings.backbones and settings.store is None:
                 raise ValueError("store is None with backbones; allowed: the one that has them")
+            check_database(settings.storage, settings.study_name)
             if settings.space_sha256 is None:
                 settings.load_space()
             settings.extractor_choice()
@@ -187,7 +201,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"wrote is read by that one: {_written_by(values)}"
         )
     lacking = {name: value for n, new in NEW.items() if n > found for name, value in new.items()}
-    if found < FORMAT_VERSION:  # they went on with the number that they began with
+    if "concurrent_trials_asked" in lacking:  # they went on with the number that they began with
         lacking["concurrent_trials_asked"] = values.get("concurrent_trials")
     return {**lacking, **values}
 

@@ -1,9 +1,9 @@
-"""The study's journal: what is written to Optuna's storage, and what is read of it.
+"""A study's storage: what is written to Optuna's, and what is read of it.
 
-Every trial, its recipe, state, scores and reason lives in one append-only file that the driver
-alone writes. Optuna's states are used so that its samplers see the truth: COMPLETE with values,
-FAIL with a reason, PRUNED for what was stopped early, and with its constraint violated for what
-cannot be built or is too large.
+Every trial, its recipe, state, scores and reason lives in one append-only file, or in a database
+where one is asked for; the driver alone writes it. Optuna's states are used so that its samplers
+see the truth: COMPLETE with values, FAIL with a reason, PRUNED for what was stopped early, and
+with its constraint violated for what cannot be built or is too large.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +19,11 @@ from study.results.limits import excesses, over_limits
 from study.results.objectives import Scores, objective_values
 from study.results.records import TrialRecord
 from study.results.screenings import Screening
+from study.run.database import Database
+from study.run.folder import JOURNAL_NAME, has_trials
 from study.run.journal_file import Journal
-from study.run.opening import STUDY_NAME, open_study, settle
+from study.run.opening import Place, open_study, settle
+from study.run.settings import RunSettings
 from study.run.trial_attributes import RUNG_PREFIX, SCREENED
 from study.run.trial_records import TrialRecords
 
@@ -30,29 +33,35 @@ IN_LINE = "fixed_params"  # Optuna's attribute of the trials that were put in li
 
 
 class StudyStorage:
-    """One study in one journal file, or in memory alone."""
+    """One study in one journal file, in a database, or in memory alone.
+
+    Where its database cannot be used any more, every method raises an OSError of one line.
+    """
 
     def __init__(
         self,
-        path: Path | None,
+        place: Place,
         objectives: tuple[str, ...],
         limits: Mapping[str, float] | None = None,
+        *,
+        begin: bool = True,
     ) -> None:
-        """Open the journal, or begin it where there is none.
+        """Open the study, or begin it where there is none.
 
         Args:
-            path: of the journal; None keeps the study in memory, for a replay.
+            place: path of its journal, or its database; None keeps it in memory, for a replay.
             objectives: names of the scores to minimise or maximise.
-            limits: the most that a score may be, by its name; None for those of the journal.
+            limits: the most that a score may be, by its name; None for those of the study.
+            begin: whether it is begun in a database that does not have it.
 
         Raises:
-            ValueError: the file is no journal of ours, or has other objectives or limits.
+            ValueError: it is none of ours, has other objectives or limits, or is not there.
+            OSError: its database cannot be reached.
         """
         self.objectives = objectives
-        self._storage, self._study = open_study(path, objectives)
-        self._study_id = self._storage.get_study_id_from_name(STUDY_NAME)
-        where = "the study in memory" if path is None else f"journal {path}"
-        self._records = TrialRecords(objectives, where)
+        self._storage, self._study = open_study(place, objectives, begin=begin)
+        self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        self._records = TrialRecords(objectives, _name(place))
         settle(self._study, "objectives", list(objectives))
         self.limits: dict[str, float] = settle(self._study, "limits", limits, {})
 
@@ -213,3 +222,24 @@ class StudyStorage:
         trial_id = self._trial_id(number)
         for name, value in attrs.items():
             self._storage.set_trial_user_attr(trial_id, name, value)
+
+
+def open_storage(run_dir: Path, settings: RunSettings) -> StudyStorage:
+    """Open the study of a run that this process has to itself, where its settings say it is.
+
+    It is begun where there is none; but not in a database once the run's folder has trials.
+
+    Raises:
+        ValueError: it is none of ours, has other objectives or limits, or is not there.
+        OSError: its database cannot be reached.
+    """
+    place = settings.database or run_dir / JOURNAL_NAME
+    begin = not has_trials(run_dir)
+    return StudyStorage(place, settings.objectives, settings.limits, begin=begin)
+
+
+def _name(place: Place) -> str:
+    """Return what a study is called where it is not as we write it."""
+    if place is None:
+        return "the study in memory"
+    return str(place) if isinstance(place, Database) else f"journal {place}"

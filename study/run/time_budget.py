@@ -6,7 +6,7 @@ from pathlib import Path
 
 from study.results.records import TrialRecord
 from study.results.words import format_seconds
-from study.run.folder import JOURNAL_NAME
+from study.run.folder import JOURNAL_NAME, has_trials
 from study.run.reading import read_records
 from study.run.settings import RunSettings
 
@@ -37,14 +37,16 @@ def total_seconds(
         more_seconds: from now on; None for what the run has.
 
     Raises:
-        ValueError: the journal is none of ours.
+        ValueError: the study is none of ours.
+        OSError: its database cannot be reached.
     """
     if more_seconds is None:
         return settings.time_budget_seconds
-    journal = run_dir / JOURNAL_NAME
-    if not os.path.lexists(journal):  # cut off before its first trial
+    in_journal = settings.database is None
+    begun = os.path.lexists(run_dir / JOURNAL_NAME) if in_journal else has_trials(run_dir)
+    if not begun:  # cut off before its first trial
         return more_seconds
-    return spent_seconds(read_records(journal, settings.objectives)) + more_seconds
+    return spent_seconds(read_records(run_dir, settings)) + more_seconds
 
 
 def seconds_left(settings: RunSettings, records: Iterable[TrialRecord]) -> float | None:

@@ -112,7 +112,7 @@ class Ordeal:
         return {number: essence(record) for number, record in self._ended().items()}
 
     def _ended(self) -> dict[int, TrialRecord]:
-        if not (self.run / "study.journal").exists():
+        if not (self.run / "run.json").exists():
             return {}
         return {r.number: r for r in records(self.run) if r.finished}
 

@@ -417,11 +417,11 @@ def test_a_link_in_place_of_the_backbones_is_refused(
         (["format"], "run.json has no format of ours"),
         (
             {"format": 3, "versions": {"paretodiff": "0.0.7"}},
-            f"has format 3; allowed: 4 or 5 or 6 or 7 or 8 or {FORMAT_VERSION}. What another "
+            f"has format 3; allowed: 4 or 5 or 6 or 7 or 8 or 9 or {FORMAT_VERSION}. What another "
             "version wrote is read by that one: paretodiff 0.0.7",
         ),
         ({"format": 99, "versions": "many"}, "has format 99; allowed"),
-        ({"format": [4]}, "has format [4]; allowed: 4 or 5 or 6 or 7 or 8 or 9"),
+        ({"format": [4]}, "has format [4]; allowed: 4 or 5 or 6 or 7 or 8 or 9 or 10"),
     ],
 )
 def test_a_run_of_others_is_told_and_stays_as_it_is(

@@ -16,8 +16,7 @@ import processes
 import pytest
 
 from study.results.records import TrialRecord
-from study.run.settings import RunSettings
-from study.run.storage import StudyStorage
+from study.run.run import Run
 
 pytestmark = pytest.mark.timeout(1800)  # several starts of Ray each, on a busy machine too
 
@@ -37,8 +36,7 @@ def search(
 
 
 def records(run: Path) -> list[TrialRecord]:
-    storage = StudyStorage(run / "study.journal", RunSettings.load(run).objectives)
-    return storage.records()
+    return list(Run.read(run).records)
 
 
 def front(run: Path) -> list[dict[str, Any]]:

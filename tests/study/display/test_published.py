@@ -21,7 +21,7 @@ from study.display.published import as_csv, as_markdown, conditions, table_rows
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.run.folder import exclusive
-from study.run.reading import read_records
+from study.run.reading import read_journal
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage
@@ -295,7 +295,7 @@ def test_the_command_writes_what_it_prints(
     assert capsys.readouterr().out == ""
     assert out.read_text() == printed
     rows = table_rows(
-        in_run(ncsn_settings, read_records(run / "study.journal", ("fid", "size_bytes")))
+        in_run(ncsn_settings, read_journal(run / "study.journal", ("fid", "size_bytes")))
     )
     assert [row["fid"] for row in rows] == [48.0, None, 51.25, None]
     if written == "csv":
@@ -337,20 +337,20 @@ def test_a_journal_is_read_while_its_writer_holds_it(
         with path.open("ab") as journal:
             journal.write(torn)
         content, written = path.read_bytes(), path.stat().st_mtime_ns
-        assert read_records(path, ncsn_settings.objectives) == known
+        assert read_journal(path, ncsn_settings.objectives) == known
         assert path.read_bytes() == content
         assert path.stat().st_mtime_ns == written
         assert {p.name for p in tmp_path.iterdir()} == {"run.json", "study.journal"}
         path.write_bytes(content.removesuffix(torn))
         write_run(tmp_path, ncsn_settings, records[2:])  # and the writer goes on
-        assert len(read_records(path, ncsn_settings.objectives)) == 4
+        assert len(read_journal(path, ncsn_settings.objectives)) == 4
 
 
 def test_a_run_that_has_just_begun_has_no_records(
     ncsn_settings: RunSettings, tmp_path: Path
 ) -> None:
     with exclusive(tmp_path):  # makes an empty journal
-        assert read_records(tmp_path / "study.journal", ncsn_settings.objectives) == []
+        assert read_journal(tmp_path / "study.journal", ncsn_settings.objectives) == []
         assert (tmp_path / "study.journal").read_bytes() == b""
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from diffusion.errors import LONGEST_LINE
 from study.run.journal import MOST_BYTES, journal_fault, mend_journal
-from study.run.reading import read_records
+from study.run.reading import read_journal
 
 LINE = b'{"op_code":0}\n'
 
@@ -49,7 +49,7 @@ def test_a_fault_names_the_line_and_is_short(line: bytes, tmp_path: Path) -> Non
     assert "in memory cannot begin (KeyError: 'a')" in journal_fault(None, KeyError("a"))
 
 
-@pytest.mark.parametrize("read", [mend_journal, lambda path: read_records(path, ("fid",))])
+@pytest.mark.parametrize("read", [mend_journal, lambda path: read_journal(path, ("fid",))])
 def test_what_is_too_large_or_begins_otherwise_is_not_read_whole(
     read: Callable[[Path], object], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ from diffusion.errors import LONGEST_LINE
 from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice
 from search_spaces.stored import StoredBackbone
+from study.run.database import Database
 from study.run.settings import RunSettings, save_settings
 
 
@@ -60,7 +61,10 @@ def test_a_missing_field_is_named(tmp_path: Path, settings: RunSettings, field: 
 
 @pytest.mark.parametrize(
     ("version", "field", "value"),
-    [(4, "address", None), (6, "backbones", ()), (7, "space_sha256", None)],
+    [
+        *((4, "address", None), (6, "backbones", ()), (7, "space_sha256", None)),
+        *((9, "storage", None), (9, "study_name", None)),
+    ],
 )
 def test_a_run_of_a_format_before_lacks_what_was_added(
     tmp_path: Path, settings: RunSettings, version: int, field: str, value: object
@@ -71,6 +75,16 @@ def test_a_run_of_a_format_before_lacks_what_was_added(
     (tmp_path / "run.json").write_text(json.dumps({**values, "format": version}))
     assert RunSettings.load(tmp_path) == settings
     assert getattr(settings, field) == value
+
+
+def test_a_database_round_trips_and_a_journal_is_none(
+    tmp_path: Path, settings: RunSettings
+) -> None:
+    assert settings.database is None
+    url = f"sqlite:///{tmp_path}/study.db"
+    kept = replace(settings, storage=url, study_name="mine-0a1b2c3d")
+    save_settings(tmp_path, kept)
+    assert RunSettings.load(tmp_path).database == Database(url, "mine-0a1b2c3d")
 
 
 def test_no_code_is_run_that_a_run_names(tmp_path: Path, settings: RunSettings) -> None:
@@ -157,6 +171,10 @@ def test_another_backbone_s_key_is_refused(tmp_path: Path, compressing: RunSetti
         ("device", "tpu", "device is 'tpu'; allowed: cpu or cuda"),
         ("store", "backbones", "store is 'backbones'; allowed: an absolute path"),
         ("store", "../other", "store is '../other'; allowed: an absolute path"),
+        ("storage", "nowhere", "storage is no URL of a database; allowed: like postgresql"),
+        ("storage", "postgresql://me:hidden@host/db", "storage has a password in its URL;"),
+        ("storage", "sqlite:////study.db", "study_name is None; allowed: one where there is"),
+        ("study_name", "run-1", "study_name is 'run-1'; allowed: one where there is a storage"),
         ("address", 6379, "address is 6379; allowed: a text or "),
         ("objectives", [["fid"]], "is not as we write it"),
     ],
@@ -170,6 +188,7 @@ def test_a_value_of_another_type_or_range_is_named(
     with pytest.raises(ValueError, match=r"run\.json is not as we write it: ") as error:
         RunSettings.load(tmp_path)
     assert message in str(error.value)
+    assert "hidden" not in str(error.value)
     assert len(str(error.value)) <= LONGEST_LINE
 
 

@@ -10,7 +10,7 @@ from optuna.samplers import RandomSampler
 
 from diffusion.errors import LONGEST_LINE
 from diffusion.recipe import Recipe
-from study.run.reading import read_records
+from study.run.reading import read_journal
 from study.run.storage import StudyStorage
 from study.run.trial_attributes import check_scores
 
@@ -42,7 +42,7 @@ def rewrite(path: Path, attribute: str, change: Callable[[Any], Any]) -> None:
 
 
 def test_what_was_kept_comes_back(journal: Path, digit_recipe: Recipe) -> None:
-    complete, pruned = read_records(journal, OBJECTIVES)
+    complete, pruned = read_journal(journal, OBJECTIVES)
     assert (complete.recipe, complete.scores, complete.wall_seconds) == (digit_recipe, SCORES, 2.5)
     assert (pruned.reason, pruned.rungs) == (
         "it falls behind",
@@ -87,7 +87,7 @@ def test_a_value_that_is_none_of_ours_is_named(
     rewrite(journal, attribute, lambda known: value)
     where = f"journal {journal} is not as we write it: trial {number}: "
     for read in (
-        lambda: read_records(journal, OBJECTIVES),
+        lambda: read_journal(journal, OBJECTIVES),
         lambda: StudyStorage(journal, OBJECTIVES).records(),
     ):
         with pytest.raises(ValueError, match="is not as we write it") as error:
@@ -101,7 +101,7 @@ def test_a_value_that_is_none_of_ours_is_named(
 def test_a_rung_without_a_number_is_named(journal: Path) -> None:
     journal.write_text(journal.read_text().replace("rung 16000", "rung many"))
     with pytest.raises(ValueError, match="trial 1: rung is 'many'; allowed: a number of images"):
-        read_records(journal, OBJECTIVES)
+        read_journal(journal, OBJECTIVES)
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), 1.5, 7])
