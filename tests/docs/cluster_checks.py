@@ -22,6 +22,7 @@ COMMAND_LISTS = (
     *("initialization_commands", "setup_commands", "head_setup_commands"),
     *("worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands"),
 )
+START_LISTS = COMMAND_LISTS[-2:]
 # A digest, or what stands for one until it is filled in.
 DIGEST = r"[0-9a-f]{64}|digest-REPLACE|\$\{DIGEST\}"
 
@@ -83,8 +84,13 @@ def launch_mistakes(config: Config, provider: Any, node: Any) -> Iterator[str]:
     yield from shape_mistakes(config["provider"], provider, "provider")
     for name, node_type in config["available_node_types"].items():
         yield from shape_mistakes(node_type["node_config"], node, f"{name}.node_config")
-    yield from _file_mistakes(config)
     yield from image_mistakes(config["docker"]["image"], "rayproject/ray")
+    yield from common_mistakes(config)
+
+
+def common_mistakes(config: Config) -> Iterator[str]:
+    """Yield a line for each mistake in files and commands, as any provider takes them."""
+    yield from _file_mistakes(config)
     yield from _command_mistakes(config)
 
 
@@ -117,7 +123,7 @@ def _command_mistakes(config: Config) -> Iterator[str]:
         if name not in config:
             yield f"Ray's default {name} would run"
     prepared = accept(config)
-    for name in ("head_start_ray_commands", "worker_start_ray_commands"):
+    for name in START_LISTS:
         starts = [command for command in prepared[name] if "ray start" in command]
         if len(starts) != 1:
             yield f"{name} starts Ray {len(starts)} times"
