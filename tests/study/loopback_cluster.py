@@ -16,9 +16,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import launcher_files
 import yaml
-from launcher_files import ROOT, START_LISTS, TOKEN, Config
+from cluster_checks import START_LISTS, TOKEN, Config, load
 from loopback_machines import (
     ADDRESSES,
     NAMESPACES,
@@ -106,7 +105,7 @@ def filled_in(folder: Path) -> Config:
 
     The commands are the file's; each node's ports and what it has for trials are in $NODE_FLAGS.
     """
-    config = launcher_files.read(ROOT / "docs/cluster/local.yaml")
+    config = load("docs/cluster/local.yaml")
     config["cluster_name"] = folder.name  # a new one each time: Ray goes on with one it knows
     head, *workers = ADDRESSES.values()
     config["provider"].update(head_ip=head, worker_ips=workers)
