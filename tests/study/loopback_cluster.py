@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from cluster_checks import START_LISTS, TOKEN, Config, load
+from cluster_checks import ROOT, START_LISTS, TOKEN, Config, load, replace
 from loopback_machines import (
     ADDRESSES,
     NAMESPACES,
@@ -113,11 +113,11 @@ def filled_in(folder: Path) -> Config:
     config["file_mounts"].update({"~/paretodiff": str(folder / "tracked")})
     config["file_mounts"].update({TOKEN: str(folder / "token")})
     for name in ("initialization_commands", "setup_commands"):
-        launcher_files.replace(config, name, "/shared", str(folder / "shared"))
+        replace(config, name, "/shared", str(folder / "shared"))
     (port,) = free_ports(1)
     for name in START_LISTS:
-        launcher_files.replace(config, name, "6379", str(port))
-        launcher_files.replace(config, name, "address=$3", "address=$3 $NODE_FLAGS")
+        replace(config, name, "6379", str(port))
+        replace(config, name, "address=$3", "address=$3 $NODE_FLAGS")
     return config
 
 
