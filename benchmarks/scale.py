@@ -9,6 +9,7 @@ takes, and how long the next proposals take, with what is to be screened beside 
 
 import argparse
 import itertools
+import multiprocessing
 import statistics
 import tempfile
 import time
@@ -52,8 +53,9 @@ def drawn(space: SearchSpace, data: DataConfig) -> Iterator[tuple[optuna.Trial, 
     return itertools.cycle(backbones.values())
 
 
-def preload(path: Path, num_trials: int, space: SearchSpace, data: DataConfig) -> None:
+def preload(path: Path, num_trials: int, space_name: str, data: DataConfig) -> None:
     """Write a journal of so many complete trials, each a model of its own."""
+    space = load_space(space_name)
     storage = Journal(path)
     study = optuna.create_study(
         storage=storage, study_name=STUDY_NAME, directions=["minimize"] * len(OBJECTIVES)
@@ -91,7 +93,14 @@ def _ended(trial: optuna.Trial, recipe: Recipe, generator: np.random.Generator) 
 def measure(num_trials: int, folder: Path) -> list[str]:
     """Return the cells of a row: of a study with so many trials."""
     space, data, path = load_space("mnist"), load_dataset("mnist5k").config(), folder / "journal"
-    preload(path, num_trials, space, data)
+    # In a process of its own, whose memory is not this one's.
+    writer = multiprocessing.get_context("spawn").Process(
+        target=preload, args=(path, num_trials, space.name, data)
+    )
+    writer.start()
+    writer.join()
+    if writer.exitcode:
+        raise OSError(f"the journal {path} of {num_trials:,} trials could not be written")
     before, start = resident_bytes(), time.perf_counter()
     source = Proposer(space, data, StudyStorage(path, OBJECTIVES), seed=0)
     opened = time.perf_counter() - start

@@ -160,7 +160,9 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
         ended = _search(run, space, storage, resources, work.evaluate, console)
     except OSError as error:
         with contextlib.suppress(OSError):  # such as a full disk, which is said below
-            write_run(sound_run(run.with_records(storage.records())))
+            # As it was written: what failed to be is known here, but to no later driver.
+            written = open_storage(run.folder, run.settings).records()
+            write_run(sound_run(run.with_records(written)))
         raise OSError(f"{error}; mend that, then go on with: {go_on}") from error
     run = sound_run(run.with_records(storage.records()))
     rows = write_run(run)  # before anything else, so that it is there whatever comes

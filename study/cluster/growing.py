@@ -10,6 +10,7 @@ from ray.exceptions import RayError
 from study.cluster.resources import Resources
 
 logger = logging.getLogger(__name__)
+MOST_WORKERS = 4_096  # An autoscaler packs what is asked for onto nodes, again and again.
 # What no longer answers where the cluster is gone.
 GONE = (RayError, ConnectionError, RuntimeError)
 
@@ -25,16 +26,20 @@ def asking_for_nodes(resources: Resources, num_workers: int) -> Iterator[None]:
         resources: say what each worker takes, and whether as many are wanted as fit.
         num_workers: that could be used.
     """
-    if resources.concurrent_trials_asked is not None:  # then those that wait ask for them
-        yield
-        return
     worker = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
     bundle = {name: amount for name, amount in worker.items() if amount}
-    request_resources(bundles=[bundle] * num_workers)
+    # Where a number is asked for, those that wait ask for their nodes.
+    is_auto = resources.concurrent_trials_asked is None
+    _ask([bundle] * min(num_workers, MOST_WORKERS) if is_auto else [])
     try:
         yield
     finally:
-        try:
-            request_resources(bundles=[])
-        except GONE as error:
-            logger.warning("nodes may still be held for this study: %s", error)
+        _ask([])
+
+
+def _ask(bundles: list[dict[str, float]]) -> None:
+    """Ask for room in place of what was asked for before; a study goes on without."""
+    try:
+        request_resources(bundles=bundles)
+    except GONE as error:
+        logger.warning("the cluster's autoscaler could not be asked for nodes: %s", error)

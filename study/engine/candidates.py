@@ -142,6 +142,8 @@ class Candidates:
                 continue
             others = (item for item in all_knobs(params) if item not in backbone_knobs(params))
             knobs = dict((*backbone, *others))
+            if all_knobs(knobs) in self._history.known:  # refused before
+                continue
             point = replace(point_of(knobs, screening), parameters=network["parameters"])
             imagined = replace(screening, scores=exact)
             yield Candidate(knobs, point, imagined, True, screening.cool_down_images > 0)

@@ -70,7 +70,8 @@ class Choice:
         """
         self.looking = False
         held = self._take_held(running, seconds_left)
-        if held or (self._trainings.awaits_first and most_trained >= NEARLY_TRAINED):
+        waits = self._trainings.awaits_first and most_trained >= NEARLY_TRAINED
+        if held or (waits and not self._proposer.has_named_rows):
             return held
         return self._take_new(running, room, seconds_left)
 

@@ -21,7 +21,7 @@ from study.engine.chooser import Chooser
 from study.engine.design_draws import network_cost
 from study.engine.draws import draw, draw_seed, fixing, tpe
 from study.engine.effort import ANYTHING, Allowance, Effort
-from study.engine.history import History
+from study.engine.history import BackboneHistory, History
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs
 from study.engine.random_draws import draw_at_random
 from study.engine.views import backbone_view, compression_view
@@ -109,7 +109,7 @@ class Drawer:
     def _trainings(self) -> list[list[Candidate]]:
         """Return a few new backbones, with what they might be compressed to."""
         known = [
-            (knobs, backbone.tried, backbone.best, backbone.stopped, backbone.num_refused)
+            (knobs, backbone.tried, backbone.num_refused, *_told(backbone))
             for knobs, backbone in self._history.backbones.items()
         ]
         if self._history.front and known != self._drawn_for:
@@ -170,6 +170,12 @@ class Drawer:
         share = self._history.timings.new_share(1 - self._space.reuse_share)
         tried = sum(backbone.tried for backbone in self._history.backbones.values())
         return tried < LEAST_BACKBONES or tried + 1 <= share * (self._history.num_accepted + 1)
+
+
+def _told(backbone: BackboneHistory) -> tuple[object, ...]:
+    """Return what TPE is told of a backbone."""
+    trial = backbone.training
+    return () if trial is None else (trial.values, trial.constraints)
 
 
 def _draw_sampler(generator: np.random.Generator, num_candidates: int) -> BaseSampler:

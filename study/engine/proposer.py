@@ -87,6 +87,11 @@ class Proposer:
         self._num_ended = 0  # Trials, when the first of them was made.
         self._line = Line(space, storage, history)
 
+    @property
+    def has_named_rows(self) -> bool:
+        """Whether the space is a list of recipes, all of which are asked for."""
+        return bool(self._space.rows)
+
     def propose(self, allowed: Allowance = ANYTHING) -> Proposal | Nothing:
         """Start the next trial that can be built, is new and is not refused.
 

@@ -33,8 +33,8 @@ class Running:
     def __init__(self) -> None:
         self.stops: dict[int, str] = {}
         self.images: dict[int, int] = {}
-        # Those that said last that they train a backbone, and which share of it is done.
-        self._training: dict[int, float] = {}
+        self._training: set[int] = set()  # those that said last that they train a backbone
+        self._trained: dict[int, float] = {}  # the share of their training that is done
         self._assignments: dict[int, Assignment] = {}
 
     def __len__(self) -> int:
@@ -50,15 +50,18 @@ class Running:
         """Note how far one of them is, as it said."""
         if trained_images is not None:
             self.images[number] = trained_images
+        if stage == TRAIN:
+            self._trained[number] = share
         if stage == TRAIN and share < 1:
-            self._training[number] = share
+            self._training.add(number)
         else:
-            self._training.pop(number, None)
+            self._training.discard(number)
 
     def take_off(self, number: int) -> Assignment:
         """Take off a trial that does not run any more."""
         self.stops.pop(number, None)
-        self._training.pop(number, None)
+        self._training.discard(number)
+        self._trained.pop(number, None)
         return self._assignments.pop(number)
 
     def to_screen(self, number: int) -> tuple[tuple[dict[str, Any], Recipe], ...]:
@@ -71,12 +74,16 @@ class Running:
 
     def training(self) -> dict[int, str]:
         """Return the backbone keys of those that train, and are not being stopped."""
-        numbers = self._training.keys() - self.stops.keys()
+        numbers = self._training - self.stops.keys()
         return {number: self.recipe(number).backbone_key for number in numbers}
 
     def most_trained(self) -> float:
-        """Return the share that is done of the training that is farthest; 0 without one."""
-        return max((self._training[number] for number in self.training()), default=0.0)
+        """Return the share that is done of the training that is farthest; 0 without one.
+
+        A trial that has come to the end of its training counts until it ends itself.
+        """
+        going_on = self._trained.keys() - self.stops.keys()
+        return max((self._trained[number] for number in going_on), default=0.0)
 
     def recipes(self) -> list[Recipe]:
         """Return the recipes of all."""

@@ -107,7 +107,9 @@ class RunContext:
 
         Raises:
             FolderUnseen: it is not.
+            TakenOver: a later driver has the run.
         """
+        self.check_driver()
         if self.mark is not None:
             check_mark(self.trials_dir.parent, self.mark)
 

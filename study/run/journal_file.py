@@ -32,7 +32,7 @@ class JournalFile(JournalFileBackend):
         """Add what is added meanwhile as one, at the end; it is read back before that.
 
         Raises:
-            OSError: the file cannot be written; then nothing of it is.
+            OSError: the file cannot be written; a beginning of it may be there.
         """
         if self._gathered is not None:
             yield

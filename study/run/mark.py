@@ -7,6 +7,7 @@ a higher number, by which workers of an earlier one that still run know that the
 import platform
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from diffusion.errors import one_line
@@ -27,8 +28,14 @@ class TakenOver(OSError):
 
 
 def mark(run_dir: Path) -> str:
-    """Leave the mark of another driver in a run's folder, and return what it says."""
-    known = WRITTEN.fullmatch(read_mark(run_dir) or "")
+    """Leave the mark of another driver in a run's folder, and return what it says.
+
+    Raises:
+        OSError: the folder cannot be read and written; an earlier mark must not be lost.
+    """
+    known = None
+    with suppress(FileNotFoundError, ValueError):
+        known = WRITTEN.fullmatch(_content(run_dir))
     word, number = known.groups() if known else (secrets.token_hex(WORD_BYTES), "0")
     text = f"{word}-{int(number) + 1}"
     write_bytes(run_dir / MARK, text.encode())
@@ -38,9 +45,13 @@ def mark(run_dir: Path) -> str:
 def read_mark(run_dir: Path) -> str | None:
     """Return what the mark in a run's folder says; None where there is none."""
     try:
-        return read_regular(run_dir / MARK, MARK_BYTES).decode(errors="replace")
+        return _content(run_dir)
     except (OSError, ValueError):
         return None
+
+
+def _content(run_dir: Path) -> str:
+    return read_regular(run_dir / MARK, MARK_BYTES).decode(errors="replace")
 
 
 def check_mark(run_dir: Path, text: str) -> None:

@@ -13,7 +13,7 @@ import processes
 import pytest
 import ray
 
-from study.cluster.growing import asking_for_nodes
+from study.cluster.growing import MOST_WORKERS, asking_for_nodes
 from study.cluster.resources import Resources
 from study.run.run import Run
 
@@ -135,5 +135,19 @@ def test_what_was_asked_for_is_taken_back_and_a_number_asks_for_nothing(
     assert asked[-2:] == [[{"CPU": 2}], []]
     asked.clear()
     with asking_for_nodes(Resources(1, 0.5, 2, 2), 3):
+        assert asked == [[]], "what a killed driver asked for is taken back"
+    asked.clear()
+    with asking_for_nodes(Resources(1, 0, 2, None), 10**9):
+        assert len(asked.pop()) == MOST_WORKERS
+
+
+def test_a_study_goes_on_where_no_autoscaler_can_be_asked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(bundles: list[dict[str, float]]) -> None:
+        raise ConnectionError("the head is gone")
+
+    monkeypatch.setattr("study.cluster.growing.request_resources", refuse)
+    with asking_for_nodes(Resources(1, 0, 2, None), 3):
         pass
-    assert asked == []
+    assert caplog.text.count("could not be asked for nodes: the head is gone") == 2

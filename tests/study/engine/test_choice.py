@@ -211,21 +211,28 @@ def test_the_last_trial_trains_where_there_is_nothing_else() -> None:
     assert source.ended
 
 
+NEARLY = ((TRAIN, NEARLY_TRAINED),)
+
+
 @pytest.mark.parametrize(
-    ("share", "reuse", "is_stopped", "waits"),
+    ("told", "reuse", "is_stopped", "waits"),
     [
-        (NEARLY_TRAINED, True, False, True),
-        (NEARLY_TRAINED - 0.01, True, False, False),
-        (NEARLY_TRAINED, False, False, False),  # no other trial would use it
-        (NEARLY_TRAINED, True, True, False),  # it will not end as one that is used
+        (NEARLY, True, False, True),
+        (((TRAIN, NEARLY_TRAINED - 0.01),), True, False, False),
+        (((TRAIN, 1.0),), True, False, True),
+        (((TRAIN, 0.9), (TRAIN, 1.0), ("generate", 0.1)), True, False, True),
+        ((("generate", 0.9),), True, False, False),  # of a backbone that is not trained now
+        (NEARLY, False, False, False),  # no other trial would use it
+        (NEARLY, True, True, False),  # it will not end as one that is used
     ],
 )
 def test_a_free_worker_waits_for_a_first_training_that_is_nearly_done(
-    share: float, reuse: bool, is_stopped: bool, waits: bool
+    told: tuple[tuple[str, float], ...], reuse: bool, is_stopped: bool, waits: bool
 ) -> None:
     source = dispatcher(None, 60, reuse=reuse)
     first, second = take(source, 2)
-    source.progress(first.number, TRAIN, share)
+    for stage, share in told:
+        source.progress(first.number, stage, share)
     if is_stopped:
         assert source.judge(second.number, 16_000, rung(10, 100))
         assert not source.judge(first.number, 16_000, rung(100, 1000))
@@ -250,3 +257,11 @@ def test_once_a_training_is_done_none_is_waited_for() -> None:
     source.end(first.number, SCORES, None)
     source.progress(second.number, TRAIN, 0.9)
     assert source.next() is not None
+
+
+def test_named_rows_wait_for_no_training() -> None:
+    space = load_space("system-a-ncsn")
+    source = dispatcher(None, 60, space=space)
+    first, _ = take(source, 2)
+    source.progress(first.number, TRAIN, 0.9)
+    assert take_all(source, 1)

@@ -1,20 +1,22 @@
 """What is tried where compressions were screened."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 from screened_world import NOISE_FID, scores, screen, step, study
-from small_studies import OBJECTIVES, QUICK, proposed
+from small_studies import DATA, OBJECTIVES, QUICK, proposed
 
-from diffusion.recipe import DataConfig, Recipe
+from diffusion.recipe import DataConfig, NetworkConfig, Recipe
 from search_spaces import knobs, quick
 from study.engine import chooser
 from study.engine.chooser import MOST_MODELS
 from study.engine.effort import Allowance
-from study.engine.knob_sets import model_knobs
+from study.engine.knob_sets import all_knobs, model_knobs
+from study.engine.proposer import Proposer
 from study.run.storage import StudyStorage
 
 NO_DESIGN = replace(QUICK, covering=())
@@ -155,3 +157,25 @@ def test_where_only_size_counts_more_than_one_backbone_is_tried() -> None:
     source = study(StudyStorage(None, ("size_bytes",)), space=NO_DESIGN)
     recipes = [step(source)[1] for _ in range(12)]
     assert len({recipe.backbone_key for recipe in recipes}) > 2
+
+
+def test_a_new_backbone_that_is_refused_is_not_proposed_again_and_again() -> None:
+    """Where trainings cost little, a new one is what promises most, refused or not."""
+    allowed: set[NetworkConfig] = set()
+
+    def refusal(recipe: Recipe) -> str | None:
+        if len(allowed) < 2:
+            allowed.add(recipe.network)
+        return None if recipe.network in allowed else "refused"
+
+    storage = StudyStorage(None, OBJECTIVES)
+    source = Proposer(NO_DESIGN, DATA, storage, 0, refusal=refusal)
+    for _ in range(25):
+        number, recipe = proposed(source) or pytest.fail("the space is exhausted")
+        screen(source, number, source.to_screen(number))
+        cheap = {"train_seconds": 1.0, "generate_seconds": 3.0, "score_seconds": 1.0}
+        storage.complete(number, {**scores(recipe), **cheap}, 1.0)
+        source.note_end(number)
+    refused = [r for r in storage.records() if r.state == "infeasible"]
+    assert refused
+    assert max(Counter(all_knobs(record.knobs) for record in refused).values()) == 1
