@@ -15,6 +15,7 @@ from small_studies import (
     take,
 )
 
+from study.engine.proposer import Proposer
 from study.evaluation.context import TRAIN
 from study.results.objectives import Scores
 from study.run.storage import StudyStorage
@@ -174,6 +175,20 @@ def test_a_study_that_cannot_be_written_comes_to_a_halt(
     assert log.ends == []
     monkeypatch.undo()
     assert states(tmp_path) == {first.number: "running"}
+
+
+def test_a_study_that_cannot_be_read_any_more_hands_out_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise OSError("database cannot be used")
+
+    source = dispatcher(tmp_path)
+    monkeypatch.setattr(Proposer, "to_screen", gone)
+    assert source.next() is None
+    assert (source.halted, source.ended) == ("database cannot be used", False)
+    monkeypatch.undo()
+    assert list(states(tmp_path).values()) == ["running"], "a resume goes on with it"
 
 
 def test_a_failed_trial_keeps_how_many_images_it_said_it_was_trained_on(tmp_path: Path) -> None:
