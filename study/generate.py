@@ -22,6 +22,7 @@ from diffusion.files import check_out, write_bytes
 from diffusion.model import DiffusionModel
 from diffusion.recipe import SamplerName, Schedule
 from study.cli import parser as cli
+from study.cli.places import folder
 from study.evaluation.pictures import save_grid
 
 
@@ -29,7 +30,7 @@ def build_parser() -> cli.Parser:
     """Describe the command line."""
     parser = cli.Parser(prog="python -m study.generate", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("model", type=Path, help="a front point's folder, or a model.pdm")
+    add("model", type=folder, help="a front point's folder, or a model.pdm")
     add(
         *("-n", "--num-images"),
         type=cli.count(cli.MOST_IMAGES),

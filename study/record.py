@@ -8,6 +8,7 @@ from pathlib import Path
 
 from diffusion.files import check_out
 from study.cli import parser as cli
+from study.cli.places import folder
 from study.evaluation.replay_table import make_table, write_table
 
 
@@ -15,7 +16,7 @@ def build_parser() -> cli.Parser:
     """Describe the command line."""
     parser = cli.Parser(prog="python -m study.record", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("run", type=Path, help="a run's folder; it may still be running")
+    add("run", type=folder, help="a run's folder; it may still be running")
     add(
         "--out", type=Path, metavar="FILE", help="a .json or .json.gz (default: RUN/table.json.gz)"
     )

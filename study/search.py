@@ -5,11 +5,12 @@ python -m study.search --space mnist --dataset mnist --data-dir DIR --trials 100
 python -m study.search --time-budget 30m --seed 1 --name digits
 python -m study.search --resume runs/quick-001          go on after Ctrl-C or a crash
 python -m study.search --space compress --store DIR     compress stored backbones, train none
+python -m study.search --out s3://BUCKET/runs           mirror the run there, and go on with it by
+python -m study.search --resume s3://BUCKET/runs/quick-001      its URL, on any machine
 python -m study.search --dry-run                        print the resolved study and stop
 """
 
 import contextlib
-import dataclasses
 import functools
 import json
 import logging
@@ -18,8 +19,6 @@ import signal
 import time
 from argparse import Namespace
 from contextlib import nullcontext
-from pathlib import Path
-from typing import Any
 
 import optuna
 from rich.console import Console
@@ -27,12 +26,11 @@ from rich.console import Console
 from search_spaces.space import SearchSpace
 from study import trial
 from study.cli import parser as cli
-from study.cli.classifier_training import kept_extractor
-from study.cli.resolve import new_settings, resumed_settings
-from study.cli.search_options import DEFAULT_SPACE, build_parser
+from study.cli.run_choice import claim, locate, settle
+from study.cli.search_options import build_parser
 from study.cli.space_choice import run_space
 from study.cluster.growing import asking_for_nodes
-from study.cluster.nodes import check_nodes
+from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session
 from study.cluster.tuner import run_trials
@@ -41,14 +39,17 @@ from study.display.console import print_soundness, say
 from study.display.live import LiveView
 from study.display.summary import introduce, sum_up
 from study.engine.assembly import dispatcher_of
+from study.engine.mirroring import MirrorListener
+from study.engine.watcher import Listeners
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
 from study.results.rows import FrontRow
-from study.run.database import new_study_name
-from study.run.folder import claim_run_dir, exclusive, new_run_dir
-from study.run.mark import check_mark, mark
+from study.run.folder import exclusive
+from study.run.mark import mark
+from study.run.mirror import Mirror, mirroring
 from study.run.packages import sound_run, unsound
+from study.run.remote import Remote
 from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage, open_storage
@@ -84,7 +85,8 @@ def main(
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
-    run_dir, wanted = _settle(given)
+    place, remote = locate(given)
+    run_dir, wanted = settle(given, place)
     with ray_session(wanted["address"], insecure=given.insecure):
         # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -98,58 +100,48 @@ def main(
         if given.dry_run:
             print(json.dumps({"run_dir": str(run_dir), **settings.to_json()}, indent=2))
             return 0
-        if given.resume is None:
-            run_dir = claim_run_dir(given.out or Path("runs"), given.name, settings.space)
-            settings = _with_own_extractor(settings, run_dir, given)
-            if settings.storage is not None:
-                named = new_study_name(run_dir)
-                settings = dataclasses.replace(settings, study_name=named)
+        if place is not None:
+            run_dir, remote, settings = claim(given, place, settings)
         with exclusive(run_dir, settings.database):
             run = Run(run_dir, settings, records=())
-            return _study(run, resources, Work(evaluate, rescore, rescore_latency), given)
+            work = Work(evaluate, rescore, rescore_latency)
+            return _mirrored_study(run, remote, resources, work, given)
 
 
-def _settle(given: Namespace) -> tuple[Path, dict[str, Any]]:
-    """Return the run's folder and all of its settings but its resources."""
-    if given.resume is not None:
-        resumed = RunSettings.load(given.resume)
-        return given.resume.resolve(), resumed_settings(given, resumed)
-    # Before the space is known to be sound: a name that is taken is said before data is read.
-    out, name = given.out or Path("runs"), given.name
-    new_run_dir(out, name, DEFAULT_SPACE)
-    settings = new_settings(given)
-    return new_run_dir(out, name, settings["space"]), settings
-
-
-def _show_to_nodes(run_dir: Path, text: str, *, new: bool) -> None:
-    """Refuse a cluster of which a node does not see the run's folder; a new one is not left.
-
-    Workers of nodes that join later look for the mark, which says `text`, themselves.
-    """
-    try:
-        check_nodes(functools.partial(check_mark, run_dir, text))
-    except ValueError:
-        if new:
-            shutil.rmtree(run_dir)
-        raise
-
-
-def _with_own_extractor(settings: RunSettings, run_dir: Path, given: Namespace) -> RunSettings:
-    """Keep the classifier that was trained for a new run in its folder."""
-    if given.extractor is not None or settings.extractor is None:
-        return settings
-    kept = kept_extractor(Path(settings.extractor), run_dir)
-    return dataclasses.replace(settings, extractor=str(kept))
-
-
-def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
-    """Open, search, write the front, verify it, and say what came of it."""
-    start, console = time.time(), Console(markup=False, emoji=False)
+def _mirrored_study(
+    run: Run, remote: Remote | None, resources: Resources, work: Work, given: Namespace
+) -> int:
+    """Open a run, show that it can be worked on, and do what is missing beside its mirror."""
+    new, console = given.resume is None, Console(markup=False, emoji=False)
     text = mark(run.folder)
     if run.settings.address is not None:  # before a study is begun that may outlive the folder
-        _show_to_nodes(run.folder, text, new=given.resume is None)
-    storage = _open(run, new=given.resume is None)
+        show_to_nodes(run.folder, text, new=new)
+    storage = _open(run, new=new)
     run = run.with_records(storage.records())
+    ended = [record.number for record in run.records if record.finished]
+    tell = functools.partial(say, console)
+    with contextlib.ExitStack() as stack:
+        try:
+            mirror = stack.enter_context(mirroring(run.folder, remote, ended, tell, new=new))
+        except (OSError, ValueError):
+            if new:
+                shutil.rmtree(run.folder)
+            raise
+        status = _study(run, storage, resources, work, given, mirror, console)
+    return status if mirror is None or mirror.complete else max(status, 1)
+
+
+def _study(
+    run: Run,
+    storage: StudyStorage,
+    resources: Resources,
+    work: Work,
+    given: Namespace,
+    mirror: Mirror | None,
+    console: Console,
+) -> int:
+    """Search, write the front, verify it, and say what came of it."""
+    start = time.time()
     introduce(run, console)
     extra = ["--no-verify"] if given.no_verify else []
     if run.settings.space_sha256 is not None:
@@ -157,7 +149,7 @@ def _study(run: Run, resources: Resources, work: Work, given: Namespace) -> int:
     go_on = command_on(run, given, "study.search", "--resume", run.folder, *extra)
     space = run_space(run.settings, given.space)
     try:
-        ended = _search(run, space, storage, resources, work.evaluate, console)
+        ended = _search(run, space, storage, resources, work.evaluate, mirror, console)
     except OSError as error:
         with contextlib.suppress(OSError):  # such as a full disk, which is said below
             # As it was written: what failed to be is known here, but to no later driver.
@@ -201,6 +193,7 @@ def _search(
     storage: StudyStorage,
     resources: Resources,
     evaluate: Evaluate,
+    mirror: Mirror | None,
     console: Console,
 ) -> bool:
     """Run the trials that are missing; return whether nothing cut them off."""
@@ -212,7 +205,8 @@ def _search(
         seconds_left(settings, run.records),
         settings.objectives,
     )
-    dispatcher = dispatcher_of(run, space, storage, view)
+    listeners = [view] if mirror is None else [view, MirrorListener(mirror)]
+    dispatcher = dispatcher_of(run, space, storage, Listeners(listeners))
     context = RunContext.of(run.folder, settings)
     left = settings.trials - sum(record.finished for record in run.records)
     joins = settings.address is not None

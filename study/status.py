@@ -7,7 +7,6 @@ python -m study.status runs/quick-001 --address auto      and the nodes of its c
 import time
 from argparse import Namespace
 from collections import Counter
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from diffusion.files import whole_path
 from study.cli import parser as cli
+from study.cli.places import folder
 from study.cluster.nodes import NodeUse, nodes_in_use
 from study.cluster.session import ray_session
 from study.display.commands import command
@@ -31,7 +31,7 @@ def build_parser() -> cli.Parser:
     """Describe the command line."""
     parser = cli.Parser(prog="python -m study.status", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("run", type=Path, help="a run's folder")
+    add("run", type=folder, help="a run's folder")
     add("--address", help="show the nodes of this Ray cluster, too, like auto")
     add("--insecure", action="store_true", help=cli.INSECURE_HELP)
     return parser

@@ -7,6 +7,7 @@ python -m study.tables runs/system-a-ncsn-001 --format csv --out table.csv
 from pathlib import Path
 
 from study.cli import parser as cli
+from study.cli.places import folder
 from study.display.published import as_csv, as_markdown, conditions, table_rows
 from study.run.files import write_text
 from study.run.run import Run
@@ -16,7 +17,7 @@ def build_parser() -> cli.Parser:
     """Describe the command line."""
     parser = cli.Parser(prog="python -m study.tables", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("run", type=Path, help="a run's folder; it may still be running")
+    add("run", type=folder, help="a run's folder; it may still be running")
     add("--format", choices=("markdown", "csv"), default="markdown", help="default markdown")
     add("--out", type=Path, metavar="FILE", help="write there instead of printing")
     return parser

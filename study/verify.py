@@ -18,8 +18,9 @@ from diffusion.files import whole_path
 from diffusion.score.digits import DIGITS_SHA256
 from study import trial
 from study.cli import parser as cli
+from study.cli.places import folder
 from study.cli.resolve import choose_address
-from study.cluster.nodes import check_nodes
+from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import resolve_resources
 from study.cluster.session import ray_session
 from study.display.commands import command
@@ -27,10 +28,13 @@ from study.display.console import print_front, print_soundness, print_trainings,
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
+from study.results.records import TrialRecord
 from study.results.rows import FrontRow
 from study.results.words import format_seconds
 from study.run.folder import exclusive
-from study.run.mark import check_mark, mark
+from study.run.mark import mark
+from study.run.mirror import mirroring
+from study.run.mirror_state import known_remote
 from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.settings import RunSettings
@@ -55,7 +59,7 @@ def build_parser() -> cli.Parser:
     """Describe the command line."""
     parser = cli.Parser(prog="python -m study.verify", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("run", type=Path, help="a run's folder")
+    add("run", type=folder, help="a run's folder")
     add(
         "--images",
         type=cli.count(cli.MOST_IMAGES),
@@ -112,7 +116,7 @@ def main(
             raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
         text = mark(run_dir)
         if address is not None:
-            check_nodes(functools.partial(check_mark, run_dir, text))
+            show_to_nodes(run_dir, text, new=False)
         verifier = Verifier(
             Verification.load(run),
             Plan(given.images, given.seeds),
@@ -121,11 +125,9 @@ def main(
             Work(evaluate, rescore, rescore_latency),
             deadline,
         )
-        go_on = go_on_command(run_dir, given)
-        session = Session(
-            verifier, Console(markup=False, emoji=False), go_on, given.all, given.replicates or 0
-        )
-        return _verify(session)
+        console, go_on = Console(markup=False, emoji=False), go_on_command(run_dir, given)
+        session = Session(verifier, console, go_on, given.all, given.replicates or 0)
+        return _mirrored(session, records)
 
 
 def _settings(run_dir: Path, given: Namespace) -> RunSettings:
@@ -172,6 +174,16 @@ def go_on_command(run_dir: Path, given: Namespace) -> str:
     if given.data_dir is not None:
         options += ["--data-dir", whole_path(given.data_dir)]
     return command("study.verify", run_dir, *options)
+
+
+def _mirrored(session: Session, records: Sequence[TrialRecord]) -> int:
+    """Verify a run, and bring its mirror up to that."""
+    run_dir = session.verifier.verification.run.folder
+    tell = functools.partial(say, session.console)
+    ended = [record.number for record in records if record.finished]
+    with mirroring(run_dir, known_remote(run_dir), ended, tell, new=False) as mirror:
+        status = _verify(session)
+    return status if mirror is None or mirror.complete else max(status, 1)
 
 
 def _verify(session: Session) -> int:

@@ -1,5 +1,6 @@
 """Training of the classifier that scores a data set, by a command or where a search lacks one."""
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from diffusion.score.classifier import save_classifier
 from diffusion.score.train_classifier import default_epochs, train_classifier
 from study.display.console import say
 from study.run.files import locked
+from study.run.folder import EXTRACTOR_NAME
+from study.run.settings import RunSettings
 
-FOLDER_NAME, FILE_NAME = "classifiers", "extractor.safetensors"
+FOLDER_NAME = "classifiers"
 
 
 def own_extractor(dataset: ImageDataset) -> ExtractorChoice | None:
@@ -42,11 +45,19 @@ def own_extractor(dataset: ImageDataset) -> ExtractorChoice | None:
     return ExtractorChoice(str(path))
 
 
-def kept_extractor(extractor: Path, run_dir: Path) -> Path:
-    """Copy a classifier into a run's folder, which every worker sees and no cache outlives."""
-    kept = run_dir / FILE_NAME
-    write_bytes(kept, extractor.read_bytes())
-    return kept
+def keep_extractor(settings: RunSettings, run_dir: Path, asked: str | None) -> RunSettings:
+    """Copy the classifier that was trained for a new run into its folder; no cache outlives it.
+
+    Args:
+        settings: of the run.
+        run_dir: its folder, which every worker sees.
+        asked: the extractor that was asked for; with one nothing is copied.
+    """
+    if asked is not None or settings.extractor is None:
+        return settings
+    kept = run_dir / EXTRACTOR_NAME
+    write_bytes(kept, Path(settings.extractor).read_bytes())
+    return dataclasses.replace(settings, extractor=str(kept))
 
 
 def train_extractor(

@@ -6,6 +6,7 @@ from diffusion.data import DATASET_NAMES
 from diffusion.score.choose_extractor import INCEPTION
 from search_spaces import SPACES
 from study.cli import parser as cli
+from study.cli.places import folder, folder_or_url
 from study.results.objectives import DEFAULT_OBJECTIVES, OBJECTIVES
 from study.run.database_url import LIKE, VARIABLE
 
@@ -106,7 +107,19 @@ def build_parser(description: str) -> cli.Parser:
     )
     add("--insecure", action="store_true", help=cli.INSECURE_HELP)
     add(
-        "--store", type=Path, help="folder of trained backbones, shared by runs (default: its own)"
+        "--store",
+        type=folder,
+        help="folder of trained backbones, shared by runs (default: its own)",
+    )
+    add(
+        "--out",
+        type=folder_or_url,
+        help="folder of runs (default runs), or a URL like s3://BUCKET/FOLDER that mirrors them",
+    )
+    add(
+        "--work-dir",
+        type=folder,
+        help="with a URL: folder of the runs that are worked on (default: in the cache)",
     )
     add(
         "--storage",
@@ -114,10 +127,14 @@ def build_parser(description: str) -> cli.Parser:
         help=f"keep the study in this database, {LIKE}, without a password (default: "
         f"${VARIABLE}, which may have one; else a journal in the run's folder)",
     )
-    add("--out", type=Path, help="folder of runs (default runs)")
     add("--name", help="name of the run (default: the space's, numbered)")
     add("--no-verify", action="store_true", help="do not score the front again at the end")
-    add("--resume", type=Path, metavar="RUN", help="go on with this run's folder")
+    add(
+        "--resume",
+        type=folder_or_url,
+        metavar="RUN",
+        help="go on with this run's folder, or with what a URL has of it",
+    )
     add(
         "--dry-run",
         action="store_true",

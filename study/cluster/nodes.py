@@ -1,12 +1,17 @@
 """The nodes of a cluster: whether each is fit for trials, and what of it is in use."""
 
+import functools
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray._private.state import available_resources_per_node
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from study.run.mark import check_mark
 
 MOST_NAMED = 3
 
@@ -40,6 +45,27 @@ def check_nodes(check: Callable[[], None]) -> None:
         more = len(unfit) - MOST_NAMED
         others_too = f", and {more} more nodes like it" if more > 0 else ""
         raise ValueError("; ".join(unfit[:MOST_NAMED]) + others_too)
+
+
+def show_to_nodes(run_dir: Path, text: str, *, new: bool) -> None:
+    """Refuse a cluster of which a node does not see the run's folder; a new one is not left.
+
+    Workers of nodes that join later look for the mark themselves.
+
+    Args:
+        run_dir: the run's folder.
+        text: of its mark.
+        new: whether the run has not begun.
+
+    Raises:
+        ValueError: a node does not see it.
+    """
+    try:
+        check_nodes(functools.partial(check_mark, run_dir, text))
+    except ValueError:
+        if new:
+            shutil.rmtree(run_dir)
+        raise
 
 
 def _why_unfit(reference: Any) -> str | None:

@@ -49,7 +49,7 @@ def read_json(path: Path, most_bytes: int = MEGABYTE) -> Any:
     return parse_json(read_regular(path, most_bytes), path)
 
 
-def parse_json(content: bytes, path: Path) -> Any:
+def parse_json(content: bytes, path: Path | str) -> Any:
     """Return what the content of a JSON file means.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,16 +15,23 @@ from study.run.files import check_regular
 SETTINGS_NAME = "run.json"
 JOURNAL_NAME = "study.journal"
 LOCK_NAME = "study.lock"  # of a run whose study is in a database
+EXTRACTOR_NAME = "extractor.safetensors"  # the classifier that was trained for a run
 
 
-def claim_run_dir(out: Path, name: str | None, space: str) -> Path:
+def claim_run_dir(out: Path, name: str | None, space: str, taken: Collection[str] = ()) -> Path:
     """Make the folder of a new run, which nobody else then has, and return it, absolute.
+
+    Args:
+        out: folder of runs.
+        name: of the run; None for the space's, numbered.
+        space: of the run.
+        taken: names that it cannot have besides those in the folder.
 
     Raises:
         ValueError: the name is taken or unusable, or nothing can be written there.
     """
     while True:
-        run_dir = new_run_dir(out, name, space)
+        run_dir = new_run_dir(out, name, space, taken)
         run_dir.parent.mkdir(parents=True, exist_ok=True)
         try:
             run_dir.mkdir()
@@ -33,8 +40,14 @@ def claim_run_dir(out: Path, name: str | None, space: str) -> Path:
         return run_dir
 
 
-def new_run_dir(out: Path, name: str | None, space: str) -> Path:
+def new_run_dir(out: Path, name: str | None, space: str, taken: Collection[str] = ()) -> Path:
     """Return the folder that a new run would have now, absolute; it does not exist yet.
+
+    Args:
+        out: folder of runs.
+        name: of the run; None for the space's, numbered.
+        space: of the run.
+        taken: names that it cannot have besides those in the folder.
 
     Raises:
         ValueError: the name is taken or unusable, or nothing can be written there.
@@ -44,7 +57,8 @@ def new_run_dir(out: Path, name: str | None, space: str) -> Path:
         raise ValueError(f"--out is {out}, a file; allowed: a folder")
     numbered = name is None
     if name is None:
-        numbers = [int(m[1]) for p in _entries(out) if (m := re.fullmatch(rf"{space}-(\d+)", p))]
+        entries = (*_entries(out), *taken)
+        numbers = [int(m[1]) for entry in entries if (m := re.fullmatch(rf"{space}-(\d+)", entry))]
         name = f"{space}-{max(numbers, default=0) + 1:03d}"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ValueError(f"--name is {name!r}; allowed: letters, digits, '.', '_' and '-'")

@@ -16,7 +16,7 @@ from study.run.files import read_regular
 
 MARK, MARK_BYTES, WORD_BYTES = ".mark", 64, 16
 WRITTEN = re.compile(rf"([0-9a-f]{{{2 * WORD_BYTES}}})-(\d{{1,16}})")
-ALLOWED = "a folder on a disk that every node mounts under the same path"
+ALLOWED = "a folder on a disk that every node mounts under the same path (with a URL: --work-dir)"
 
 
 class FolderUnseen(OSError):

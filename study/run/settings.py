@@ -20,7 +20,7 @@ from study.results.limits import check_limits
 from study.results.objectives import check_objectives
 from study.run.database import Database, check_database
 from study.run.files import read_json, write_json
-from study.run.folder import SETTINGS_NAME
+from study.run.folder import EXTRACTOR_NAME, SETTINGS_NAME
 
 FORMAT_VERSION = 10
 # What each format has that those before it lack.
@@ -165,6 +165,7 @@ class RunSettings:
             given["backbones"] = _backbones(given["backbones"], data)
             given["objectives"] = check_objectives(tuple(given["objectives"]))
             given["limits"] = check_limits(given["limits"].items())
+            given["extractor"] = _extractor_of(run_dir, given["extractor"])
             settings = cls(**_checked_fields(given))
             if settings.backbones and settings.store is None:
                 raise ValueError("store is None with backbones; allowed: the one that has them")
@@ -204,6 +205,13 @@ def _read(path: Path) -> dict[str, Any]:
     if "concurrent_trials_asked" in lacking:  # they went on with the number that they began with
         lacking["concurrent_trials_asked"] = values.get("concurrent_trials")
     return {**lacking, **values}
+
+
+def _extractor_of(run_dir: Path, known: str | None) -> str | None:
+    """Return where a run's own classifier lies now, if its folder is not where it was."""
+    own = run_dir / EXTRACTOR_NAME
+    moved = known is not None and Path(known).name == own.name and not Path(known).is_file()
+    return str(own) if moved and own.is_file() else known
 
 
 def _backbones(values: Any, data: DataConfig) -> tuple[StoredBackbone, ...]:

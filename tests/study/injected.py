@@ -19,6 +19,7 @@ from study.cli import parser as cli
 from study.evaluation.context import RunContext, TrialContext
 from study.evaluation.scoring import latest_rung
 from study.results.objectives import Scores
+from study.run import mirror
 from study.run.backbones import BackboneStore
 from study.run.checkpoints import CheckpointFile
 from study.run.cool_downs import CoolDownStore
@@ -235,4 +236,5 @@ CHOICES = {
 
 if __name__ == "__main__":
     search.SHORT_SECONDS = 3_600.0  # no verification is cut short on a busy machine
+    mirror.EVERY_SECONDS = 0.2
     cli.run_command(lambda: search.main(sys.argv[2:], CHOICES[sys.argv[1]], rescored, timed))

@@ -48,8 +48,9 @@ def test_a_verification_joins_the_runs_cluster_unless_told(
     assert joined == [(address, False), (address, True)]
 
 
-def test_a_new_run_that_a_node_does_not_see_leaves_no_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("out", ["{}/runs", "file://{}/store"])
+def test_a_new_run_that_a_node_does_not_see_leaves_no_folder_and_no_mirror(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Path] = []
 
@@ -61,11 +62,13 @@ def test_a_new_run_that_a_node_does_not_see_leaves_no_folder(
     monkeypatch.setattr("study.search.ray_session", lambda address, *, insecure: nullcontext())
     resources = Resources(1, 0, 1)
     monkeypatch.setattr("study.search.resolve_resources", lambda *wanted, may_grow: resources)
-    monkeypatch.setattr("study.search.check_nodes", unseen)
+    monkeypatch.setattr("study.cluster.nodes.check_nodes", unseen)
+    by_url = ["--work-dir", str(tmp_path / "runs")] if "://" in out else []
     with pytest.raises(ValueError, match="machine b does not see it"):
-        search(["--out", str(tmp_path / "runs"), "--address", "10.0.0.1:6379"])
+        search(["--out", out.format(tmp_path), *by_url, "--address", "10.0.0.1:6379"])
     assert shown == [tmp_path / "runs" / "quick-001"]
     assert list((tmp_path / "runs").iterdir()) == []
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def test_a_node_with_another_disk_is_named_before_any_trial(tmp_path: Path) -> N
     assert seen == "all see it"
     assert "does not see " in unseen
     assert unseen.endswith(
-        "quick-001; allowed: a folder on a disk that every node mounts under the same path"
+        "quick-001; allowed: a folder on a disk that every node mounts under the same path "
+        "(with a URL: --work-dir)"
     )
 
 

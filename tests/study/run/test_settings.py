@@ -13,6 +13,7 @@ from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice
 from search_spaces.stored import StoredBackbone
 from study.run.database import Database
+from study.run.folder import EXTRACTOR_NAME
 from study.run.settings import RunSettings, save_settings
 
 
@@ -47,6 +48,19 @@ def test_the_extractor_of_a_run_comes_back_with_its_hash(
     save_settings(tmp_path, run)
     choice = RunSettings.load(tmp_path).extractor_choice()
     assert choice == ExtractorChoice("inception", weights, sha256)
+
+
+def test_a_run_s_own_classifier_is_found_where_its_folder_lies_now(
+    tmp_path: Path, settings: RunSettings
+) -> None:
+    before, now = tmp_path / "before" / EXTRACTOR_NAME, tmp_path / EXTRACTOR_NAME
+    save_settings(tmp_path, dataclasses.replace(settings, extractor=str(before)))
+    assert RunSettings.load(tmp_path).extractor == str(before), "there is none here either"
+    now.write_bytes(b"")
+    assert RunSettings.load(tmp_path).extractor == str(now)
+    before.parent.mkdir()
+    before.write_bytes(b"")
+    assert RunSettings.load(tmp_path).extractor == str(before)
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RunSettings)])
