@@ -42,7 +42,9 @@ class S3:
         self._post("reset-auth", b"0" if asks else b"inf")
 
     def _post(self, what: str, content: bytes) -> None:
-        with urllib.request.urlopen(f"{self.endpoint}/moto-api/{what}", data=content):
+        kind = {"Content-Type": "text/plain"}  # else it would be read as a form
+        url = f"{self.endpoint}/moto-api/{what}"
+        with urllib.request.urlopen(urllib.request.Request(url, content, kind)):
             pass
 
 

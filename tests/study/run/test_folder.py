@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def test_a_number_that_was_lost_to_another_search_is_passed_over(
 ) -> None:
     made = new_run_dir
 
-    def overtaken(out: Path, name: str | None, space: str) -> Path:
+    def overtaken(out: Path, name: str | None, space: str, taken: Collection[str]) -> Path:
         run_dir = made(out, name, space)
         if run_dir.name in ("quick-001", "quick-002"):
             run_dir.mkdir()  # by another search, between the two
