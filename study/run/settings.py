@@ -2,7 +2,6 @@
 
 import dataclasses
 import platform
-import reprlib
 import typing
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,20 +18,10 @@ from search_spaces.stored import StoredBackbone
 from study.results.limits import check_limits
 from study.results.objectives import check_objectives
 from study.run.database import Database, check_database
-from study.run.files import read_json, write_json
+from study.run.files import write_json
 from study.run.folder import EXTRACTOR_NAME, SETTINGS_NAME
+from study.run.settings_format import FORMAT_VERSION, read_settings
 
-FORMAT_VERSION = 10
-# What each format has that those before it lack.
-NEW: dict[int, dict[str, Any]] = {
-    5: {"address": None},
-    6: {"space_edition": 1},
-    7: {"backbones": []},
-    8: {"space_sha256": None},
-    9: {"concurrent_trials_asked": None},
-    FORMAT_VERSION: {"storage": None, "study_name": None},
-}
-OLDEST_VERSION = min(NEW) - 1
 LEAST_SHARE, MOST_CPUS = 0.01, 4096  # of a core or a GPU, and of cores
 DEVICES = ("cpu", "cuda")
 TOO_MUCH = 2**63
@@ -155,7 +144,7 @@ class RunSettings:
             ValueError: the folder is not a run of ours, or of another format.
         """
         path = run_dir / SETTINGS_NAME
-        values = _read(path)
+        values = read_settings(path)
         names = {field.name for field in dataclasses.fields(cls)}
         if missing := sorted(names - set(values)):
             raise ValueError(f"{path} lacks {', '.join(missing)}")
@@ -181,30 +170,6 @@ class RunSettings:
 def save_settings(run_dir: Path, settings: RunSettings) -> None:
     """Write run.json."""
     write_json(run_dir / SETTINGS_NAME, settings.to_json())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return the values of a run.json, with what its format lacks."""
-    try:
-        values = read_json(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            one_line(f"{path.parent} is no run of a study: {path} cannot be read ({error})")
-        ) from error
-    if not isinstance(values, dict) or "format" not in values:
-        raise ValueError(f"{path.parent} is no run of a study: {path} has no format of ours")
-    found = values["format"]
-    readable = range(OLDEST_VERSION, FORMAT_VERSION + 1)
-    if type(found) is not int or found not in readable:
-        allowed = " or ".join(map(str, readable))
-        raise ValueError(
-            f"{path} has format {reprlib.repr(found)}; allowed: {allowed}. What another version "
-            f"wrote is read by that one: {_written_by(values)}"
-        )
-    lacking = {name: value for n, new in NEW.items() if n > found for name, value in new.items()}
-    if "concurrent_trials_asked" in lacking:  # they went on with the number that they began with
-        lacking["concurrent_trials_asked"] = values.get("concurrent_trials")
-    return {**lacking, **values}
 
 
 def _extractor_of(run_dir: Path, known: str | None) -> str | None:
@@ -246,10 +211,3 @@ def _checked_fields(values: dict[str, Any]) -> dict[str, Any]:
     if fields["store"] is not None and not Path(fields["store"]).is_absolute():
         raise ValueError(f"store is {fields['store']!r}; allowed: an absolute path")
     return fields
-
-
-def _written_by(values: dict[str, Any]) -> str:
-    """Name the version of this project that wrote a run's settings."""
-    versions = values.get("versions")
-    known = versions.get("paretodiff") if isinstance(versions, dict) else None
-    return f"paretodiff {known}"[:40] if isinstance(known, str) else "it names none"

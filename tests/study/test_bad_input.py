@@ -24,7 +24,8 @@ from study.describe import main as describe
 from study.generate import main as generate
 from study.record import main as record
 from study.run.folder import JOURNAL_NAME
-from study.run.settings import FORMAT_VERSION, RunSettings, save_settings
+from study.run.settings import RunSettings, save_settings
+from study.run.settings_format import FORMAT_VERSION
 from study.run.storage import StudyStorage
 from study.search import main as search
 from study.tables import main as tables

@@ -23,7 +23,8 @@ from study.engine.design import design
 from study.evaluation.context import RunContext
 from study.results.objectives import aims
 from study.run.folder import JOURNAL_NAME
-from study.run.settings import FORMAT_VERSION, RunSettings, save_settings
+from study.run.settings import RunSettings, save_settings
+from study.run.settings_format import FORMAT_VERSION
 from study.run.storage import StudyStorage
 from study.search import main as search
 
