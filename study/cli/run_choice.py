@@ -50,8 +50,8 @@ def settle(given: Namespace, place: Place | None) -> tuple[Path, dict[str, Any]]
     settings = new_settings(given)
     if place.remote is not None and settings["storage"] is not None:
         raise ValueError(
-            f"--out is {place.remote.url}, which takes the journal with it; allowed: without a "
-            "database (--storage)"
+            f"--out is {place.remote.url}; allowed: without a database (--storage), since the "
+            "copy of a run has its journal"
         )
     return place.next_dir(given.name, settings["space"]), settings
 
