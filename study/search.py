@@ -113,10 +113,12 @@ def _mirrored_study(
 ) -> int:
     """Open a run, show that it can be worked on, and do what is missing beside its mirror."""
     new, console = given.resume is None, Console(markup=False, emoji=False)
-    text = mark(run.folder)
-    if run.settings.address is not None:  # before a study is begun that may outlive the folder
-        show_to_nodes(run.folder, text, new=new)
+    joins = run.settings.address is not None
+    if joins:  # before a study is begun that may outlive the folder
+        show_to_nodes(run.folder, mark(run.folder), new=new)
     storage = _open(run, new=new)
+    if not joins:  # after what is no run of ours was refused, which stays as it is
+        mark(run.folder)
     run = run.with_records(storage.records())
     ended = [record.number for record in run.records if record.finished]
     tell = functools.partial(say, console)

@@ -36,7 +36,7 @@ def test_a_killed_study_is_the_undisturbed_one_of_a_journal(
     assert killed.finished() == undisturbed.finished()
     check_whole(killed.run, 9)
     assert {path.name for path in killed.run.iterdir()} == {
-        *("run.json", "study.lock", "backbones", "trials", "front", "report.html")
+        *(".mark", "run.json", "study.lock", "backbones", "trials", "front", "report.html")
     }
     assert status.main([str(killed.run)]) == 0
     assert "9 of 9 finished (" in capsys.readouterr().out

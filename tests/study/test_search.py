@@ -52,7 +52,7 @@ def test_a_study_reaches_its_trials_and_leaves_a_whole_run_folder(tmp_path: Path
     assert states["complete"] == 18
     assert states["running"] == states["failed"] == 0
     assert {path.name for path in run.iterdir()} == {
-        *("run.json", "study.journal", "backbones", "trials", "front", "report.html")
+        *(".mark", "run.json", "study.journal", "backbones", "trials", "front", "report.html")
     }
     points = front(run)
     assert points
