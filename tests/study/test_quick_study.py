@@ -68,7 +68,8 @@ def test_it_covers_what_it_promises(
     assert {r.network.groups for r in trained} == {1, 2, 4}
     recipes = [record.recipe for record in complete if record.recipe is not None]
     assert len(recipes) >= 16
-    assert len({r.backbone_key for r in recipes}) >= 3
+    # Others are stopped early, or left alone since compressions promise more.
+    assert len({r.backbone_key for r in recipes}) >= 2
     # What is tried of the other knobs, screening decides; all levels of them are screened (below).
     assert any(r.compression.quantization == "uniform" for r in recipes)
     assert any(r.compression.finetune_images > 0 for r in recipes)
@@ -124,8 +125,8 @@ def test_the_front_is_long_and_wide(points: list[dict[str, Any]]) -> None:
     assert len(points) >= 4
     assert max(sizes) >= 2 * min(sizes)
     # What the steps, the cool-down and the range coder are for.
-    assert min(point["fid"] for point in points if point["size_bytes"] <= 25_000) <= 25
-    assert min(point["fid"] for point in points if point["size_bytes"] <= 45_000) <= 11.6
+    assert min(point["fid"] for point in points if point["size_bytes"] <= 25_000) <= 15
+    assert min(point["fid"] for point in points if point["size_bytes"] <= 45_000) <= 10.5
 
 
 def test_a_trial_stays_within_its_memory(complete: list[TrialRecord]) -> None:
