@@ -33,8 +33,8 @@ class Running:
     def __init__(self) -> None:
         self.stops: dict[int, str] = {}
         self.images: dict[int, int] = {}
-        self._training: set[int] = set()  # those that said last that they train a backbone
-        self._trained: dict[int, float] = {}  # the share of their training that is done
+        # Of those that said that they train a backbone, the share of it that is done.
+        self._trained: dict[int, float] = {}
         self._assignments: dict[int, Assignment] = {}
 
     def __len__(self) -> int:
@@ -50,17 +50,12 @@ class Running:
         """Note how far one of them is, as it said."""
         if trained_images is not None:
             self.images[number] = trained_images
-        if stage == TRAIN:
-            self._trained[number] = share
-        if stage == TRAIN and share < 1:
-            self._training.add(number)
-        else:
-            self._training.discard(number)
+        if stage == TRAIN or number in self._trained:  # what comes after a training ends it
+            self._trained[number] = share if stage == TRAIN else 1.0
 
     def take_off(self, number: int) -> Assignment:
         """Take off a trial that does not run any more."""
         self.stops.pop(number, None)
-        self._training.discard(number)
         self._trained.pop(number, None)
         return self._assignments.pop(number)
 
@@ -74,16 +69,19 @@ class Running:
 
     def training(self) -> dict[int, str]:
         """Return the backbone keys of those that train, and are not being stopped."""
-        numbers = self._training - self.stops.keys()
-        return {number: self.recipe(number).backbone_key for number in numbers}
+        shares = self._going_on()
+        return {n: self.recipe(n).backbone_key for n, share in shares.items() if share < 1}
 
     def most_trained(self) -> float:
         """Return the share that is done of the training that is farthest; 0 without one.
 
         A trial that has come to the end of its training counts until it ends itself.
         """
-        going_on = self._trained.keys() - self.stops.keys()
-        return max((self._trained[number] for number in going_on), default=0.0)
+        return max(self._going_on().values(), default=0.0)
+
+    def _going_on(self) -> dict[int, float]:
+        """Return the shares of trainings of trials that are not being stopped."""
+        return {n: share for n, share in self._trained.items() if n not in self.stops}
 
     def recipes(self) -> list[Recipe]:
         """Return the recipes of all."""

@@ -55,7 +55,7 @@ class Trainings:
     @property
     def awaits_first(self) -> bool:
         """Whether the first training to end will feed other trials than its own."""
-        return self._reuse and not self._done
+        return self._reuse and not self.any_done
 
     def finish(self, record: TrialRecord) -> None:
         """Note that the training of a complete trial is there."""
