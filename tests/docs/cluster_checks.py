@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 from ray.autoscaler._private.util import prepare_config, validate_config
@@ -152,7 +153,7 @@ def commands_text(config: Config) -> str:
 
 def unexplained(path: str, page: str) -> list[str]:
     """Return the values to fill in of a file whose page does not fill them in."""
-    placeholders = re.findall(r"\w+-REPLACE", (ROOT / path).read_text())
+    placeholders = re.findall(r"[\w-]+-REPLACE", (ROOT / path).read_text())
     text = (ROOT / page).read_text()
     return [name for name in placeholders if not re.search(rf"s[/#]{name}[/#]", text)]
 
@@ -161,3 +162,12 @@ def replace(config: Config, name: str, old: str, new: str) -> None:
     """Replace a text in a list of commands that holds it."""
     assert any(old in command for command in config[name]), f"{name} holds no {old}"
     config[name] = [command.replace(old, new) for command in config[name]]
+
+
+def refused_by_ray(
+    config: Config, break_it: Callable[[Config], object], error: type[Exception]
+) -> None:
+    """Assert that Ray's own validation refuses a broken copy."""
+    break_it(config)
+    with pytest.raises(error):
+        accept(config)
