@@ -43,13 +43,12 @@ NUM_BACKBONES, NUM_PROPOSALS, AT_ONCE = 100, 20, 1_000
 def drawn(space: SearchSpace, data: DataConfig) -> Iterator[tuple[optuna.Trial, Recipe]]:
     """Draw rounded compressions of so many backbones in turns."""
     backbones: dict[str, tuple[optuna.Trial, Recipe]] = {}
-    for seed in itertools.count():
-        trial = begun((), RandomSampler(seed))
+    seeds = itertools.count()
+    while len(backbones) < NUM_BACKBONES:
+        trial = begun((), RandomSampler(next(seeds)))
         recipe = suggested(space, trial, data)
-        if STEP_KNOB in trial.params and len(backbones) < NUM_BACKBONES:
+        if STEP_KNOB in trial.params:
             backbones.setdefault(recipe.backbone_key, (trial, recipe))
-        if len(backbones) == NUM_BACKBONES:
-            break
     return itertools.cycle(backbones.values())
 
 

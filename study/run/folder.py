@@ -21,11 +21,7 @@ EXTRACTOR_NAME = "extractor.safetensors"  # the classifier that was trained for 
 def claim_run_dir(out: Path, name: str | None, space: str, taken: Collection[str] = ()) -> Path:
     """Make the folder of a new run, which nobody else then has, and return it, absolute.
 
-    Args:
-        out: folder of runs.
-        name: of the run; None for the space's, numbered.
-        space: of the run.
-        taken: names that it cannot have besides those in the folder.
+    The arguments are as those of `new_run_dir`.
 
     Raises:
         ValueError: the name is taken or unusable, or nothing can be written there.

@@ -34,7 +34,7 @@ def mark(run_dir: Path) -> str:
         OSError: the folder cannot be read and written; an earlier mark must not be lost.
     """
     known = None
-    with suppress(FileNotFoundError, ValueError):
+    with suppress(FileNotFoundError, ValueError):  # there is none, or what stands there is none
         known = WRITTEN.fullmatch(_content(run_dir))
     word, number = known.groups() if known else (secrets.token_hex(WORD_BYTES), "0")
     text = f"{word}-{int(number) + 1}"
