@@ -40,7 +40,6 @@ from study.display.live import LiveView
 from study.display.summary import introduce, sum_up
 from study.engine.assembly import dispatcher_of
 from study.engine.mirroring import MirrorListener
-from study.engine.watcher import Listeners
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
@@ -208,7 +207,7 @@ def _search(
         settings.objectives,
     )
     listeners = [view] if mirror is None else [view, MirrorListener(mirror)]
-    dispatcher = dispatcher_of(run, space, storage, Listeners(listeners))
+    dispatcher = dispatcher_of(run, space, storage, *listeners)
     context = RunContext.of(run.folder, settings)
     left = settings.trials - sum(record.finished for record in run.records)
     joins = settings.address is not None

@@ -17,7 +17,7 @@ from study.run.time_budget import seconds_left
 
 
 def dispatcher_of(
-    run: Run, space: SearchSpace, storage: StudyStorage, listener: Listener
+    run: Run, space: SearchSpace, storage: StudyStorage, *listeners: Listener
 ) -> Dispatcher:
     """Return what proposes the trials that are missing and decides when they end.
 
@@ -25,7 +25,7 @@ def dispatcher_of(
         run: with the records so far.
         space: the run's.
         storage: of the run's study.
-        listener: is told what happens.
+        listeners: are told what happens.
     """
     settings = run.settings
     stored = [(backbone.key, backbone.training.train_images) for backbone in settings.backbones]
@@ -53,6 +53,6 @@ def dispatcher_of(
         proposer,
         trainings,
         budget,
-        Listeners([listener]),
+        Listeners(listeners),
         retries=settings.retries,
     )
