@@ -29,7 +29,7 @@ from study.cli import parser as cli
 from study.cli.run_choice import claim, locate, settle
 from study.cli.search_options import build_parser
 from study.cli.space_choice import run_space
-from study.cluster.growing import asking_for_nodes
+from study.cluster.growing import asking_for_nodes, await_first_node
 from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session
@@ -89,6 +89,8 @@ def main(
     with ray_session(wanted["address"], insecure=given.insecure):
         # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
         signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        if wanted["address"] is not None and not given.dry_run:
+            await_first_node(functools.partial(say, Console(markup=False, emoji=False)))
         resources = resolve_resources(
             wanted["cpus_per_trial"],
             wanted["gpus_per_trial"],

@@ -1,18 +1,39 @@
 """Asking a cluster's autoscaler for nodes: a study that takes what fits would not ask for more."""
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
-from study.cluster.resources import Resources
+from study.cluster.resources import Resources, alive_nodes
 
 logger = logging.getLogger(__name__)
 MOST_WORKERS = 4_096  # An autoscaler packs what is asked for onto nodes, again and again.
 # What no longer answers where the cluster is gone.
 GONE = (RayError, ConnectionError, RuntimeError)
+LOOK_EVERY_SECONDS = 1.0
+
+
+def await_first_node(tell: Callable[[str], None]) -> None:
+    """Wait until a node is there that can run trials, and ask an autoscaler for one meanwhile.
+
+    What a trial takes is resolved from the nodes, so that a cluster of a head alone has to begin.
+
+    Args:
+        tell: is told that it is waited, where it is.
+    """
+    if any(node.cpus for node in alive_nodes()):
+        return
+    tell("no node of the cluster has CPUs for trials yet; waiting for the first one")
+    _ask([{"CPU": 1}])
+    try:
+        while not any(node.cpus for node in alive_nodes()):
+            time.sleep(LOOK_EVERY_SECONDS)
+    finally:
+        _ask([])
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class Resources:
 
     def capacity(self) -> int:
         """Return for how many trials at once there is room, on the nodes that are there now."""
-        return _fits(_alive_nodes(), self.cpus_per_trial, self.gpus_per_trial)
+        return _fits(alive_nodes(), self.cpus_per_trial, self.gpus_per_trial)
 
     def now(self) -> Self:
         """Return the same with as many at once as were asked for, or fit now, one at least."""
@@ -91,7 +91,7 @@ def resolve_resources(
     Raises:
         ValueError: no node of the cluster can run a single trial with these.
     """
-    nodes = _alive_nodes()
+    nodes = alive_nodes()
     largest = max((node.cpus for node in nodes), default=0.0)
     coming = [Node(largest, math.ceil(gpus_per_trial))] if may_grow and gpus_per_trial else []
     found = fit_to_nodes([*nodes, *coming], cpus_per_trial, gpus_per_trial, concurrent_trials)
@@ -137,7 +137,8 @@ def _describe(cpus: float, gpus: float) -> str:
     return f"{cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "")
 
 
-def _alive_nodes() -> list[Node]:
+def alive_nodes() -> list[Node]:
+    """Return what the machines of the cluster that are there have for trials."""
     return [
         Node(node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0))
         for node in ray.nodes()  # type: ignore[no-untyped-call]

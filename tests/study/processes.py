@@ -26,7 +26,7 @@ def running(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen
 def wait_until(process: subprocess.Popen[Any], happened: Callable[[], Any]) -> None:
     """Wait for what a running process brings about, however long it takes it."""
     while not happened():
-        assert process.poll() is None, "the process ended before"
+        assert process.poll() is None, f"the process ended before: {_said(process)}"
         time.sleep(POLL_SECONDS)
 
 
@@ -67,6 +67,12 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+
+
+def _said(process: subprocess.Popen[Any]) -> str:
+    """Return what an ended process wrote into its pipes."""
+    pipes = (process.stdout, process.stderr)
+    return "\n".join(str(pipe.read()) for pipe in pipes if pipe is not None)
 
 
 def _parent(folder: Path) -> int | None:

@@ -13,8 +13,8 @@ import processes
 import pytest
 import ray
 
-from study.cluster.growing import MOST_WORKERS, asking_for_nodes
-from study.cluster.resources import Resources
+from study.cluster.growing import MOST_WORKERS, asking_for_nodes, await_first_node
+from study.cluster.resources import Node, Resources
 from study.run.run import Run
 
 STUDY_TESTS = Path(__file__).parent.parent
@@ -139,6 +139,27 @@ def test_what_was_asked_for_is_taken_back_and_a_number_asks_for_nothing(
     asked.clear()
     with asking_for_nodes(Resources(1, 0, 2, None), 10**9):
         assert len(asked.pop()) == MOST_WORKERS
+
+
+def test_a_head_alone_is_waited_with_and_an_autoscaler_asked_for_a_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[list[dict[str, float]]] = []
+    there = iter([[Node(0)], [], [Node(0), Node(4)]])
+    monkeypatch.setattr("study.cluster.growing.LOOK_EVERY_SECONDS", 0)
+    monkeypatch.setattr("study.cluster.growing.alive_nodes", lambda: next(there))
+    monkeypatch.setattr(
+        "study.cluster.growing.request_resources", lambda bundles: asked.append(bundles)
+    )
+    said: list[str] = []
+    await_first_node(said.append)
+    assert (asked, len(said), list(there)) == ([[{"CPU": 1}], []], 1, [])
+
+
+def test_nothing_is_asked_or_said_where_a_node_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("study.cluster.growing.alive_nodes", lambda: [Node(0), Node(1)])
+    monkeypatch.setattr("study.cluster.growing.request_resources", pytest.fail)
+    await_first_node(pytest.fail)
 
 
 def test_a_study_goes_on_where_no_autoscaler_can_be_asked(

@@ -230,7 +230,7 @@ def test_ctrl_c_ends_the_wait_for_an_answer() -> None:
         (Answer.UNKNOWN_HOST, {}, "no host is known by that name; allowed: HOST:PORT like "),
         (Answer.NO_CONNECTION, {}, "no connection to that port is made; allowed: the HOST:PORT"),
         (Answer.NO_CLUSTER, {}, "what listens on that port is no cluster's head; allowed: "),
-        (None, {}, "no cluster answers there within 3 s; allowed: the HOST:PORT"),
+        (None, {}, "no cluster answers there within 5 s; allowed: the HOST:PORT"),
         (Answer.TOKEN_REFUSED, {}, "RAY_AUTH_MODE is not set; set RAY_AUTH_MODE=token, with "),
         (
             *(Answer.TOKEN_REFUSED, {"RAY_AUTH_MODE": "disabled"}),
