@@ -58,6 +58,11 @@ class Config:
             value = getattr(self, name)
             raise InvalidRecipe(f"{self._label(name)} is {value!r}; allowed: {allowed}")
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the part as plain values, nested, ready for JSON."""
+        names = (f.name for f in dataclasses.fields(self))  # type: ignore[arg-type]
+        return {name: _plain(getattr(self, name)) for name in names}
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build the part from plain JSON values.
@@ -81,6 +86,13 @@ class Config:
             return cls(**parts)
         except TypeError as error:
             raise InvalidRecipe(f"{cls.__name__}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """Return a field as JSON has it."""
+    if isinstance(value, Config):
+        return value.to_dict()
+    return list(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def checked(label: str, value: Any, hint: Any) -> Any:

@@ -5,11 +5,9 @@ else, so that recipes that differ only in compression or sampling share one trai
 are imported from here, too.
 """
 
-import dataclasses
 import functools
 import hashlib
 import json
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -98,10 +96,6 @@ class Recipe(Config):
                 f"sampling.guidance is {self.sampling.guidance:g} for a network without labels; "
                 "allowed: 1"
             )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the recipe as nested plain values, ready for JSON."""
-        return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(self))))
 
     def with_changes(self, changes: Mapping[str, Any]) -> Self:
         """Return the recipe with other values of fields named like `network.groups`.

@@ -1,7 +1,6 @@
 """Knobs that search spaces share: each draws one part of a recipe from an Optuna trial."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -148,16 +147,20 @@ def compression(trial: optuna.Trial, finetune_images: Sequence[int] = (0,)) -> C
     if method != "none":
         ratio = trial.suggest_float("compression.prune_ratio", 0.1, 0.7, step=0.1)
         region = trial.suggest_categorical("compression.prune_region", choices(PruneRegion))
-    plain = CompressionConfig(
+    cool_down: dict[str, Any] = {}
+    if images > 0:
+        cool_down = {
+            "finetune_images": images,
+            "finetune_learning_rate": FINETUNE_LEARNING_RATE,
+        }
+    return CompressionConfig(
         prune_method=method,
         prune_ratio=round(ratio, 1),  # 0.30000000000000004 is 0.3
         prune_region=region,
         quantization=quantization,
         quantization_step=round(step, 3),
+        **cool_down,
     )
-    if images == 0:
-        return plain
-    return replace(plain, finetune_images=images, finetune_learning_rate=FINETUNE_LEARNING_RATE)
 
 
 def variant_row(
