@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import lsq_linear
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.optimize import nnls
 
 from study.engine.knob_sets import Knobs
 
@@ -95,18 +96,17 @@ class Prediction:
     def _fit(self, terms: np.ndarray, values: np.ndarray) -> None:
         means, deviations = self._terms.means.copy(), self._terms.deviations
         means[0] = values.mean()
-        least = np.where(self._terms.is_rising, 0.0, -np.inf)
+        products, moments = terms.T @ terms, terms.T @ values
+        prior_precision = deviations**-2.0
         self._noise, self._weights = NOISE_DEVIATION**2, means
         for _ in range(2):  # the noise that weighs trials against priors comes from a first fit
-            root = np.sqrt(self._noise)
-            rows = np.vstack([terms / root, np.diag(1 / deviations)])
-            targets = np.concatenate([values / root, means / deviations])
-            self._weights = lsq_linear(rows, targets, (least, np.inf), method="bvls").x
+            precision = products / self._noise + np.diag(prior_precision)
+            pull = moments / self._noise + prior_precision * means
+            self._weights = likeliest(precision, pull, self._terms.is_rising)
             squares = float(np.square(values - terms @ self._weights).sum())
             prior = NOISE_TRIALS * NOISE_DEVIATION**2
             self._noise = (squares + prior) / (len(values) + NOISE_TRIALS)
-        precision = terms.T @ terms / self._noise + np.diag(deviations**-2.0)
-        self._covariance = np.linalg.inv(precision)
+        self._covariance = np.linalg.inv(products / self._noise + np.diag(prior_precision))
 
 
 class _Terms:
@@ -171,6 +171,29 @@ class _Terms:
                 likely * drift[:, [SAMPLING_BEND]],
             ]
         )
+
+
+def likeliest(precision: np.ndarray, pull: np.ndarray, is_rising: np.ndarray) -> np.ndarray:
+    """Return the weights where a normal density is highest, some of them not below 0.
+
+    The free ones follow from the others, so that only these are searched: those that minimise
+    half of w'Pw - p'w with the Schur complement P of the free ones, as least squares of its root.
+
+    Args:
+        precision: of the density, [columns, columns].
+        pull: the precision times the density's mean, [columns].
+        is_rising: which weights must not be negative.
+    """
+    free = ~is_rising
+    solved = cho_factor(precision[np.ix_(free, free)])
+    cross = precision[np.ix_(free, is_rising)]
+    reduced = precision[np.ix_(is_rising, is_rising)] - cross.T @ cho_solve(solved, cross)
+    reduced_pull = pull[is_rising] - cross.T @ cho_solve(solved, pull[free])
+    root = cholesky(reduced)
+    weights = np.empty(len(pull))
+    weights[is_rising], _ = nnls(root, solve_triangular(root, reduced_pull, trans="T"))
+    weights[free] = cho_solve(solved, pull[free] - cross @ weights[is_rising])
+    return weights
 
 
 def rest_kept(rests: Sequence[float]) -> tuple[float, float]:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import lsq_linear
 
-from study.engine.prediction import SAME_MODEL, Point, Prediction, rest_kept
+from study.engine.prediction import SAME_MODEL, Point, Prediction, likeliest, rest_kept
 
 SMALL = Point(
     (("m", 0),), (("backbone.width", 8),), (("sampling.guidance", 2.0),), 0.01, False, 100
@@ -152,3 +153,17 @@ def test_equal_costs_below_zero_are_predicted_as_they_are() -> None:
     means, deviations = prediction.predict(points(3))
     assert means == pytest.approx(prediction.scaled(np.array([-0.1] * 3)), abs=0.2)
     assert (deviations < 1).all()
+
+
+@given(st.integers(0, 10**6), st.integers(1, 8), st.integers(1, 8))
+def test_the_likeliest_weights_are_those_of_bounded_least_squares(
+    seed: int, num_free: int, num_rising: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    count = num_free + num_rising
+    rows, values = generator.normal(size=(20, count)), generator.normal(size=20)
+    is_rising = generator.permutation(count) < num_rising
+    expected = lsq_linear(rows, values, (np.where(is_rising, 0.0, -np.inf), np.inf), "bvls").x
+    found = likeliest(rows.T @ rows, rows.T @ values, is_rising)
+    assert found == pytest.approx(expected, abs=1e-8)
+    assert (found[is_rising] >= 0).all()
