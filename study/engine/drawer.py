@@ -19,9 +19,9 @@ from search_spaces.space import SearchSpace
 from study.engine.candidates import Candidate
 from study.engine.chooser import Chooser
 from study.engine.design_draws import network_cost
-from study.engine.draws import draw, draw_seed, fixing, tpe
+from study.engine.draws import draw, draw_seed, fixing, tpe, view_tpe
 from study.engine.effort import ANYTHING, Allowance, Effort
-from study.engine.history import BackboneHistory, History
+from study.engine.history import History
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs
 from study.engine.random_draws import draw_at_random
 from study.engine.views import backbone_view, compression_view
@@ -33,8 +33,9 @@ CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
 # More draws at random where a trial has to train anew: one untried backbone of twelve is missed
 # once in 5,000 times.
 MORE_CANDIDATES = (0,) * 92
-# That the best of what was screened is compared with, drawn anew when backbones have news.
-NEW_BACKBONES = 4
+# That the best of what was screened is compared with, drawn anew when backbones have news: more
+# than so large a share of all, for one trial of hundreds hardly changes what is drawn.
+NEW_BACKBONES, NEWS_SHARE = 4, 1 / 32
 # Before compressions are worth a closer look, however long a training takes.
 LEAST_BACKBONES = 4
 NEW = -2  # The place of their draws among a study's, beside the numbers of trials.
@@ -70,8 +71,11 @@ class Drawer:
         self._chooser = chooser
         self._seed = seed
         self._reuse = reuse
-        self._drawn_for: object = None  # What was known of backbones when new ones were drawn.
-        self._drawn: dict[Knobs, Scores] = {}  # These, and what their networks count.
+        # Of new ones: what was known of backbones when they were drawn, how much that was, and
+        # what their networks count.
+        self._drawn_for: object = None
+        self._drawn_after = 0
+        self._drawn: dict[Knobs, Scores] = {}
 
     def sampler(self, number: int, allowed: Allowance = ANYTHING) -> BaseSampler:
         """Return what draws the knobs of a trial, by its number and what it may take."""
@@ -108,14 +112,28 @@ class Drawer:
 
     def _trainings(self) -> list[list[Candidate]]:
         """Return a few new backbones, with what they might be compressed to."""
-        known = [
-            (knobs, backbone.tried, backbone.num_refused, *_told(backbone))
-            for knobs, backbone in self._history.backbones.items()
-        ]
-        if self._history.front and known != self._drawn_for:
-            self._drawn_for, self._drawn = known, dict(self._new_backbones())
+        if self._history.front and self._has_news():
+            self._drawn = dict(self._new_backbones())
         candidates = self._chooser.candidates
         return [list(candidates.trainings(*drawn)) for drawn in self._drawn.items()]
+
+    def _has_news(self) -> bool:
+        """Tell whether enough was learned of backbones to draw new ones, and note it."""
+        backbones = self._history.backbones
+        num_news = sum(backbone.num_news for backbone in backbones.values())
+        is_little = num_news - self._drawn_after <= NEWS_SHARE * num_news
+        if is_little and all(self._is_new(knobs) for knobs in self._drawn):
+            return False
+        known = [(knobs, b.tried, b.num_refused, b.told) for knobs, b in backbones.items()]
+        if known == self._drawn_for:
+            return False
+        self._drawn_for, self._drawn_after = known, num_news
+        return True
+
+    def _is_new(self, backbone: Knobs) -> bool:
+        """Tell whether a backbone was neither tried nor refused too often."""
+        known = self._history.backbones.get(backbone)
+        return known is None or not (known.tried or known.num_refused >= CHANCES)
 
     def _new_backbones(self) -> Iterator[tuple[Knobs, Scores]]:
         """Draw a few new backbones, and count their parameters and multiply-accumulates."""
@@ -160,9 +178,8 @@ class Drawer:
         view = backbone_view(self._history.backbones.values())
         for num_candidates in candidates:
             knobs = draw(view, _draw_sampler(generator, num_candidates), self._space, self._data)
-            known = self._history.backbones.get(backbone_knobs(knobs))
-            if known is None or not (known.tried or known.num_refused >= CHANCES):
-                return backbone_knobs(knobs)
+            if self._is_new(backbone := backbone_knobs(knobs)):
+                return backbone
         return None
 
     def _may_train(self) -> bool:
@@ -172,12 +189,8 @@ class Drawer:
         return tried < LEAST_BACKBONES or tried + 1 <= share * (self._history.num_accepted + 1)
 
 
-def _told(backbone: BackboneHistory) -> tuple[object, ...]:
-    """Return what TPE is told of a backbone."""
-    trial = backbone.training
-    return () if trial is None else (trial.values, trial.constraints)
-
-
 def _draw_sampler(generator: np.random.Generator, num_candidates: int) -> BaseSampler:
     seed = int(generator.integers(2**32))
-    return tpe(seed, n_ei_candidates=num_candidates) if num_candidates else RandomSampler(seed)
+    return (
+        view_tpe(seed, n_ei_candidates=num_candidates) if num_candidates else RandomSampler(seed)
+    )

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from diffusion.errors import InvalidRecipe
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
+from study.engine.memory_trial import asked_of
 
 
 def draw_seed(study_seed: int, *place: int) -> int:
@@ -32,6 +33,11 @@ def tpe(seed: int, **options: Any) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return TPESampler(multivariate=True, group=True, seed=seed, **options)
+
+
+def view_tpe(seed: int, **options: Any) -> BaseSampler:
+    """Return the same for a view, in which no other trial runs and nothing is to be written."""
+    return tpe(seed, constant_liar=False, **options)
 
 
 def fixing(knobs: Mapping[str, Any], sampler: BaseSampler) -> BaseSampler:
@@ -61,8 +67,7 @@ def draw_all(
     """
     study = _looking_at(trials)
     for sampler in samplers:
-        study.sampler = sampler
-        trial, recipe = study.ask(), None
+        trial, recipe = asked_of(study, sampler), None
         with suppress(InvalidRecipe):
             recipe = suggested(space, trial, data)
         yield trial.params, recipe
@@ -80,8 +85,8 @@ def _looking_at(trials: Sequence[FrozenTrial]) -> optuna.Study:
     return optuna.create_study(storage=_View(trials), directions=["minimize"] * num_objectives)
 
 
-def suggested(space: SearchSpace, trial: optuna.Trial, data: DataConfig) -> Recipe:
-    """Return the recipe that a space draws from a trial.
+def suggested(space: SearchSpace, trial: Any, data: DataConfig) -> Recipe:
+    """Return the recipe that a space draws from a trial of whatever kind.
 
     Raises:
         InvalidRecipe: what was drawn is no recipe.
@@ -98,8 +103,7 @@ def suggested(space: SearchSpace, trial: optuna.Trial, data: DataConfig) -> Reci
 
 def recipe_of(space: SearchSpace, knobs: Mapping[str, Any], data: DataConfig) -> Recipe:
     """Return the recipe of some knobs of a space, as `suggested` does of what is drawn."""
-    trial: Any = optuna.trial.FixedTrial(dict(knobs))
-    return suggested(space, trial, data)
+    return suggested(space, optuna.trial.FixedTrial(dict(knobs)), data)
 
 
 class _View(InMemoryStorage):

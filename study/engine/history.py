@@ -91,10 +91,17 @@ class BackboneHistory:
     @property
     def training(self) -> FrozenTrial | None:
         """A trial with the knobs of the backbone alone; None while nothing is known of it."""
+        if self.trial is None or self.told is None:
+            return None
+        return _part(self.trial, True, *self.told)
+
+    @property
+    def told(self) -> tuple[list[float] | None, float] | None:
+        """The values and the excess of that trial."""
         best = self.best or self.stopped
         if self.trial is None or (best is None and self.tried):
             return None
-        return _part(self.trial, True, best, self.excess if self.variants else 0.0)
+        return best, self.excess if self.variants else 0.0
 
 
 class History:

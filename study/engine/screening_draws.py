@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
-from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
-from study.engine.draws import draw_all, draw_seed, fixing, recipe_of, suggested, tpe
+from study.engine.draws import draw_all, draw_seed, fixing, recipe_of, suggested, view_tpe
 from study.engine.knob_sets import Knobs, backbone_knobs, model_knobs
+from study.engine.memory_trial import MemoryTrial
 from study.engine.random_draws import draw_at_random
 from study.engine.screened import Screened
 from study.results.screenings import EXACT, Screening
@@ -39,7 +40,7 @@ class ScreeningDraws:
         self._screened = screened
         self._seed = seed
         self._handed_out: dict[int, list[Knobs]] = {}  # by the trial beside which it is done
-        self._seen: dict[Knobs, FrozenTrial] = {}
+        self._seen: dict[int, FrozenTrial] = {}  # by the screening, which stays where it is
 
     def draw(
         self,
@@ -83,7 +84,7 @@ class ScreeningDraws:
         yield dict(params), recipe_of(self._space, params, self._data)
         for place, view in enumerate(self._views()):
             seeds = [draw_seed(self._seed, number, place, count) for count in range(TPE_DRAWS)]
-            samplers = [fixing(backbone, tpe(seed)) for seed in seeds if view]
+            samplers = [fixing(backbone, view_tpe(seed)) for seed in seeds if view]
             yield from draw_all(view, samplers, self._space, self._data)
         seeds = [draw_seed(self._seed, number, count) for count in range(MOST_DRAWS)]
         yield from draw_at_random(backbone, seeds, self._space, self._data)
@@ -93,28 +94,34 @@ class ScreeningDraws:
 
         Those that a cool-down follows apart: it mends their drift, so they are none the worse.
         """
-        known = [s for s in self._screened.latest(MOST_SEEN) if s.drift is not None]
-        if len(self._seen) > 2 * MOST_SEEN:
-            self._seen.clear()
+        seen, self._seen = self._seen, {}
         views: tuple[list[FrozenTrial], list[FrozenTrial]] = ([], [])
-        for screening in known:
+        for screening in self._screened.latest(MOST_SEEN):
+            if screening.drift is None:
+                continue
             with suppress(ValueError):  # a space that was edited may not draw it any more
-                views[screening.cool_down_images > 0].append(self._as_trial(screening))
+                trial = seen.get(id(screening)) or self._as_trial(screening)
+                self._seen[id(screening)] = trial
+                views[screening.cool_down_images > 0].append(trial)
         return views
 
     def _as_trial(self, screening: Screening) -> FrozenTrial:
         """Return a screening without the knobs of its backbone, its costs by parameter."""
-        key = tuple(sorted(screening.knobs.items()))
-        if key not in self._seen:
-            fixed: Any = FixedTrial(dict(screening.knobs))
-            suggested(self._space, fixed, self._data)
-            own = {name for name, _ in backbone_knobs(screening.knobs)}
-            names = [name for name in fixed.params if name not in own]
-            parameters = screening.scores["parameters"]
-            self._seen[key] = create_trial(
-                state=TrialState.COMPLETE,
-                params={name: fixed.params[name] for name in names},
-                distributions={name: fixed.distributions[name] for name in names},
-                values=[screening.drift or 0.0, screening.scores[EXACT[0]] / parameters],
-            )
-        return self._seen[key]
+        fixed = MemoryTrial(screening.knobs, _unknown)
+        suggested(self._space, fixed, self._data)
+        own = {name for name, _ in backbone_knobs(screening.knobs)}
+        names = [name for name in fixed.params if name not in own]
+        return create_trial(
+            state=TrialState.COMPLETE,
+            params={name: fixed.params[name] for name in names},
+            distributions={name: fixed.distributions[name] for name in names},
+            values=[
+                screening.drift or 0.0,
+                screening.scores[EXACT[0]] / screening.scores["parameters"],
+            ],
+        )
+
+
+def _unknown(name: str, distribution: object) -> NoReturn:
+    """Refuse a screening of a space that had fewer knobs."""
+    raise ValueError(f"knob {name} is not among those of the screening")

@@ -12,7 +12,7 @@ from optuna.samplers import RandomSampler
 
 from diffusion.recipe import DataConfig
 from search_spaces import load_space
-from study.engine.draws import draw, fixing, tpe
+from study.engine.draws import draw, fixing, view_tpe
 from study.engine.history import History
 from study.engine.knob_sets import backbone_knobs
 from study.engine.views import MOST_COMPRESSIONS, backbone_view, compression_view
@@ -207,7 +207,7 @@ def test_a_draw_keeps_what_is_fixed_and_makes_a_whole_recipe(seed: int) -> None:
         study.complete({**GOOD, "backbone.groups": 1 + i % 2}, 10 + i, 100 - i)
     fixed = {**POOR, "backbone.groups": 4}
     view = compression_view(study.history().backbones.values())
-    params = draw(view, fixing(fixed, tpe(seed)), QUICK, DATA)
+    params = draw(view, fixing(fixed, view_tpe(seed)), QUICK, DATA)
     assert dict(backbone_knobs(params)) == fixed
     pruned = params["compression.prune_method"] != "none"
     assert ("compression.prune_ratio" in params) == pruned
@@ -221,5 +221,7 @@ def test_what_is_near_the_front_is_drawn_more_often() -> None:
         knobs = {**GOOD, "backbone.groups": 1, "compression.quantization": quantization}
         study.complete(knobs, fid + i / 100, 100.0)
     view = compression_view(study.history().backbones.values())
-    drawn = [draw(view, tpe(seed), QUICK, DATA)["compression.quantization"] for seed in range(20)]
+    drawn = [
+        draw(view, view_tpe(seed), QUICK, DATA)["compression.quantization"] for seed in range(20)
+    ]
     assert drawn.count("weights8") > 10
