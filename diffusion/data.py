@@ -11,15 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffusion.dataset_names import (
+    DATA_DIR_VARIABLE,
+    FOLDER,
+    TORCHVISION_NAMES,
+    resolve_name,
+    unknown_dataset,
+)
 from diffusion.errors import DataUnavailable, about_path, one_line
 from diffusion.image_folder import read_image_folder
 from diffusion.pixel_statistics import pixel_statistics
 from diffusion.recipe import DataConfig
 
-DATA_DIR_VARIABLE = "PARETODIFF_DATA"
-TORCHVISION_NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10"}
-FOLDER = "folder:"
-DATASET_NAMES = ("mnist5k", *TORCHVISION_NAMES, f"{FOLDER}PATH")
 MNIST5K_FILE = "data/mnist_5k.csv.gz"
 MNIST5K_TRAIN_PER_CLASS = 400
 HELD_OUT_ONE_IN = 10  # Of a folder's images.
@@ -90,24 +93,7 @@ def load_dataset(
         return _load_torchvision(name, data_dir, download)
     if name.startswith(FOLDER) and name != FOLDER:
         return _load_folder(name)
-    raise DataUnavailable(
-        f"dataset is {one_line(repr(name), 200)}; allowed: {', '.join(DATASET_NAMES)}"
-    )
-
-
-def resolve_name(name: str) -> str:
-    """Return the one name of a data set; that of a folder is absolute and without links.
-
-    Raises:
-        DataUnavailable: no folder can be named so.
-    """
-    given = name.removeprefix(FOLDER)
-    if given in (name, ""):
-        return name
-    try:
-        return f"{FOLDER}{Path(given).expanduser().resolve()}"
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataUnavailable(about_path("dataset", name, f"is no folder: {error}")) from error
+    raise unknown_dataset(name)
 
 
 def to_signed_range(images: Tensor) -> Tensor:

@@ -1,19 +1,22 @@
 """A search space of one's own: a Python file with a function that draws a recipe."""
 
+from __future__ import annotations
+
 import hashlib
 import re
 import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from diffusion.errors import about_path, one_line
 from diffusion.files import read_bounded
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    import optuna
 
 SUFFIX = ".py"
 FUNCTION = "suggest"
