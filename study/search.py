@@ -1,13 +1,11 @@
 """Search for the Pareto front of small diffusion models of a data set.
 
-python -m study.search                                  the quick space on embedded digits
-python -m study.search --space mnist --dataset mnist --data-dir DIR --trials 100
-python -m study.search --time-budget 30m --seed 1 --name digits
-python -m study.search --resume runs/quick-001          go on after Ctrl-C or a crash
-python -m study.search --space compress --store DIR     compress stored backbones, train none
-python -m study.search --out s3://BUCKET/runs           mirror the run there, and go on with it by
-python -m study.search --resume s3://BUCKET/runs/quick-001      its URL, on any machine
-python -m study.search --dry-run                        print the resolved study and stop
+python -m study.search                               the quick space on embedded digits
+python -m study.search --dataset folder:PATH --time-budget 2h --max size_bytes=100k
+python -m study.search --resume runs/quick-001       go on after Ctrl-C or a crash
+python -m study.search --space compress --store DIR  compress stored backbones, train none
+python -m study.search --dry-run > study.toml        write the study down instead, and later
+python -m study.search --config study.toml           begin it
 """
 
 from typing import TYPE_CHECKING

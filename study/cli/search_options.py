@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from diffusion.dataset_names import DATASET_NAMES
+from diffusion.dataset_names import DATASET_NAMES, MOST_PIXELS_RESIZED
 from diffusion.score.extractor_choice import INCEPTION
 from search_spaces import SPACES
 from study.cli import parser as cli
@@ -55,12 +55,25 @@ def _add_aims(parser: cli.Parser) -> None:
         metavar="SCORE=VALUE",
         help="what a model of the front has at most, like size_bytes=500k; again for more",
     )
+    add(
+        "--min",
+        action="append",
+        type=cli.limit,
+        metavar="SCORE=VALUE",
+        help="what it has at least, like label_agreement=0.9; again for more",
+    )
 
 
 def _add_data(parser: cli.Parser) -> None:
     add = parser.add_argument_group("data").add_argument
     add("--dataset", help=f"{', '.join(DATASET_NAMES)} (default {DEFAULT_DATASET}, embedded)")
     add("--data-dir", type=Path, metavar="DIR", help=cli.DATA_DIR_HELP)
+    add(
+        "--image-size",
+        type=cli.count(MOST_PIXELS_RESIZED),
+        metavar="PIXELS",
+        help="resize the middle square of every image",
+    )
     add("--download", action="store_true", help="fetch a missing data set into --data-dir")
 
 
@@ -78,12 +91,6 @@ def _add_length(parser: cli.Parser) -> None:
         metavar="TIME",
         help="like 30m or 2h: start no trial that would not end in it; with --resume from now on",
     )
-    add(
-        "--train-images-total",
-        type=cli.whole_amount,
-        metavar="N",
-        help="like 2M: start no trial once so many images were trained on",
-    )
     add("--seed", type=cli.seed, metavar="N", help="of the proposals (default 0)")
 
 
@@ -99,6 +106,12 @@ def _add_run(parser: cli.Parser) -> None:
 
 def _add_training(parser: cli.Parser) -> None:
     add = parser.further_group("how it trains").add_argument
+    add(
+        "--train-images-total",
+        type=cli.whole_amount,
+        metavar="N",
+        help="like 2M: start no trial once so many images were trained on",
+    )
     add("--no-early-stopping", action="store_true", help="train every backbone to its end")
     add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")
     add(

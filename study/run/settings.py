@@ -47,7 +47,7 @@ class RunSettings:
         extractor: "inception" or a classifier's file, to score by; None for the built-in one.
         inception_weights: their file; None for the published ones.
         store: folder of the backbones, shared by runs; None for the run's own.
-        limits: the most that a score may be, by its name.
+        limits: the most, or least, that a score may be, by its key.
         reuse: whether a training feeds every trial that can use it; without, each trains anew.
         early_stopping: whether trainings that fall behind are stopped on their way.
         trials: finished trials asked for.
