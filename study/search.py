@@ -10,8 +10,8 @@ python -m study.search --config study.toml           begin it
 
 from typing import TYPE_CHECKING
 
+from study.cli import config_file, search_options
 from study.cli import parser as cli
-from study.cli import search_options
 
 if TYPE_CHECKING:
     from study.evaluation.context import Evaluate
@@ -30,7 +30,7 @@ def main(
     rescore_latency: "RescoreLatency | None" = None,
 ) -> int:
     """Run the command; what it does to trials may be another in tests."""
-    given = build_parser().parse_args(arguments)
+    given = config_file.parse(build_parser(), arguments)
     # What works takes seconds to import: only once the options are in order.
     from study import trial
     from study.commands.search import search

@@ -89,6 +89,10 @@ class GroupedParser(argparse.ArgumentParser):
         """Return every option's name."""
         return list(self._option_string_actions)
 
+    def action(self, option: str) -> argparse.Action:
+        """Return what an option does, by its name."""
+        return self._option_string_actions[option]
+
     def parse_args(  # type: ignore[override]  # of argparse's signatures the one that is used
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:

@@ -19,6 +19,8 @@ INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells count it.
 DEBUG = "--debug"
 INSECURE_HELP = "join a cluster that asks for no token, too"
 DATA_DIR_HELP = "folder of downloaded data sets (default $PARETODIFF_DATA)"
+SYSTEM_NUMBER = re.compile(r"\[Errno -?\d+\] ")  # of an error, before the system's words for it
+LONGEST_MESSAGE = 100_000
 LONGEST_ERROR = 250  # of a line that ends with what to do
 MOST_GUIDANCE, MOST_STEPS, MOST_AT_ONCE = 100, 10_000, 4_096
 AUTO = "auto"  # Of trials at once: as many as fit.
@@ -48,7 +50,8 @@ class Parser(GroupedParser):
 
 def fail(message: str) -> NoReturn:
     """End the command with one line and the status of bad input."""
-    sys.stderr.write(f"{one_line(f'error: {message}')}\n")
+    plain = SYSTEM_NUMBER.sub("", message[:LONGEST_MESSAGE])
+    sys.stderr.write(f"{one_line(f'error: {plain}')}\n")
     sys.exit(USAGE_STATUS)
 
 

@@ -101,7 +101,8 @@ def _add_run(parser: cli.Parser) -> None:
     add("--resume", type=folder_or_url, metavar="RUN", help="go on with a run's folder or URL")
     add("--store", type=folder, metavar="DIR", help="trained backbones that runs share")
     add("--no-verify", action="store_true", help="do not score the front again at the end")
-    add("--dry-run", action="store_true", help="print the resolved study and stop")
+    add("--dry-run", action="store_true", help="print the study as a TOML file, and stop")
+    add("--config", type=Path, metavar="FILE", help="options from a TOML file; those here win")
 
 
 def _add_training(parser: cli.Parser) -> None:

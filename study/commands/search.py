@@ -2,20 +2,24 @@
 
 import contextlib
 import functools
-import json
 import logging
 import shutil
 import signal
+import sys
 import time
 from argparse import Namespace
 from contextlib import nullcontext
+from pathlib import Path
 
 import optuna
 from rich.console import Console
 
 from search_spaces.space import SearchSpace
 from study.cli import parser as cli
+from study.cli.config_text import config_text
+from study.cli.plan import plan_lines
 from study.cli.run_choice import claim, locate, settle
+from study.cli.search_options import build_parser
 from study.cli.space_choice import run_space
 from study.cluster.growing import asking_for_nodes, await_first_node
 from study.cluster.nodes import show_to_nodes
@@ -80,13 +84,22 @@ def search(given: Namespace, work: Work) -> int:
         )
         settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:
-            print(json.dumps({"run_dir": str(run_dir), **settings.to_json()}, indent=2))
+            sys.stdout.write(_dry_run(run_dir, settings, given))
             return 0
         if place is not None:
             run_dir, remote, settings = claim(given, place, settings)
         with exclusive(run_dir, settings.database):
             run = Run(run_dir, settings, records=())
             return _mirrored_study(run, remote, resources, work, given)
+
+
+def _dry_run(run_dir: Path, settings: RunSettings, given: Namespace) -> str:
+    """Return a study as the file that begins it, with what it would do as comments."""
+    run = Run(run_dir, settings, records=())
+    if given.resume is not None:
+        run = run.with_records(open_storage(run_dir, settings).records())
+    plan = plan_lines(run, run_space(settings, given.space))
+    return config_text(build_parser(""), given, settings, plan)
 
 
 def _mirrored_study(

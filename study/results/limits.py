@@ -29,6 +29,14 @@ def scores_of(limits: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(score_of, limits)))
 
 
+def most_and_least(
+    limits: Mapping[str, float],
+) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """Return the scores with the most, and those with the least, that they may be."""
+    pairs = [(key.startswith(_FLOOR), (score_of(key), value)) for key, value in limits.items()]
+    return [pair for least, pair in pairs if not least], [pair for least, pair in pairs if least]
+
+
 def constraint_of(key: str) -> str:
     """Return what a limit is called among a trial's constraints."""
     return f"min_{score_of(key)}" if key.startswith(_FLOOR) else f"max_{key}"

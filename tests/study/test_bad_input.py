@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -533,13 +534,15 @@ def test_dry_run_prints_the_resolved_study_and_writes_nothing(tmp_path: Path) ->
         text=True,
         check=True,
     )
-    resolved = json.loads(out.stdout)
-    assert resolved["trials"] == 5
-    assert resolved["seed"] == 9
-    assert resolved["space"] == "quick"
-    assert resolved["data"]["name"] == "mnist5k"
-    assert resolved["objectives"] == ["fid", "size_bytes"]
-    assert resolved["cpus_per_trial"] == 1
-    assert (resolved["time_budget_seconds"], resolved["address"]) == (1_800, None)
-    assert resolved["run_dir"] == str(tmp_path / "quick-001")
+    resolved = tomllib.loads(out.stdout)
+    assert {key: resolved[key] for key in ("trials", "seed", "retries")} == {
+        "trials": 5,
+        "seed": 9,
+        "retries": 2,
+    }
+    assert (resolved["space"], resolved["dataset"]) == ("quick", "mnist5k")
+    assert resolved["objective"] == ["fid", "size_bytes"]
+    assert resolved["cpus-per-trial"] == 1
+    assert (resolved["time-budget"], resolved["address"]) == ("1800s", "local")
+    assert f"in {tmp_path / 'quick-001'}\n" in out.stdout
     assert list(tmp_path.iterdir()) == []

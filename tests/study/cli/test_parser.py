@@ -32,7 +32,12 @@ def test_a_command_ends_with_its_status(status: int, capsys: pytest.CaptureFixtu
     ("error", "status", "line"),
     [
         (ValueError("seed is -1;\n allowed: 0"), 2, "error: seed is -1; allowed: 0\n"),
-        (FileNotFoundError(2, "No such file", "x"), 2, "error: [Errno 2] No such file: 'x'\n"),
+        (
+            ValueError("x/run.json cannot be read ([Errno 2] No such file)"),
+            2,
+            "error: x/run.json cannot be read (No such file)\n",
+        ),
+        (FileNotFoundError(2, "No such file", "x"), 2, "error: No such file: 'x'\n"),
         (
             KeyError("fid"),
             70,
