@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 import sys
 import types
@@ -51,6 +52,11 @@ def read_space_file(path: Path, wanted_sha256: str | None = None) -> tuple[Searc
     suggest = getattr(_run(path, source), FUNCTION, None)
     if not callable(suggest):
         raise ValueError(f"space file {path} has no function {FUNCTION}(trial, data)")
+    try:
+        inspect.signature(suggest).bind(None, None)
+    except TypeError as error:
+        fault = f"space file {path}: {FUNCTION} takes other arguments; allowed: trial, data"
+        raise ValueError(one_line(fault)) from error
     space = SearchSpace(
         name=path.stem,
         suggest=_checked(suggest),
