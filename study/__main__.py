@@ -8,12 +8,10 @@ eval "$(paretodiff --print-completion bash)"     completes commands and options 
 
 import sys
 from argparse import ArgumentParser
-from importlib.metadata import version
 from typing import NoReturn
 
 from study.cli import parser as cli
 from study.cli.commands import COMMANDS, find_command
-from study.cli.completion import SHELLS, completion
 from study.display.commands import PROGRAM
 
 
@@ -23,6 +21,10 @@ def build_parser(*, whole: bool = False) -> cli.Parser:
     Args:
         whole: with each command's own options, whose modules are imported for that.
     """
+    from importlib.metadata import version
+
+    from study.cli.completion import SHELLS
+
     parser = cli.Parser(prog=PROGRAM, description=__doc__)
     parser.add_argument("--print-completion", choices=SHELLS, help="print a shell's completion")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version(PROGRAM)}")
@@ -46,10 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(
             f"the first argument is {arguments[0]}; allowed: the command, then its options"
         )
-    shell = given.print_completion
-    sys.stdout.write(
-        parser.format_help() if shell is None else completion(build_parser(whole=True), shell)
-    )
+    if given.print_completion is None:
+        sys.stdout.write(parser.format_help())
+        return 0
+    from study.cli.completion import completion
+
+    sys.stdout.write(completion(build_parser(whole=True), given.print_completion))
     return 0
 
 
