@@ -6,7 +6,7 @@ python -m study.train_extractor --dataset cifar10 --download --data-dir DIR --fl
 
 from pathlib import Path
 
-from diffusion.dataset_names import DATASET_NAMES
+from diffusion.dataset_names import DATASET_NAMES, MOST_PIXELS_RESIZED, sized_name
 from diffusion.files import check_out
 from study.cli import parser as cli
 
@@ -18,6 +18,12 @@ def build_parser() -> cli.Parser:
     add("--dataset", required=True, help=f"data: {', '.join(DATASET_NAMES)}")
     add("--data-dir", type=Path, metavar="DIR", help=cli.DATA_DIR_HELP)
     add("--download", action="store_true", help="fetch a missing data set into --data-dir")
+    add(
+        "--image-size",
+        type=cli.count(MOST_PIXELS_RESIZED),
+        metavar="PIXELS",
+        help=cli.IMAGE_SIZE_HELP,
+    )
     add(
         "--epochs",
         type=cli.count(cli.MOST_EPOCHS),
@@ -48,7 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     from diffusion.data import load_dataset
     from study.cli.classifier_training import train_extractor
 
-    dataset = load_dataset(given.dataset, given.data_dir, download=given.download)
+    name = sized_name(given.dataset, given.image_size)
+    dataset = load_dataset(name, given.data_dir, download=given.download)
     chosen = {"epochs": given.epochs, "seed": given.seed, "flip": given.flip}
     train_extractor(dataset, out, Console(), **chosen)
     return 0

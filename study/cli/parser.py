@@ -21,6 +21,7 @@ INSECURE_HELP = "join a cluster that asks for no token, too"
 DATA_DIR_HELP = "folder of downloaded data sets (default $PARETODIFF_DATA)"
 SYSTEM_NUMBER = re.compile(r"\[Errno -?\d+\] ")  # of an error, before the system's words for it
 LONGEST_MESSAGE = 100_000
+IMAGE_SIZE_HELP = "resize the middle square of every image"
 LONGEST_ERROR = 250  # of a line that ends with what to do
 MOST_GUIDANCE, MOST_STEPS, MOST_AT_ONCE = 100, 10_000, 4_096
 AUTO = "auto"  # Of trials at once: as many as fit.

@@ -72,7 +72,7 @@ def _add_data(parser: cli.Parser) -> None:
         "--image-size",
         type=cli.count(MOST_PIXELS_RESIZED),
         metavar="PIXELS",
-        help="resize the middle square of every image",
+        help=cli.IMAGE_SIZE_HELP,
     )
     add("--download", action="store_true", help="fetch a missing data set into --data-dir")
 
