@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import pytest
 
@@ -28,6 +29,11 @@ def test_no_command_imports_what_works_before_its_options_are_in_order() -> None
     imported = set(out.stdout.split())
     assert "study.search" in imported
     assert not imported & HEAVY
+
+
+def test_every_command_that_is_named_is_there() -> None:
+    missing = [c.module for c in COMMANDS.values() if find_spec(c.module) is None]
+    assert missing == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
