@@ -1,9 +1,9 @@
 """Knobs that search spaces share: each draws one part of a recipe from an Optuna trial."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from __future__ import annotations
 
-import optuna
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from diffusion.config import choices
 from diffusion.recipe import (
@@ -19,6 +19,9 @@ from diffusion.recipe import (
     TrainingConfig,
 )
 from search_spaces.space import Value
+
+if TYPE_CHECKING:
+    import optuna
 
 CODEBOOKS: tuple[Quantization, ...] = ("none", "linear8", "linear4", "weights8")
 TRACKS: tuple[Track, ...] = ("none", "short", "mid", "long")

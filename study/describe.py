@@ -10,15 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 from diffusion.errors import one_line
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import load_space
 from search_spaces.space import SpaceOptions
 from study.cli import parser as cli
-from study.engine.design import design
-from study.evaluation.cost import untrained_cost
 from study.run.files import read_json, write_text
 
 # What named rows are made for; --set data.image_size=32 and the like change it.
@@ -39,6 +35,8 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
     space = load_space(space_name, options)
     if space.rows:
         return space.recipe(space.row(row).knobs, DEFAULT_DATA)
+    from study.engine.design import design
+
     rows = space.covering or design(space, DEFAULT_DATA, 0, space.trials, screens=True)
     if not row.isdecimal() or int(row) >= len(rows):
         raise ValueError(
@@ -50,7 +48,7 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
 
 def build_parser() -> cli.Parser:
     """Describe the command line."""
-    parser = cli.Parser(prog="python -m study.describe", description=__doc__.splitlines()[0])
+    parser = cli.Parser(prog="python -m study.describe", description=__doc__)
     add = parser.add_argument
     add("recipe", help="SPACE/ROW, or a recipe's JSON file")
     add(
@@ -77,6 +75,10 @@ def main(arguments: list[str] | None = None) -> int:
             f"--formulation is {given.formulation} with {given.recipe}; allowed: with the rows of "
             "a space, or --set training.formulation=..."
         )
+    import optuna
+
+    from study.evaluation.cost import untrained_cost
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe = find_recipe(given.recipe, SpaceOptions(formulation=given.formulation or "edm"))
     recipe = recipe.with_changes(dict(_parse_change(text) for text in given.set))

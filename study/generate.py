@@ -11,56 +11,60 @@ import math
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from rich.progress import Progress
-
-from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.config import choices
 from diffusion.files import check_out, write_bytes
-from diffusion.model import DiffusionModel
 from diffusion.recipe import SamplerName, Schedule
 from study.cli import parser as cli
-from study.cli.places import folder
-from study.evaluation.pictures import save_grid
+from study.cli.paths import folder
+
+if TYPE_CHECKING:
+    from diffusion.model import DiffusionModel
 
 
 def build_parser() -> cli.Parser:
     """Describe the command line."""
-    parser = cli.Parser(prog="python -m study.generate", description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("model", type=folder, help="a front point's folder, or a model.pdm")
+    parser = cli.Parser(prog="python -m study.generate", description=__doc__)
+    parser.add_argument("model", type=folder, help="a front point's folder, or a model.pdm")
+    add = parser.add_argument_group("what is drawn").add_argument
     add(
         *("-n", "--num-images"),
         type=cli.count(cli.MOST_IMAGES),
+        metavar="N",
         default=64,
         help="how many (default 64)",
     )
     add("--label", type=cli.whole, help="class of all images (default: every class in turn)")
-    add("--out", type=Path, required=True, help="PNG of a grid, or .npz of images and labels")
-    add("--seed", type=cli.seed, help="of the noise (default: the recipe's)")
+    add("--out", type=Path, metavar="FILE", required=True, help="PNG of a grid, or .npz of all")
+    add("--device", default="cpu", help="cpu or cuda (default cpu)")
+    _add_sampling(parser)
+    return parser
+
+
+def _add_sampling(parser: cli.Parser) -> None:
+    add = parser.add_argument_group("how it is drawn (default: as the recipe says)").add_argument
+    add("--seed", type=cli.seed, metavar="N", help="of the noise")
+    add("--steps", type=cli.count(cli.MOST_STEPS), metavar="N", help="noise levels walked")
+    add("--sampler", choices=choices(SamplerName), metavar="NAME", help=_listed(SamplerName))
     add(
-        "--steps",
-        type=cli.count(cli.MOST_STEPS),
-        help="noise levels walked (default: the recipe's)",
+        "--schedule",
+        choices=choices(Schedule),
+        metavar="NAME",
+        help=f"of noise levels: {_listed(Schedule)}",
     )
-    add("--sampler", choices=choices(SamplerName), help="(default: the recipe's)")
-    add("--schedule", choices=choices(Schedule), help="of noise levels (default: the recipe's)")
-    add(
-        "--guidance",
-        type=cli.guidance,
-        help="1 is plain, more is stricter (default: the recipe's)",
-    )
+    add("--guidance", type=cli.guidance, metavar="W", help="1 is plain, more is stricter")
     for end in ("min", "max"):
         add(
             f"--guidance-sigma-{end}",
             type=cli.noise_level,
             metavar="SIGMA",
-            help=f"{end}imum noise level with guidance (default: the recipe's)",
+            help=f"{end}imum noise level with guidance",
         )
-    add("--device", default="cpu", help="cpu or cuda (default cpu)")
-    return parser
+
+
+def _listed(literal: object) -> str:
+    return ", ".join(choices(literal))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,6 +76,13 @@ def main(arguments: list[str] | None = None) -> int:
     if not out.parent.is_dir():
         raise ValueError(f"--out is {str(out)!r}, but {out.parent} is no folder")
     check_out(out)
+    # These take seconds to import: only once the options are in order.
+    import numpy as np
+    import torch
+    from rich.progress import Progress
+
+    from study.evaluation.pictures import save_grid
+
     model = _load_model(given)
     count, num_classes = given.num_images, model.recipe.data.num_classes
     if given.label is not None and given.label >= num_classes:
@@ -97,10 +108,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _load_model(given: argparse.Namespace) -> DiffusionModel:
+def _load_model(given: argparse.Namespace) -> "DiffusionModel":
     """Read the model, on the device and with the sampling that were asked for."""
     if not re.fullmatch(r"cpu|cuda(:\d+)?", given.device):
         raise ValueError(f"--device is {given.device!r}; allowed: cpu, cuda or cuda:N")
+    import torch
+
+    from diffusion.compress.package import PACKAGE_NAME, read_package
+
     if given.device != "cpu" and not torch.cuda.is_available():
         raise ValueError(f"--device is {given.device!r}, but there is no GPU; allowed: cpu")
     path = given.model / PACKAGE_NAME if given.model.is_dir() else given.model

@@ -10,7 +10,6 @@ from diffusion.compress.package import PACKAGE_NAME
 from diffusion.files import write_bytes
 from study.display.cells import noise_share
 from study.display.own_files import MAX_PICTURE_BYTES, read_own, remove_own
-from study.display.plot import plot_front
 from study.display.render import render_markdown
 from study.results.front import front_rows
 from study.results.rows import FrontRow, drawn_images, quantization, real_images
@@ -50,6 +49,8 @@ def write_front(run: Run) -> list[FrontRow]:
         _write_point(run, row, aside)
     _write_tables(run, rows, aside)
     if rows:
+        from study.display.plot import plot_front  # whose matplotlib takes a second to import
+
         write_bytes(aside / "front.png", plot_front(run, rows))
     final, old = run.folder / "front", run.folder / ".front.old"
     remove_own(old)

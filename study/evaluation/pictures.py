@@ -7,14 +7,12 @@ from PIL import Image
 from torch import Tensor
 
 from diffusion.files import write_bytes
+from study.evaluation.tiling import tiled
 
 
 def save_grid(images: Tensor, columns: int, path: Path, zoom: int = 2) -> None:
     """Write [N, C, H, W] uint8 images as one PNG, row by row, aside and then renamed."""
-    from torchvision.utils import make_grid  # takes two seconds: only where it is used
-
-    grid = make_grid(images, nrow=columns, padding=2, pad_value=128)
-    pixels = grid.permute(1, 2, 0).numpy()  # grey comes back as three equal channels
+    pixels = tiled(images, columns, padding=2, value=128).permute(1, 2, 0).numpy()
     picture = Image.fromarray(pixels)
     size, content = (picture.width * zoom, picture.height * zoom), io.BytesIO()
     picture.resize(size, Image.Resampling.NEAREST).save(content, format="PNG")

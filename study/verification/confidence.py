@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 
 import numpy as np
-from scipy import stats
 
 from study.results.dominance import dominates
 from study.results.objectives import Scores, costs
@@ -114,7 +114,7 @@ def _share_margin(share: float, num_images: int) -> float:
 
     Half the width of their 95 % interval, widened to reach as far from the share itself.
     """
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     count = num_images + z**2
     centre = (share * num_images + z**2 / 2) / count
     return z * math.sqrt(centre * (1 - centre) / count) + abs(centre - share)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy import stats
+from scipy import special  # `stats` takes half a second to import
 
 from study.verification.moderation import moderate, shrunk
 
@@ -76,7 +76,7 @@ class Repeats:
 
     def intervals(self) -> list[tuple[float, float, float]]:
         """Return the mean of each point and its 95 % interval (Student's t)."""
-        _, reach = stats.t.interval(CONFIDENCE, self.degrees)
+        reach = special.stdtrit(self.degrees, (1 + CONFIDENCE) / 2)  # of Student's t
         margins = reach * np.sqrt((self.errors**2).sum(axis=1))
         ends = zip(self.means, self.means - margins, self.means + margins, strict=True)
         return [(float(mean), float(low), float(high)) for mean, low, high in ends]
@@ -113,7 +113,7 @@ def draw_jointly(
     shifts = generator.standard_normal((draws, len(factor))) @ factor.T
     different, positions = np.unique(degrees[varied], return_inverse=True)
     levels = generator.random((draws, 1))
-    tails = np.sqrt(different / stats.chi2.ppf(levels, different))
+    tails = np.sqrt(different / (2 * special.gammaincinv(different / 2, levels)))
     values = np.tile(means, (draws, 1))
     values[:, varied] += shifts * tails[:, positions]
     return values.reshape(draws, len(objectives), -1).swapaxes(1, 2)

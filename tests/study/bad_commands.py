@@ -112,9 +112,10 @@ def search_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
     dry = ("search", "--dry-run")
     out = (*dry, "--out", str(folder / "runs"))
     yield from ((*dry, "--out", path) for path in odd)
-    for option in ("--trials", "--cpus-per-trial", "--train-images", "--time-budget", "--max"):
+    numbers = ("--trials", "--cpus-per-trial", "--train-images", "--time-budget", "--max", "--min")
+    for option in (*numbers, "--image-size"):
         yield from ((*out, option, number) for number in NUMBERS)
-    for option in ("--extractor", "--resume", "--store", "--name", "--space"):
+    for option in ("--extractor", "--resume", "--store", "--name", "--space", "--config"):
         yield from ((*out, option, path) for path in odd)
     for name in ("mnist", "cifar10"):
         yield from ((*out, "--dataset", name, "--data-dir", path) for path in odd)
@@ -186,9 +187,9 @@ if __name__ == "__main__":
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     resources = Resources(1.0, 0.0, 1)
     with (
-        mock.patch("study.search.ray_session", return_value=nullcontext()),
-        mock.patch("study.verify.ray_session", return_value=nullcontext()),
-        mock.patch("study.search.resolve_resources", return_value=resources),
-        mock.patch("study.verify.resolve_resources", return_value=resources),
+        mock.patch("study.commands.search.ray_session", return_value=nullcontext()),
+        mock.patch("study.commands.verify.ray_session", return_value=nullcontext()),
+        mock.patch("study.commands.search.resolve_resources", return_value=resources),
+        mock.patch("study.commands.verify.resolve_resources", return_value=resources),
     ):
         results.write_text(json.dumps(main(Path(sys.argv[1]))))
