@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from diffusion.class_names import CLASSES_NAME
 from diffusion.compress.limits import MAX_FILE_BYTES
 from diffusion.compress.package import PACKAGE_NAME
 from diffusion.files import write_bytes
@@ -24,6 +25,7 @@ MAX_JSON_BYTES = 2**24
 TRIAL_FILES = {
     PACKAGE_NAME: MAX_FILE_BYTES,
     "recipe.json": MAX_JSON_BYTES,
+    CLASSES_NAME: MAX_JSON_BYTES,
     "samples.png": MAX_PICTURE_BYTES,
     "scores.json": MAX_JSON_BYTES,
     "training.json": MAX_JSON_BYTES,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from study.results.limits import over_limits
 from study.results.objectives import Scores, cost
 from study.results.records import TrialRecord
 from study.run.run import Run
@@ -50,8 +49,7 @@ def judged(verification: Verification, num_images: int) -> Run:
             return replace(record, state="failed", reason=reason)
         if not verification.known(record.number).scores(num_images):
             return record
-        reason = over_limits(_together(record, verification, num_images), verification.run.limits)
-        return replace(record, feasible=reason is None, reason=reason)
+        return verification.run.judged(record, _together(record, verification, num_images))
 
     return verification.run.with_records(map(judge, verification.run.records))
 

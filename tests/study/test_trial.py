@@ -52,7 +52,8 @@ def test_the_trial_folder_holds_what_the_design_lists(finished: Any, digit_recip
     run, scores, told = finished
     folder = run / "trials" / "0"
     assert {path.name for path in folder.iterdir()} == {
-        *("recipe.json", "model.pdm", "samples.png", "scores.json", "training.json")
+        *("recipe.json", "model.pdm", "samples.png", "scores.json", "training.json"),
+        "classes.json",
     }
     assert Recipe.from_dict(json.loads((folder / "recipe.json").read_text())) == digit_recipe
     assert json.loads((folder / "scores.json").read_text()) == scores

@@ -1,0 +1,100 @@
+"""Where a model lies: a package, a folder that holds one, or a name in the folder of a front.
+
+A front's folder holds a folder for each of its models, named by rank and trial, and an index. There
+a model has names that are known before the study has ended: RUN/front/best is the one with the
+lowest FID, RUN/front/smallest the smallest, and RUN/front/05 has rank 5.
+"""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusion.errors import PackageUnreachable, about_path
+from diffusion.files import read_bounded
+
+FRONT, INDEX = "front", "front.json"
+MAX_INDEX_BYTES = 2**24
+BEST, SMALLEST = "best", "smallest"
+
+
+@dataclass(frozen=True)
+class IndexedModel:
+    """A model of a front, as the front's index has it.
+
+    Attributes:
+        folder: its name within the front's, of its rank and its trial.
+    """
+
+    folder: str
+    rank: int
+    fid: float
+    size_bytes: float
+
+
+def model_file(path: Path | str, name: str) -> Path:
+    """Return a file of the model that a path leads to.
+
+    Args:
+        path: of a file, which is returned as it is; of a folder with a model; or of a name in the
+            folder of a front, as in RUN/front/best.
+        name: of the file in the model's folder.
+
+    Raises:
+        PackageUnreachable: the front has no model of that name, or the path is of a run or a
+            front, which hold many.
+    """
+    path = Path(path)
+    if path.is_dir():
+        for front in (path, path / FRONT):
+            if (front / INDEX).is_file():
+                raise _no_model(path, f"holds many models; allowed: one, like {front / BEST}")
+        return path / name
+    if not path.exists() and (path.parent / INDEX).is_file():
+        return path.parent / _named(path) / name
+    if not path.exists() and (path.parent / FRONT / INDEX).is_file():
+        named = path.parent / FRONT / path.name
+        raise _no_model(path, f"is no model of the run; allowed: a name of its front, like {named}")
+    return path
+
+
+def _named(path: Path) -> str:
+    """Return which folder a name in a front's folder means."""
+    models = _read_index(path.parent / INDEX)
+    if models and path.name == BEST:
+        return min(models, key=lambda model: (model.fid, model.size_bytes)).folder
+    if models and path.name == SMALLEST:
+        return min(models, key=lambda model: (model.size_bytes, model.fid)).folder
+    if re.fullmatch(r"\d{1,9}", path.name):
+        for model in models:
+            if model.rank == int(path.name):
+                return model.folder
+    if not models:
+        raise _no_model(path, "is no model of the front, which is empty")
+    listed = ", ".join(model.folder for model in models)
+    allowed = f"{BEST}, {SMALLEST}, a rank like {models[0].rank:02}, or {listed}"
+    raise _no_model(path, f"is no model of the front; allowed: {allowed}")
+
+
+def _read_index(path: Path) -> list[IndexedModel]:
+    try:
+        points = json.loads(read_bounded(path, MAX_INDEX_BYTES))["points"]
+        return [_read_point(point) for point in points]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _no_model(path, f"cannot be read as the index of a front: {error}") from error
+
+
+def _read_point(point: Any) -> IndexedModel:
+    """Return a model of the index, from which no name leads out of the front's folder."""
+    folder = Path(point["package_path"]).parent.name
+    found = re.fullmatch(r"(\d{1,9})-\d+", folder)
+    fid, size_bytes = float(point["fid"]), float(point["size_bytes"])
+    if found is None or not (math.isfinite(fid) and math.isfinite(size_bytes)):
+        raise ValueError(f"{folder!r} is no point; allowed: one with a rank, a FID and a size")
+    return IndexedModel(folder, int(found[1]), fid, size_bytes)
+
+
+def _no_model(path: Path, reason: str) -> PackageUnreachable:
+    return PackageUnreachable(about_path("model", path, reason))
