@@ -10,7 +10,7 @@ from diffusion.recipe import DataConfig
 
 CLASSES_NAME = "classes.json"
 MAX_BYTES = 2**24
-_DIGITS = "zero one two three four five six seven eight nine".split()
+_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 # Of models that were made before their classes' names were kept.
 KNOWN = {
     "mnist": tuple(f"{digit} - {word}" for digit, word in enumerate(_DIGITS)),

@@ -10,6 +10,7 @@ from diffusion.files import check_out
 from study.cli import parser as cli
 from study.cli.places import folder
 from study.evaluation.replay_table import make_table, write_table
+from study.results.words import counted
 
 
 def build_parser() -> cli.Parser:
@@ -37,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     check_out(out)
     table = make_table(given.run, score_rungs=given.score_rungs)
     write_table(table, out)
-    print(f"{len(table['trials'])} trials of {len(table['backbones'])} trainings: {out}")
+    trials, trainings = len(table["trials"]), len(table["backbones"])
+    print(f"{counted(trials, 'trial')} of {counted(trainings, 'training')}: {out}")
     return 0
 
 

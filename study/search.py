@@ -15,10 +15,10 @@ import functools
 import json
 import logging
 import shutil
-import signal
 import time
 from argparse import Namespace
 from contextlib import nullcontext
+from pathlib import Path
 
 import optuna
 from rich.console import Console
@@ -26,13 +26,14 @@ from rich.console import Console
 from search_spaces.space import SearchSpace
 from study import trial
 from study.cli import parser as cli
+from study.cli.callable_module import make_callable
 from study.cli.run_choice import claim, locate, settle
 from study.cli.search_options import build_parser
 from study.cli.space_choice import run_space
 from study.cluster.growing import asking_for_nodes, await_first_node
 from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import Resources, resolve_resources
-from study.cluster.session import ray_session
+from study.cluster.session import ray_session, sigterm_as_ctrl_c
 from study.cluster.tuner import run_trials
 from study.display.commands import command
 from study.display.console import print_soundness, say
@@ -80,15 +81,18 @@ def main(
 ) -> int:
     """Run the command; `evaluate` is what a trial does, the others how it is verified."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
+    return conduct(given, Work(evaluate, rescore, rescore_latency))[1]
+
+
+def conduct(given: Namespace, work: Work) -> tuple[Path, int]:
+    """Do what a command line asks for; return the run's folder and the command's status."""
     # It would warn of kernels that nobody asked for, where a limit is known before training.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    given = build_parser(__doc__.splitlines()[0]).parse_args(arguments)
     place, remote = locate(given)
     run_dir, wanted = settle(given, place)
-    with ray_session(wanted["address"], insecure=given.insecure):
-        # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with ray_session(wanted["address"], insecure=given.insecure), sigterm_as_ctrl_c():
         if wanted["address"] is not None and not given.dry_run:
             await_first_node(functools.partial(say, Console(markup=False, emoji=False)))
         resources = resolve_resources(
@@ -100,13 +104,12 @@ def main(
         settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:
             print(json.dumps({"run_dir": str(run_dir), **settings.to_json()}, indent=2))
-            return 0
+            return run_dir, 0
         if place is not None:
             run_dir, remote, settings = claim(given, place, settings)
         with exclusive(run_dir, settings.database):
             run = Run(run_dir, settings, records=())
-            work = Work(evaluate, rescore, rescore_latency)
-            return _mirrored_study(run, remote, resources, work, given)
+            return run_dir, _mirrored_study(run, remote, resources, work, given)
 
 
 def _mirrored_study(
@@ -212,9 +215,9 @@ def _search(
     dispatcher = dispatcher_of(run, space, storage, *listeners)
     context = RunContext.of(run.folder, settings)
     left = settings.trials - sum(record.finished for record in run.records)
-    joins = settings.address is not None
+    asking = asking_for_nodes(resources, max(left, 1)) if settings.address else nullcontext()
     try:
-        with view, asking_for_nodes(resources, max(left, 1)) if joins else nullcontext():
+        with view, asking:
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
         if dispatcher.halted:
             raise OSError(dispatcher.halted)
@@ -233,8 +236,7 @@ def _verify(
         deadline = time.time() + SHORT_SECONDS
         verifier = Verifier(verification, SHORT_PLAN, context, resources.now(), work, deadline)
         ending = Session(verifier, console, go_on).run()
-    shown, rows = write_verified(verification)
-    return shown, rows, ending
+    return *write_verified(verification), ending
 
 
 def command_on(run: Run, given: Namespace, module: str, *arguments: object) -> str:
@@ -243,5 +245,6 @@ def command_on(run: Run, given: Namespace, module: str, *arguments: object) -> s
     return command(module, *arguments, *insecure)
 
 
+make_callable(__name__)
 if __name__ == "__main__":
     cli.run_command(main)

@@ -1,13 +1,14 @@
 """Where a model lies: a package, a folder that holds one, or a name in the folder of a front.
 
-A front's folder holds a folder for each of its models, named by rank and trial, and an index. There
-a model has names that are known before the study has ended: RUN/front/best is the one with the
-lowest FID, RUN/front/smallest the smallest, and RUN/front/05 has rank 5.
+A front's folder holds a folder for each of its models, named by rank and trial, and an index.
+There a model has names that are known before the study has ended: RUN/front/best is the one with
+the lowest FID, RUN/front/smallest the smallest, and RUN/front/05 has rank 5.
 """
 
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,29 +54,42 @@ def model_file(path: Path | str, name: str) -> Path:
                 raise _no_model(path, f"holds many models; allowed: one, like {front / BEST}")
         return path / name
     if not path.exists() and (path.parent / INDEX).is_file():
-        return path.parent / _named(path) / name
+        try:
+            model = find_model(_read_index(path.parent / INDEX), path.name)
+        except ValueError as error:
+            raise PackageUnreachable(about_path("model", path, error)) from error
+        return path.parent / model.folder / name
     if not path.exists() and (path.parent / FRONT / INDEX).is_file():
         named = path.parent / FRONT / path.name
-        raise _no_model(path, f"is no model of the run; allowed: a name of its front, like {named}")
+        raise _no_model(
+            path, f"is no model of the run; allowed: a name of its front, like {named}"
+        )
     return path
 
 
-def _named(path: Path) -> str:
-    """Return which folder a name in a front's folder means."""
-    models = _read_index(path.parent / INDEX)
-    if models and path.name == BEST:
-        return min(models, key=lambda model: (model.fid, model.size_bytes)).folder
-    if models and path.name == SMALLEST:
-        return min(models, key=lambda model: (model.size_bytes, model.fid)).folder
-    if re.fullmatch(r"\d{1,9}", path.name):
-        for model in models:
-            if model.rank == int(path.name):
-                return model.folder
+def find_model(models: Sequence[IndexedModel], name: str) -> IndexedModel:
+    """Return the model of a front that a name means.
+
+    Args:
+        models: of the front, smallest first.
+        name: best, smallest, a rank in digits, or a folder's name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if models and name == BEST:
+        return min(models, key=lambda model: (model.fid, model.size_bytes))
+    if models and name == SMALLEST:
+        return min(models, key=lambda model: (model.size_bytes, model.fid))
+    for model in models:
+        rank_or_folder = int(name) if re.fullmatch(r"\d{1,9}", name) else name
+        if rank_or_folder in (model.rank, model.folder):
+            return model
     if not models:
-        raise _no_model(path, "is no model of the front, which is empty")
+        raise ValueError("is no model of the front, which is empty")
     listed = ", ".join(model.folder for model in models)
     allowed = f"{BEST}, {SMALLEST}, a rank like {models[0].rank:02}, or {listed}"
-    raise _no_model(path, f"is no model of the front; allowed: {allowed}")
+    raise ValueError(f"is no model of the front; allowed: {allowed}")
 
 
 def _read_index(path: Path) -> list[IndexedModel]:

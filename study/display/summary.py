@@ -10,7 +10,7 @@ from study.display.console import print_front, say
 from study.results.objectives import aims
 from study.results.pick import pick_model
 from study.results.rows import FrontRow
-from study.results.words import format_seconds, name_backbone
+from study.results.words import counted, format_seconds, name_backbone
 from study.run.packages import unsound
 from study.run.run import Run
 
@@ -24,11 +24,12 @@ def introduce(run: Run, console: Console) -> None:
     if settings.gpus_per_trial:
         each += f" and {settings.gpus_per_trial:g} GPU"
     limits = "".join(f", {name} at most {most:,.10g}" for name, most in settings.limits.items())
+    trials = counted(settings.trials, "trial")
     where = "on GPUs" if settings.gpus_per_trial else "on CPUs (no GPU asked for or found)"
     say(
         console,
         f"run      {run.folder}\n"
-        f"study    {settings.space} space, {settings.dataset}, {settings.trials} trials "
+        f"study    {settings.space} space, {settings.dataset}, {trials} "
         f"({finished} finished), {aims(settings.objectives)}{limits}\n"
         f"workers  {settings.concurrent_trials} at once {where}, {each} each",
     )
@@ -55,7 +56,7 @@ def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console)
     beside = f"; {screened:,} more compressions screened" if screened else ""
     say(
         console,
-        f"\n{finished} of {max(run.settings.trials, finished)} trials finished, "
+        f"\n{finished} of {counted(max(run.settings.trials, finished), 'trial')} finished, "
         f"{len(failed)} failed, in {format_seconds(seconds)}{beside}",
     )
     for record in failed:

@@ -80,7 +80,9 @@ def why_none(records: Sequence[TrialRecord], chosen: Filter) -> str:
         records: of all trials, judged by it.
         chosen: the filter.
     """
-    finished = [record.scores for record in records if record.state == "complete" and record.scores]
+    finished = [
+        record.scores for record in records if record.state == "complete" and record.scores
+    ]
     if not finished or not (chosen.most or chosen.least):
         return why_no_front(records)
     bounds, reach = [], []

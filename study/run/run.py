@@ -64,9 +64,21 @@ class Run:
         )
 
     def judged(self, record: TrialRecord, scores: Scores) -> TrialRecord:
-        """Return a complete trial as its scores, or surer ones, say that it keeps to the limits."""
+        """Return a complete trial, judged by its scores or by surer ones."""
         reason = self.chosen.refusal(scores, self.settings.limits)
         return replace(record, feasible=reason is None, reason=reason)
+
+    def record(self, number: int) -> TrialRecord:
+        """Return a trial.
+
+        Raises:
+            ValueError: the run has none of that number.
+        """
+        for record in self.records:
+            if record.number == number:
+                return record
+        allowed = f"0 to {self.records[-1].number}" if self.records else "none, as none has begun"
+        raise ValueError(f"trial is {number!r}; allowed: {allowed}")
 
     def complete(self) -> list[TrialRecord]:
         """Return the trials that have scores, whether they keep to the limits or not."""

@@ -11,6 +11,7 @@ from torch import nn
 from diffusion.compress.package import write_package
 from diffusion.recipe import Recipe
 from study import generate
+from study.display import samples
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_full_disk_leaves_no_half_of_an_archive(
     def full(path: Path, content: bytes) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(generate, "write_bytes", full)
+    monkeypatch.setattr(samples, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
         generate.main([str(package), "-n", "2", "--out", str(tmp_path / "digits.npz")])
     assert not (tmp_path / "digits.npz").exists()

@@ -1,0 +1,94 @@
+"""A model as its user draws with it: classes by name, and samples that show themselves."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from diffusion.class_names import CLASSES_NAME, class_names
+from diffusion.compress.model_path import model_file
+from diffusion.compress.package import PACKAGE_NAME, read_package
+from diffusion.model import DiffusionModel, Progress
+from diffusion.recipe import Recipe
+from study.display.samples import Samples
+from study.evaluation.asked_labels import Labels, asked_labels
+from study.results.words import name_recipe
+
+
+@dataclass(frozen=True, repr=False)
+class Model:
+    """A model that draws images.
+
+    Attributes:
+        network: the recipe and the weights that draw.
+        class_names: by label; numbers where no names are known.
+        path: of its file.
+    """
+
+    network: DiffusionModel
+    class_names: tuple[str, ...]
+    path: Path
+
+    @classmethod
+    def read(cls, path: Path | str, device: str = "cpu") -> "Model":
+        """Read a model.
+
+        Args:
+            path: of a model file, a folder that holds one, or a name such as RUN/front/best.
+            device: where it draws: cpu, cuda or cuda:N.
+
+        Raises:
+            ValueError: there is no such model, or what lies there is none of ours.
+        """
+        file = model_file(path, PACKAGE_NAME)
+        model = read_package(file, device)
+        names = class_names(model.recipe.data, file.with_name(CLASSES_NAME))
+        return cls(model, names, file)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Everything that defines the model."""
+        return self.network.recipe
+
+    def with_sampling(self, **changes: int | float | str | None) -> "Model":
+        """Return the same model that draws otherwise.
+
+        Args:
+            changes: fields of the recipe's sampling: sampler, steps, schedule, seed, guidance,
+                guidance_sigma_min, guidance_sigma_max. None keeps the recipe's.
+
+        Raises:
+            ValueError: a field is unknown, or its value is not allowed.
+        """
+        return replace(self, network=self.network.with_sampling(**changes))
+
+    def generate(
+        self,
+        n: int | None = None,
+        labels: Labels = None,
+        seed: int | None = None,
+        on_progress: Progress = lambda images: None,
+    ) -> Samples:
+        """Draw images.
+
+        Args:
+            n: how many; None for as many as there are labels, or 64.
+            labels: a class for all of them or one for each, by name ("cat") or by label (3);
+                None for every class in turn.
+            seed: of the noise; None for the recipe's.
+            on_progress: told the images drawn so far.
+
+        Raises:
+            ValueError: there is no such class, or an image comes out NaN or infinite.
+        """
+        asked = self.asked(n, labels)
+        images = self.network.with_sampling(seed=seed).generate(asked, on_progress=on_progress)
+        return Samples(images, asked, self.class_names)
+
+    def asked(self, n: int | None, labels: Labels) -> Tensor:
+        """Return the labels, [n] int64, that `generate` would draw."""
+        conditional = self.recipe.network.conditional
+        return asked_labels(n, labels, self.class_names, conditional=conditional)
+
+    def __repr__(self) -> str:
+        return f"Model({name_recipe(self.recipe)})"
