@@ -25,10 +25,11 @@ from study.display.notebook import run_html
 from study.display.point import Point as Point
 from study.display.point_facts import trial_point
 from study.results.filters import Filter
-from study.results.pick import Wish, why_none
+from study.results.pick import Wish
 from study.results.rows import ROW_COLUMNS, TRIAL_COLUMNS, trial_row
 from study.run.remote import is_url
 from study.run.run import Run
+from study.verification.picked import picked
 from study.verification.shown import shown_run
 
 Bounds = Mapping[str, float]
@@ -123,7 +124,8 @@ class LoadedRun:
         Raises:
             ValueError: there is no such score or objective.
         """
-        seen = self._seen(_filter(max, min, objectives))
+        chosen = _filter(max, min, objectives)
+        seen = shown_run(self._read, chosen) if chosen else self._shown
         return pd.DataFrame(seen.rows(), columns=["rank", *ROW_COLUMNS])
 
     def pick(
@@ -147,12 +149,7 @@ class LoadedRun:
             ValueError: no model is left; the message says how near the finished ones come.
         """
         wish = Wish(max_fid, max_bytes, _filter(max, min, objectives))
-        seen = self._seen(wish.filter(self.objectives))
-        if not (rows := seen.rows()):
-            raise ValueError(why_none(seen.records, seen.chosen))
-        picked = wish.pick(rows)
-        ranks = {row["trial"]: row["rank"] for row in self._shown.rows()}  # of the study's front
-        return Point(seen, {**picked, "rank": ranks.get(picked["trial"])})
+        return Point(*picked(self._read, wish))
 
     def point(self, name: int | str | None = None, *, trial: int | None = None) -> "Point":
         """Return one model by its name.
@@ -180,9 +177,6 @@ class LoadedRun:
             return Point(self._shown, rows[models.index(find_model(models, str(name)))])
         except ValueError as error:
             raise ValueError(f"point {name!r} {error}") from error
-
-    def _seen(self, chosen: Filter) -> Run:
-        return shown_run(self._read, chosen) if chosen else self._shown
 
     def __repr__(self) -> str:
         return f"LoadedRun({str(self.folder)!r}, {len(self._shown.front())} on the front)"

@@ -25,7 +25,7 @@ def point_facts(run: Run, row: FrontRow) -> Facts:
         "size": f"{format_bytes(row['size_bytes'])} ({row['size_bytes']:,} bytes)",
         "FID": f"{row['fid']:.2f} (95 %: {format_figure(row['fid_low'], '.2f')} to "
         f"{format_figure(row['fid_high'], '.2f')})",
-        "measured": conditions(row),
+        "measured": conditions(row) + ("" if row["verified_seeds"] else "; not verified"),
         "held out": f"FID {format_figure(row['fid_held_out'], '.2f')}",
         "labels": f"{format_figure(row['label_agreement'], '.1%')} drawn as asked for",
         "latency": f"{format_figure(row['latency_ms'], '.3g')} ms an image, {alone}",

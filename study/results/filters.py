@@ -1,7 +1,7 @@
 """Filters: which of a study's finished trials a front is made of, once it has ended."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,24 @@ class Filter:
 
 
 EVERYTHING = Filter()
+
+
+def bounds(option: str, pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Return the bounds of scores by their names.
+
+    Args:
+        option: that they were given by.
+        pairs: of a score's name and its bound.
+
+    Raises:
+        ValueError: one is given twice.
+    """
+    found: dict[str, float] = {}
+    for name, bound in pairs:
+        if name in found:
+            raise ValueError(f"{option} is of {name!r} twice; allowed: each score once")
+        found[name] = bound
+    return found
 
 
 def _is_number(value: Any) -> bool:
