@@ -54,8 +54,9 @@ def model_file(path: Path | str, name: str) -> Path:
                 raise _no_model(path, f"holds many models; allowed: one, like {front / BEST}")
         return path / name
     if not path.exists() and (path.parent / INDEX).is_file():
+        models = _read_index(path.parent / INDEX)
         try:
-            model = find_model(_read_index(path.parent / INDEX), path.name)
+            model = find_model(models, path.name)
         except ValueError as error:
             raise PackageUnreachable(about_path("model", path, error)) from error
         return path.parent / model.folder / name
