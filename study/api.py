@@ -15,7 +15,7 @@ from typing import Unpack
 
 import pandas as pd
 
-from diffusion.compress.model_path import IndexedModel, find_model
+from diffusion.compress.model_path import find_model, indexed_model
 from diffusion.files import whole_path
 from study.cli.keyword_options import SearchOptions, given_by
 from study.cli.parser import INTERRUPTED_STATUS
@@ -27,6 +27,7 @@ from study.display.point_facts import trial_point
 from study.results.filters import Filter
 from study.results.pick import Wish
 from study.results.rows import ROW_COLUMNS, TRIAL_COLUMNS, trial_row
+from study.results.words import counted
 from study.run.remote import is_url
 from study.run.run import Run
 from study.verification.picked import picked
@@ -155,8 +156,8 @@ class LoadedRun:
         """Return one model by its name.
 
         Args:
-            name: its rank on the front from 1 on, "best" (the lowest FID), "smallest", or as its
-                folder is called, like "05-21".
+            name: its rank on the front from 1 on, "best" (the lowest FID), "smallest", "pick" (as
+                by `pick` without bounds), or as its folder is called, like "05-21".
             trial: in place of a name, the number of a complete trial, on the front or not.
 
         Raises:
@@ -167,19 +168,15 @@ class LoadedRun:
         if trial is not None:
             return Point(self._shown, trial_point(self._shown, trial))
         rows = self._shown.rows()
-        models = [
-            IndexedModel(
-                Path(row["package_path"]).parent.name, row["rank"], row["fid"], row["size_bytes"]
-            )
-            for row in rows
-        ]
+        models = [indexed_model(row) for row in rows]
         try:
             return Point(self._shown, rows[models.index(find_model(models, str(name)))])
         except ValueError as error:
             raise ValueError(f"point {name!r} {error}") from error
 
     def __repr__(self) -> str:
-        return f"LoadedRun({str(self.folder)!r}, {len(self._shown.front())} on the front)"
+        models = counted(len(self._shown.front()), "model")
+        return f"LoadedRun({self.folder.name!r}, {models} on the front)"
 
     def _repr_html_(self) -> str:
         return run_html(self._shown)

@@ -16,6 +16,7 @@ from study.cli.space_choice import check_own_space, space_choice
 from study.describe import build_parser as describe_parser
 from study.describe import find_recipe
 from study.generate import build_parser as generate_parser
+from study.pick import build_parser as pick_parser
 from study.record import build_parser as record_parser
 from study.status import build_parser as status_parser
 from study.tables import build_parser as tables_parser
@@ -28,6 +29,7 @@ PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = {
     "search": search_parser(""),
     "generate": generate_parser(),
+    "pick": pick_parser(),
     "record": record_parser(),
     "describe": describe_parser(),
     "status": status_parser(),

@@ -2,13 +2,14 @@
 
 A front's folder holds a folder for each of its models, named by rank and trial, and an index.
 There a model has names that are known before the study has ended: RUN/front/best is the one with
-the lowest FID, RUN/front/smallest the smallest, and RUN/front/05 has rank 5.
+the lowest FID, RUN/front/smallest the smallest, RUN/front/pick the one to begin with, and
+RUN/front/05 has rank 5.
 """
 
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from diffusion.files import read_bounded
 
 FRONT, INDEX = "front", "front.json"
 MAX_INDEX_BYTES = 2**24
-BEST, SMALLEST = "best", "smallest"
+BEST, SMALLEST, PICK = "best", "smallest", "pick"
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class IndexedModel:
 
     Attributes:
         folder: its name within the front's, of its rank and its trial.
+        fid_low: the low end of the interval of its FID; the FID where it has none.
     """
 
     folder: str
     rank: int
     fid: float
+    fid_low: float
     size_bytes: float
 
 
@@ -73,7 +76,7 @@ def find_model(models: Sequence[IndexedModel], name: str) -> IndexedModel:
 
     Args:
         models: of the front, smallest first.
-        name: best, smallest, a rank in digits, or a folder's name.
+        name: best, smallest, pick, a rank in digits, or a folder's name.
 
     Raises:
         ValueError: there is none.
@@ -82,6 +85,8 @@ def find_model(models: Sequence[IndexedModel], name: str) -> IndexedModel:
         return min(models, key=lambda model: (model.fid, model.size_bytes))
     if models and name == SMALLEST:
         return min(models, key=lambda model: (model.size_bytes, model.fid))
+    if models and name == PICK:
+        return to_begin_with(models)
     for model in models:
         rank_or_folder = int(name) if re.fullmatch(r"\d{1,9}", name) else name
         if rank_or_folder in (model.rank, model.folder):
@@ -89,26 +94,42 @@ def find_model(models: Sequence[IndexedModel], name: str) -> IndexedModel:
     if not models:
         raise ValueError("is no model of the front, which is empty")
     listed = ", ".join(model.folder for model in models)
-    allowed = f"{BEST}, {SMALLEST}, a rank like {models[0].rank:02}, or {listed}"
+    allowed = f"{BEST}, {SMALLEST}, {PICK}, a rank like {models[0].rank:02}, or {listed}"
     raise ValueError(f"is no model of the front; allowed: {allowed}")
+
+
+def to_begin_with(models: Sequence[IndexedModel]) -> IndexedModel:
+    """Return the smallest model whose 95 % interval of the FID reaches down to the best FID.
+
+    Args:
+        models: at least one.
+    """
+    best = min(model.fid for model in models)
+    near = [model for model in models if min(model.fid, model.fid_low) <= best]
+    return min(near, key=lambda model: (model.size_bytes, model.fid))
 
 
 def _read_index(path: Path) -> list[IndexedModel]:
     try:
         points = json.loads(read_bounded(path, MAX_INDEX_BYTES))["points"]
-        return [_read_point(point) for point in points]
+        return [indexed_model(point) for point in points]
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise _no_model(path, f"cannot be read as the index of a front: {error}") from error
 
 
-def _read_point(point: Any) -> IndexedModel:
-    """Return a model of the index, from which no name leads out of the front's folder."""
-    folder = Path(point["package_path"]).parent.name
+def indexed_model(row: Mapping[str, Any]) -> IndexedModel:
+    """Return a model from its row of the index; its folder leads nowhere but into the front's.
+
+    Raises:
+        ValueError, TypeError, LookupError: the row is not as we write it.
+    """
+    folder = Path(row["package_path"]).parent.name
     found = re.fullmatch(r"(\d{1,9})-\d+", folder)
-    fid, size_bytes = float(point["fid"]), float(point["size_bytes"])
-    if found is None or not (math.isfinite(fid) and math.isfinite(size_bytes)):
+    low = row["fid"] if row.get("fid_low") is None else row["fid_low"]
+    fid, fid_low, size_bytes = float(row["fid"]), float(low), float(row["size_bytes"])
+    if found is None or not all(map(math.isfinite, (fid, fid_low, size_bytes))):
         raise ValueError(f"{folder!r} is no point; allowed: one with a rank, a FID and a size")
-    return IndexedModel(folder, int(found[1]), fid, size_bytes)
+    return IndexedModel(folder, int(found[1]), fid, fid_low, size_bytes)
 
 
 def _no_model(path: Path, reason: str) -> PackageUnreachable:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from diffusion.compress.model_path import FRONT, PICK
 from study.display.commands import command
 from study.display.console import print_front, say
 from study.results.objectives import aims
@@ -63,6 +64,8 @@ def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console)
         say(console, f"trial {record.number} failed: {record.reason}")
     print_front(console, rows, run.objectives)
     if rows:
-        point = run.folder / Path(pick_model(rows)["package_path"]).parent
-        use = command("study.generate", point, "-n", 64, "--out", "grid.png")
-        say(console, f"report   {run.folder / 'report.html'}\nuse it   {use}")
+        picked = Path(pick_model(rows)["package_path"]).parent.name
+        say(console, f"report   {run.folder / 'report.html'}")
+        say(console, f"pick     {picked}, the smallest model whose FID may be the lowest")
+        use = command("study.generate", run.folder / FRONT / PICK, "-n", 64, "--out", "grid.png")
+        say(console, f"use it   {use}")

@@ -30,8 +30,7 @@ def asked_labels(
         ValueError: there is no such class, the model knows none, or the counts differ.
     """
     if labels is not None and not conditional:
-        shown = labels if isinstance(labels, int | str) else "given"
-        raise ValueError(f"label is {shown!r}, but the model was trained without labels")
+        raise ValueError(f"label is {labels!r}, but the model was trained without labels")
     if labels is None:
         return torch.arange(_checked(DEFAULT_COUNT if count is None else count)) % len(names)
     if isinstance(labels, int | str):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from diffusion.compress.model_path import IndexedModel, to_begin_with
 from study.results.filters import EVERYTHING, Filter
 from study.results.front import why_no_front
 from study.results.objectives import DEFAULT_OBJECTIVES
@@ -68,9 +69,11 @@ def pick_model(rows: Sequence[FrontRow]) -> FrontRow:
     """
     if not rows:
         raise ValueError("the front has 0 models; allowed: one or more")
-    best = min(row["fid"] for row in rows)
-    near = [row for row in rows if min(row["fid"], _low(row)) <= best]
-    return min(near, key=lambda row: (row["size_bytes"], row["fid"]))
+    models = [
+        IndexedModel("", position, row["fid"], _low(row), row["size_bytes"])
+        for position, row in enumerate(rows)
+    ]
+    return rows[to_begin_with(models).rank]
 
 
 def why_none(records: Sequence[TrialRecord], chosen: Filter) -> str:

@@ -122,7 +122,7 @@ def test_where_none_suits_it_is_said_how_near_they_come(run: LoadedRun) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "trial"), [(1, 0), ("02", 2), ("best", 3), ("smallest", 0), ("02-2", 2)]
+    ("name", "trial"), [(1, 0), ("02", 2), ("best", 3), ("smallest", 0), ("pick", 3), ("02-2", 2)]
 )
 def test_a_point_has_names(name: int | str, trial: int, run: LoadedRun) -> None:
     point = run.point(name)

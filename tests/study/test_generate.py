@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawing_run import CLASSES, make_run
 from PIL import Image
 from torch import nn
 
@@ -12,6 +13,7 @@ from diffusion.compress.package import write_package
 from diffusion.recipe import Recipe
 from study import generate
 from study.display import samples
+from study.run.files import write_json
 
 
 @pytest.fixture
@@ -53,6 +55,36 @@ def test_a_full_disk_leaves_no_half_of_an_archive(
     with pytest.raises(OSError, match="No space left"):
         generate.main([str(package), "-n", "2", "--out", str(tmp_path / "digits.npz")])
     assert not (tmp_path / "digits.npz").exists()
+
+
+@pytest.mark.parametrize(("label", "expected"), [("cat", 2), ("1", 1), ("<b>cow</b>", 1)])
+def test_a_class_is_asked_for_by_its_name(
+    label: str, expected: int, package: Path, tmp_path: Path
+) -> None:
+    write_json(package.with_name("classes.json"), CLASSES)
+    out = tmp_path / "drawn.npz"
+    assert generate.main([str(package), "-n", "3", "--label", label, "--out", str(out)]) == 0
+    with np.load(out, allow_pickle=False) as archive:
+        assert archive["labels"].tolist() == [expected] * 3
+
+
+def test_a_model_is_named_by_its_front(
+    tiny_recipe: Recipe, tiny_network: nn.Module, tmp_path: Path
+) -> None:
+    run, drawn = make_run(tmp_path / "run", tiny_recipe, tiny_network), {}
+    for name in ("best", "03", "03-3", "smallest"):
+        out = tmp_path / f"{name}.npz"
+        assert generate.main([f"{run}/front/{name}", "-n", "3", "--out", str(out)]) == 0
+        with np.load(out, allow_pickle=False) as archive:
+            drawn[name] = archive["images"].tobytes()
+    assert drawn["best"] == drawn["03"] == drawn["03-3"] != drawn["smallest"]
+
+
+def test_one_image_is_one_image(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generate.main([str(package), "-n", "1", "--out", str(tmp_path / "grid.png")])
+    assert capsys.readouterr().out.strip().startswith("1 image in ")
 
 
 def test_the_bounds_themselves_are_allowed() -> None:

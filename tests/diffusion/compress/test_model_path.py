@@ -36,6 +36,7 @@ def write_index(folder, points):
     [
         ("best", "02-8"),
         ("smallest", "01-16"),
+        ("pick", "02-8"),
         ("1", "01-16"),
         ("03", "03-10"),
         ("003", "03-10"),
@@ -55,7 +56,7 @@ def test_another_file_of_a_model_is_found_as_its_package_is(front):
 def test_a_name_that_means_no_model_is_refused_with_those_that_do(front, name):
     with pytest.raises(PackageUnreachable, match="is no model of the front") as error:
         model_file(front / name, PACKAGE_NAME)
-    assert "best, smallest, a rank like 01, or 01-16, 02-8, 03-10" in str(error.value)
+    assert "best, smallest, pick, a rank like 01, or 01-16, 02-8, 03-10" in str(error.value)
     assert len(str(error.value)) <= LONGEST_LINE
 
 
