@@ -4,6 +4,7 @@
 """
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ _API = ("LoadedRun", "Model", "Point", "load_run")
 
 def __getattr__(name: str) -> Any:
     if name in _API:
-        return getattr(importlib.import_module("study.api"), name)
+        with warnings.catch_warnings():
+            # In a notebook without widgets tqdm warns, for a progress bar that Optuna never shows.
+            warnings.filterwarnings("ignore", "IProgress not found")
+            return getattr(importlib.import_module("study.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -236,6 +236,15 @@ def test_what_is_no_run_is_refused(path: str) -> None:
         load_run(path)
 
 
+def test_the_commands_module_is_the_function_too() -> None:
+    import study.search as module
+    from study import search
+
+    assert search is module
+    with pytest.raises(ValueError, match="option is 'trails'; allowed: space"):
+        search(trails=3)  # type: ignore[operator]
+
+
 @pytest.mark.slow
 def test_a_search_from_python_is_that_of_the_command_line(tmp_path: Path) -> None:
     space = small_space(tmp_path)[1]
