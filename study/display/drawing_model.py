@@ -10,9 +10,11 @@ from diffusion.compress.model_path import model_file
 from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.model import DiffusionModel, Progress
 from diffusion.recipe import Recipe
-from study.display.samples import Samples
+from study.display.notebook import point_html
+from study.display.own_files import MAX_PICTURE_BYTES, read_own
+from study.display.samples import COLOURS, Samples
 from study.evaluation.asked_labels import Labels, asked_labels
-from study.results.words import name_recipe
+from study.results.words import format_bytes, name_recipe
 
 
 @dataclass(frozen=True, repr=False)
@@ -92,3 +94,15 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({name_recipe(self.recipe)})"
+
+    def _repr_html_(self) -> str:
+        data, sampling = self.recipe.data, self.recipe.sampling
+        drawn = f"{sampling.steps} steps, guidance {sampling.guidance:g}"
+        form = f"{data.image_size}x{data.image_size} pixels, {COLOURS[data.channels]}"
+        facts = {
+            "file": f"{format_bytes(self.path.stat().st_size)}, {self.path.parent.name}",
+            "draws": f"{form}: {', '.join(self.class_names)}",
+            "sampler": f"{sampling.sampler}, {drawn}",
+        }
+        picture = read_own(self.path.parent, self.path.with_name("samples.png"), MAX_PICTURE_BYTES)
+        return point_html(name_recipe(self.recipe), facts, picture)

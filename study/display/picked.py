@@ -36,7 +36,8 @@ def picked_json(seen: Run, row: FrontRow, *, whole: bool) -> dict[str, Any]:
     asked = {
         "run": str(seen.folder),
         "objectives": list(seen.objectives),
-        "max": seen.limits,
+        "limits": seen.settings.limits,
+        "max": dict(seen.chosen.most),
         "min": dict(seen.chosen.least),
     }
     shown = {

@@ -12,6 +12,7 @@ from diffusion.files import check_out, write_bytes
 from study.evaluation.pictures import as_png, draw_grid, grid_columns
 from study.results.words import counted
 
+COLOURS = {1: "grey", 3: "colour"}  # by channels
 SUFFIXES = (".png", ".npz")
 
 
@@ -39,8 +40,8 @@ class Samples:
 
     def __repr__(self) -> str:
         count, channels, height, width = self.images.shape
-        kind = "grey" if channels == 1 else "colour"
-        return f"Samples({counted(count, 'image')} of {width}x{height} pixels, {kind})"
+        kind = f"{width}x{height} pixels, {COLOURS[channels]}"
+        return f"Samples({counted(count, 'image')} of {kind})"
 
     def grid(self, columns: int | None = None, zoom: int = 2) -> Image.Image:
         """Return all images as one picture.

@@ -1,6 +1,7 @@
 """Which classes a user asks a model to draw."""
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -44,9 +45,9 @@ def asked_labels(
 
 
 def _checked(count: int) -> int:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+    if isinstance(count, bool) or not isinstance(count, Integral) or count < 1:
         raise ValueError(f"n is {count!r}; allowed: a whole number of at least 1")
-    return count
+    return int(count)
 
 
 def _index(label: int | str, names: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 from study.results.limits import over_limits
@@ -47,17 +48,22 @@ class Filter:
             scores: of a complete trial.
             limits: of its study, by the names of scores.
         """
-        most = {**limits, **self.most}
-        asked = dict.fromkeys((*(self.objectives or ()), *most, *self.least))
+        kept = {name: limit for name, limit in limits.items() if name not in self.most}
+        asked = dict.fromkeys((*(self.objectives or ()), *self.most, *self.least))
         lacking = [name for name in asked if not _is_number(scores.get(name))]
         if lacking:
             return f"it has no {', '.join(lacking)}"
+        over = [
+            f"{name} {scores[name]:,.10g} is over {bound:,.10g}"
+            for name, bound in self.most.items()
+            if scores[name] > bound
+        ]
         under = [
             f"{name} {scores[name]:,.10g} is under {bound:,.10g}"
             for name, bound in self.least.items()
             if scores[name] < bound
         ]
-        return ", ".join(filter(None, (over_limits(scores, most), *under))) or None
+        return ", ".join(filter(None, (over_limits(scores, kept), *over, *under))) or None
 
     def __bool__(self) -> bool:
         """Whether it asks for anything."""
@@ -86,5 +92,5 @@ def bounds(option: str, pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 
 def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)  # also one of a table
     return is_number and math.isfinite(value)

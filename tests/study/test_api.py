@@ -79,6 +79,8 @@ def test_the_front_is_the_one_that_the_run_holds(run: LoadedRun) -> None:
 
 
 def test_bounds_choose_among_all_finished_trials(run: LoadedRun) -> None:
+    most = run.front()["size_bytes"].iloc[1]  # as a table has it, of numpy
+    assert run.front(max={"size_bytes": most})["trial"].tolist() == [0, 2]
     assert run.front(max={"size_bytes": 3_000})["trial"].tolist() == [0, 2]
     assert run.front(min={"label_agreement": 0.8})["trial"].tolist() == [2, 3]
     assert run.front(max={"fid": 1}).empty
@@ -203,6 +205,9 @@ def test_a_notebook_shows_runs_and_points_with_pictures(run: LoadedRun) -> None:
     card = run.point("best")._repr_html_()
     assert card.count("data:image/png;base64,") == 1
     assert "use it" in card
+    model = run.point("best").load()._repr_html_()
+    assert model.count("data:image/png;base64,") == 1
+    assert "8x8 pixels, grey: dog, &lt;b&gt;cow&lt;/b&gt;, cat" in model
 
 
 def test_names_of_folders_are_text_in_a_notebook(
