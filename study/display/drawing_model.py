@@ -100,7 +100,7 @@ class Model:
         drawn = f"{sampling.steps} steps, guidance {sampling.guidance:g}"
         form = f"{data.image_size}x{data.image_size} pixels, {COLOURS[data.channels]}"
         facts = {
-            "file": f"{format_bytes(self.path.stat().st_size)}, {self.path.parent.name}",
+            "size": format_bytes(self.path.stat().st_size),
             "draws": f"{form}: {', '.join(self.class_names)}",
             "sampler": f"{sampling.sampler}, {drawn}",
         }
