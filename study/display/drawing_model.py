@@ -1,20 +1,24 @@
 """A model as its user draws with it: classes by name, and samples that show themselves."""
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from diffusion.class_names import CLASSES_NAME, class_names
 from diffusion.compress.model_path import model_file
 from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.model import DiffusionModel, Progress
-from diffusion.recipe import Recipe
+from diffusion.recipe import Recipe, SamplingConfig
 from study.display.notebook import point_html
 from study.display.own_files import MAX_PICTURE_BYTES, read_own
 from study.display.samples import COLOURS, Samples
 from study.evaluation.asked_labels import Labels, asked_labels
 from study.results.words import format_bytes, name_recipe
+
+SAMPLING_FIELDS = tuple(field.name for field in fields(SamplingConfig))
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,8 +44,12 @@ class Model:
             device: where it draws: cpu, cuda or cuda:N.
 
         Raises:
-            ValueError: there is no such model, or what lies there is none of ours.
+            ValueError: there is no such model or device, or what lies there is none of ours.
         """
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+            raise ValueError(f"device is {device!r}; allowed: cpu, cuda or cuda:N")
+        if device != "cpu" and not torch.cuda.is_available():
+            raise ValueError(f"device is {device!r}, but there is no GPU; allowed: cpu")
         file = model_file(path, PACKAGE_NAME)
         model = read_package(file, device)
         names = class_names(model.recipe.data, file.with_name(CLASSES_NAME))
@@ -56,12 +64,16 @@ class Model:
         """Return the same model that draws otherwise.
 
         Args:
-            changes: fields of the recipe's sampling: sampler, steps, schedule, seed, guidance,
-                guidance_sigma_min, guidance_sigma_max. None keeps the recipe's.
+            changes: fields of the recipe's sampling, such as sampler, steps, seed and guidance.
+                None keeps the recipe's.
 
         Raises:
             ValueError: a field is unknown, or its value is not allowed.
         """
+        if unknown := sorted(changes.keys() - SAMPLING_FIELDS):
+            raise ValueError(
+                f"sampling has no {unknown[0]!r}; allowed: {', '.join(SAMPLING_FIELDS)}"
+            )
         return replace(self, network=self.network.with_sampling(**changes))
 
     def generate(

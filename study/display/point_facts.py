@@ -4,7 +4,7 @@ from diffusion.compress.package import PACKAGE_NAME
 from diffusion.recipe import Recipe
 from study.display.cells import conditions
 from study.display.commands import command
-from study.results.rows import FrontRow, as_row
+from study.results.rows import TIMED_ALONE, FrontRow, as_row
 from study.results.words import format_bytes, format_figure, name_recipe
 from study.run.run import Run
 
@@ -18,7 +18,8 @@ def point_facts(run: Run, row: FrontRow) -> Facts:
         run: of the trial.
         row: of the front, or of a trial that is not on it.
     """
-    alone = "with nothing else running" if row["verified_seeds"] else "with other trials running"
+    alone = (run.record(row["trial"]).scores or {}).get(TIMED_ALONE)
+    beside = "with nothing else running" if alone else "with other trials running"
     facts = {
         "model": name_recipe(as_made(run, row["trial"])),
         "trial": point_name(row),
@@ -28,7 +29,7 @@ def point_facts(run: Run, row: FrontRow) -> Facts:
         "measured": conditions(row) + ("" if row["verified_seeds"] else "; not verified"),
         "held out": f"FID {format_figure(row['fid_held_out'], '.2f')}",
         "labels": f"{format_figure(row['label_agreement'], '.1%')} drawn as asked for",
-        "latency": f"{format_figure(row['latency_ms'], '.3g')} ms an image, {alone}",
+        "latency": f"{format_figure(row['latency_ms'], '.3g')} ms an image, {beside}",
     }
     if row["front_probability"] is not None:
         facts["on front"] = f"with a probability of {row['front_probability']:.0%}"

@@ -51,6 +51,8 @@ VERIFIED_COLUMNS = (
     "fid_trainings_deviation",
     "fid_samples_deviation",
 )
+# The score of those whose latency was measured with nothing else running; it is no column.
+TIMED_ALONE = "timed_alone"
 # In the order in which they came to be.
 LATEST_COLUMNS = (*LATER_SCORE_COLUMNS, *VERIFIED_COLUMNS, "package_sha256", "finetune_seconds")
 # Of the recipe's compression; they came to be after all these scores.

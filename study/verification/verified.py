@@ -7,6 +7,7 @@ from typing import Any
 
 from study.results.objectives import Scores, cost
 from study.results.records import TrialRecord
+from study.results.rows import TIMED_ALONE
 from study.run.run import Run
 from study.verification.confidence import NOISY, front_probabilities, mean_intervals
 from study.verification.file import Verification
@@ -116,7 +117,9 @@ def _together(record: TrialRecord, verification: Verification, num_images: int) 
         **(record.scores or {}),
         **{name: _mean([scores.get(name) for scores in runs]) for name in runs[0]},
         "verified_seeds": len(runs),
-        **({} if point.latency_ms is None else {"latency_ms": point.latency_ms}),
+        **(
+            {} if point.latency_ms is None else {"latency_ms": point.latency_ms, TIMED_ALONE: True}
+        ),
         **_training_spread(point),
     }
 
