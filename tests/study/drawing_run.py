@@ -1,9 +1,10 @@
 """A run whose models draw images, though nobody trained them and their scores were made up."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import optuna
@@ -63,8 +64,13 @@ def make_run(
     return folder
 
 
-def verify(folder: Path, fids: dict[int, float], num_images: int = 1_000) -> None:
-    """Let a verification have found other FIDs of some trials, by their numbers."""
+def verify(
+    folder: Path,
+    fids: dict[int, float],
+    num_images: int = 1_000,
+    latency_ms: Mapping[int, float] = MappingProxyType({}),
+) -> None:
+    """Let a verification have found other FIDs and latencies of some trials, by their numbers."""
     verification = Verification.load(Run.read(folder))
     for number, fid in fids.items():
         drawn = {"fid_low": fid - 1, "fid_high": fid + 1, "fid_num_images": num_images}
@@ -73,6 +79,7 @@ def verify(folder: Path, fids: dict[int, float], num_images: int = 1_000) -> Non
             for k, seed in enumerate(Plan(num_images, 3).seeds)
         }
         verification.point(number).seeds[num_images] = seeds
+        verification.point(number).latency_ms = latency_ms.get(number)
     verification.save()
 
 

@@ -166,6 +166,23 @@ def test_a_model_draws_classes_by_name_and_the_same_for_the_same_seed(run: Loade
         model.generate(2, labels="horse")
 
 
+def test_a_model_draws_otherwise_where_that_is_asked_for(run: LoadedRun) -> None:
+    model = run.point("best").load()
+    assert model.with_sampling(steps=2, seed=7).recipe.sampling.steps == 2
+    with pytest.raises(ValueError, match="sampling has no 'stepz'; allowed: sampler, steps"):
+        model.with_sampling(stepz=3)
+    with pytest.raises(ValueError, match="device is 'tpu'; allowed: cpu, cuda or cuda:N"):
+        run.point("best").load(device="tpu")
+
+
+def test_it_is_said_how_a_latency_was_measured(make: Make) -> None:
+    folder = make()
+    verify(folder, {0: 51.0, 2: 19.0, 3: 13.0}, latency_ms={3: 0.5})
+    run = load_run(folder)
+    assert run.point("best").facts["latency"] == "0.5 ms an image, with nothing else running"
+    assert run.point(1).facts["latency"] == "1.5 ms an image, with other trials running"
+
+
 def test_verified_figures_are_used_where_they_are_there(make: Make) -> None:
     folder = make()
     verify(folder, {0: 51.0, 2: 19.0, 3: 13.0, 1: 31.0})
