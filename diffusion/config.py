@@ -47,6 +47,13 @@ class Config:
         names = (f.name for f in dataclasses.fields(cls))  # type: ignore[arg-type]
         return tuple((name, _plain_check(cls._hints()[name])) for name in names)
 
+    @classmethod
+    @functools.cache
+    def _required(cls) -> frozenset[str]:
+        none = dataclasses.MISSING
+        fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+        return frozenset(f.name for f in fields if f.default is f.default_factory is none)
+
     def _check(self) -> None:
         """Raise InvalidRecipe where a field breaks a rule that its type does not express."""
 
@@ -72,15 +79,14 @@ class Config:
             raise InvalidRecipe(
                 f"{cls.__name__} has no field {unknown}; allowed: {sorted(fields)}"
             )
+        if missing := sorted(cls._required() - set(values)):
+            raise InvalidRecipe(f"{cls.__name__} lacks {missing}")
         hints = cls._hints()
         parts = {
             name: hints[name].from_dict(value) if _is_config(hints[name]) else value
             for name, value in values.items()
         }
-        try:
-            return cls(**parts)
-        except TypeError as error:
-            raise InvalidRecipe(f"{cls.__name__}: {error}") from error
+        return cls(**parts)
 
 
 def checked(label: str, value: Any, hint: Any) -> Any:

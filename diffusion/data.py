@@ -3,7 +3,7 @@
 import hashlib
 import os
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,15 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffusion.dataset_names import (
+    DATA_DIR_VARIABLE,
+    FOLDER,
+    TORCHVISION_NAMES,
+    resolve_name,
+    split_size,
+    unknown_dataset,
+)
 from diffusion.errors import DataUnavailable, about_path, one_line
 from diffusion.image_folder import read_image_folder
 from diffusion.pixel_statistics import pixel_statistics
 from diffusion.recipe import DataConfig
+from diffusion.resizing import as_squares
 
-DATA_DIR_VARIABLE = "PARETODIFF_DATA"
-TORCHVISION_NAMES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "cifar10": "CIFAR10"}
-FOLDER = "folder:"
-DATASET_NAMES = ("mnist5k", *TORCHVISION_NAMES, f"{FOLDER}PATH")
 MNIST5K_FILE = "data/mnist_5k.csv.gz"
 MNIST5K_TRAIN_PER_CLASS = 400
 HELD_OUT_ONE_IN = 10  # Of a folder's images.
@@ -56,7 +61,8 @@ class ImageDataset:
         """Describe the data for a recipe."""
         _, channels, height, width = self.train_images.shape
         if height != width:
-            reason = f"has images of {width}x{height} pixels; allowed: square ones"
+            reason = f"has images of {width}x{height} pixels; allowed: square ones, or a size "
+            reason += "that they are brought to (--image-size 32)"
             raise DataUnavailable(about_path("dataset", self.name, reason))
         digest = hashlib.sha256(self.train_images.numpy().tobytes())
         digest.update(self.train_labels.numpy().tobytes())
@@ -76,38 +82,25 @@ def load_dataset(
     """Load a data set by name.
 
     Args:
-        name: one of DATASET_NAMES; `folder:PATH` reads PATH/CLASS/IMAGE files.
+        name: one of DATASET_NAMES; `folder:PATH` reads PATH/CLASS/IMAGE files. A size before it
+            resizes, like `32px:mnist`.
         data_dir: where torchvision's data sets lie; default `$PARETODIFF_DATA`.
         download: fetch a missing torchvision data set into `data_dir`.
 
     Raises:
         DataUnavailable: the name is unknown, or the data is missing or broken.
     """
-    name = resolve_name(name)
-    if name == "mnist5k":
-        return _load_mnist5k()
-    if name in TORCHVISION_NAMES:
-        return _load_torchvision(name, data_dir, download)
+    whole_name = resolve_name(name)
+    name, image_size = split_size(whole_name)
     if name.startswith(FOLDER) and name != FOLDER:
-        return _load_folder(name)
-    raise DataUnavailable(
-        f"dataset is {one_line(repr(name), 200)}; allowed: {', '.join(DATASET_NAMES)}"
-    )
-
-
-def resolve_name(name: str) -> str:
-    """Return the one name of a data set; that of a folder is absolute and without links.
-
-    Raises:
-        DataUnavailable: no folder can be named so.
-    """
-    given = name.removeprefix(FOLDER)
-    if given in (name, ""):
-        return name
-    try:
-        return f"{FOLDER}{Path(given).expanduser().resolve()}"
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DataUnavailable(about_path("dataset", name, f"is no folder: {error}")) from error
+        return _load_folder(whole_name)
+    if name == "mnist5k":
+        dataset = _load_mnist5k()
+    elif name in TORCHVISION_NAMES:
+        dataset = _load_torchvision(name, data_dir, download)
+    else:
+        raise unknown_dataset(name)
+    return dataset if image_size is None else _resized(dataset, whole_name, image_size)
 
 
 def to_signed_range(images: Tensor) -> Tensor:
@@ -118,6 +111,15 @@ def to_signed_range(images: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> Tensor:
     """Map float [N, C, H, W] images in [-1, 1] to uint8, rounding and clipping."""
     return images.add(1.0).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def _resized(dataset: ImageDataset, name: str, image_size: int) -> ImageDataset:
+    return replace(
+        dataset,
+        name=name,
+        train_images=as_squares(dataset.train_images, image_size),
+        held_out_images=as_squares(dataset.held_out_images, image_size),
+    )
 
 
 def _load_mnist5k() -> ImageDataset:
@@ -212,7 +214,8 @@ def _as_channels_first(images: Tensor | np.ndarray) -> Tensor:
 
 
 def _load_folder(name: str) -> ImageDataset:
-    found = read_image_folder(Path(name.removeprefix(FOLDER)))
+    plain, image_size = split_size(name)
+    found = read_image_folder(Path(plain.removeprefix(FOLDER)), image_size)
     images, labels, classes = found.images, found.labels, found.class_names
     # The content decides, so renamed files stay on their side and copies never straddle it.
     held_out = torch.tensor([int(digest, 16) % HELD_OUT_ONE_IN == 0 for digest in found.digests])

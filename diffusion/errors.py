@@ -1,5 +1,7 @@
 """The few error types of this package; each is a ValueError, so commands show one line."""
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 LONGEST_LINE = 300
@@ -65,3 +67,17 @@ def about_path(what: str, path: Path | str, reason: object) -> str:
     said = one_line(reason, LONGEST_REASON)
     room = LONGEST_LINE - len(f"{what}  {said}")
     return f"{what} {one_line(path, room)} {said}"
+
+
+def did_you_mean(text: str, allowed: Iterable[str]) -> str:
+    """Return the allowed name that a wrong one is most like, as a question; else nothing.
+
+    Args:
+        text: what was given.
+        allowed: what it may be.
+
+    Returns:
+        Like ` (did you mean 'quick'?)`, to be put behind what was given.
+    """
+    close = difflib.get_close_matches(text[:LONGEST_LINE], allowed, 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

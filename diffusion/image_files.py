@@ -1,4 +1,4 @@
-"""Image files of one size as a tensor: all headers are read before any image is decoded.
+"""Image files as a tensor of one size: all headers are read before any image is decoded.
 
 What would be lost without a word is refused by name: alpha channels, a rotation that is only
 noted, further pages, and greys and colours of more than 8 bits. So are colours that only a palette
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from diffusion.errors import DataUnavailable, about_path, one_line
 from diffusion.files import open_regular
+from diffusion.resizing import as_squares
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # Pillow's names.
@@ -39,11 +40,12 @@ READING_ERRORS = (
 Result = TypeVar("Result")
 
 
-def read_images(paths: Sequence[str]) -> tuple[Tensor, list[str]]:
+def read_images(paths: Sequence[str], image_size: int | None = None) -> tuple[Tensor, list[str]]:
     """Read image files of one size; grey only when every image is grey.
 
     Args:
         paths: one or more.
+        image_size: pixels a side that every image is brought to; None where they have one size.
 
     Returns:
         [N, C, H, W] uint8, and the SHA-256 of each file.
@@ -54,7 +56,8 @@ def read_images(paths: Sequence[str]) -> tuple[Tensor, list[str]]:
     with warnings.catch_warnings():
         # The images that Pillow warns of are refused.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        size, modes = _read_headers(paths)
+        sizes, modes = _read_headers(paths, one_size=image_size is None)
+    size = sizes[0] if image_size is None else (image_size, image_size)
     channels = _count_channels(paths, modes)
     shape = (len(paths), channels, size[1], size[0])
     if (total := int(np.prod(shape, dtype=object))) > MAX_BYTES:
@@ -64,26 +67,31 @@ def read_images(paths: Sequence[str]) -> tuple[Tensor, list[str]]:
         )
     images = torch.empty(shape, dtype=torch.uint8)
     digests = []
-    for image, path in zip(images.numpy(), paths, strict=True):
-        image[:], digest = _reading(path, partial(_decode, size=size, channels=channels))
+    for image, path, own_size in zip(images, paths, sizes, strict=True):
+        decode = partial(_decode, size=own_size, channels=channels)
+        pixels, digest = _reading(path, decode)
+        decoded = torch.from_numpy(pixels)
+        image[:] = decoded if image_size is None else as_squares(decoded, image_size)
         digests.append(digest)
     return images, digests
 
 
-def _read_headers(paths: Sequence[str]) -> tuple[tuple[int, int], list[str]]:
-    """Return the one size of all images, as width and height, and their modes."""
+def _read_headers(
+    paths: Sequence[str], *, one_size: bool
+) -> tuple[list[tuple[int, int]], list[str]]:
+    """Return the images' sizes, as width and height, and their modes."""
     sizes, modes = [], []
     for path in paths:
         size, mode = _reading(path, _read_header)
         sizes.append(size)
         modes.append(mode)
-        if size != sizes[0]:
+        if one_size and size != sizes[0]:
             reason = (
                 f"is {size[0]}x{size[1]} pixels, but {one_line(os.path.basename(paths[0]), 80)} "
-                f"is {sizes[0][0]}x{sizes[0][1]}; allowed: one size for all"
+                f"is {sizes[0][0]}x{sizes[0][1]}; allowed: one size for all, or --image-size 32"
             )
             raise DataUnavailable(about_path("image", path, reason))
-    return sizes[0], modes
+    return sizes, modes
 
 
 def _count_channels(paths: Sequence[str], modes: Sequence[str]) -> int:
@@ -172,5 +180,5 @@ def _decode(path: str, size: tuple[int, int], channels: int) -> tuple[np.ndarray
         grey = picture.mode in GREY_MODES
         converted = picture.convert("L") if grey else picture.convert("RGB")
         pixels = np.asarray(converted.convert("L" if channels == 1 else "RGB"))
-    pixels = pixels.reshape(size[1], size[0], channels).transpose(2, 0, 1)
+    pixels = pixels.reshape(size[1], size[0], channels).transpose(2, 0, 1).copy()
     return pixels, hashlib.sha256(content).hexdigest()

@@ -37,11 +37,12 @@ class LabelledImages:
     digests: tuple[str, ...]
 
 
-def read_image_folder(root: Path) -> LabelledImages:
+def read_image_folder(root: Path, image_size: int | None = None) -> LabelledImages:
     """Read a folder of class folders.
 
     Args:
         root: absolute, without links.
+        image_size: pixels a side that every image is brought to; None where they have one size.
 
     Raises:
         DataUnavailable: there is no such folder, it holds no images or not those of one set, or
@@ -56,7 +57,8 @@ def read_image_folder(root: Path) -> LabelledImages:
         reason = f"cannot be read: {error}"
         raise DataUnavailable(about_path("dataset", f"folder:{root}", reason)) from error
     names = tuple(classes)
-    images, digests = read_images([path for name in names for path in classes[name]])
+    paths = [path for name in names for path in classes[name]]
+    images, digests = read_images(paths, image_size)
     labels = [label for label, name in enumerate(names) for _ in classes[name]]
     return LabelledImages(names, images, torch.tensor(labels), tuple(digests))
 

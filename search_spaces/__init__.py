@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from diffusion.errors import did_you_mean
 from search_spaces import compress, images, mnist, quick, quick_grid, system_a, system_b
 from search_spaces.space import SearchSpace, SpaceOptions
 
@@ -30,7 +31,8 @@ def known_space(name: str) -> str:
         ValueError: there is none of that name.
     """
     if name not in SPACES:
-        raise ValueError(f"space is {name!r}; allowed: {', '.join(SPACES)}")
+        hint = did_you_mean(name, SPACES)
+        raise ValueError(f"space is {name!r}{hint}; allowed: {', '.join(SPACES)}")
     return name
 
 

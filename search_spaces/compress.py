@@ -4,14 +4,18 @@ A knob's values may not change within a study, so backbones with other averages 
 ones have a knob of their own for them.
 """
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-import optuna
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from diffusion.recipe import DataConfig, Quantization, Recipe, Track
 from search_spaces import knobs
 from search_spaces.space import SearchSpace, SpaceOptions, Value, refuse_row_options
 from search_spaces.stored import StoredBackbone
+
+if TYPE_CHECKING:
+    import optuna
 
 NAME = "compress"
 KEY_KNOB, TRACK_KNOB = "backbone.key", "ema.track"

@@ -1,12 +1,15 @@
 """The space of any data set, grey or colour, 16 to 64 pixels a side, in patches to match."""
 
-from typing import Any
+from __future__ import annotations
 
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import knobs
 from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    import optuna
 
 WIDTHS = {
     "mini_ddpm": ("12-32", "24-64", "32-96", "16-32-64", "32-64-128"),

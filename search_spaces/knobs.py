@@ -1,10 +1,10 @@
 """Knobs that search spaces share: each draws one part of a recipe from an Optuna trial."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from diffusion.config import choices
 from diffusion.recipe import (
@@ -20,6 +20,9 @@ from diffusion.recipe import (
     TrainingConfig,
 )
 from search_spaces.space import Value
+
+if TYPE_CHECKING:
+    import optuna
 
 CODEBOOKS: tuple[Quantization, ...] = ("none", "linear8", "linear4", "weights8")
 TRACKS: tuple[Track, ...] = ("none", "short", "mid", "long")

@@ -1,12 +1,15 @@
 """The mnist space: wider and longer, for hours on a few cores or a GPU."""
 
-from typing import Any
+from __future__ import annotations
 
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from diffusion.recipe import DataConfig, Recipe, TrainingConfig
 from search_spaces import knobs
 from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    import optuna
 
 ARCHITECTURES = ("ncsn", "mini_ddpm")
 WIDTHS = {

@@ -1,12 +1,15 @@
 """The quick space: small backbones and their compressions, minutes on two cores."""
 
-from typing import Any
+from __future__ import annotations
 
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import knobs
 from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    import optuna
 
 ARCHITECTURES = ("ncsn", "mini_ddpm")
 WIDTHS = {"ncsn": ("16-32-64-128", "32-64-128-256"), "mini_ddpm": ("12-32", "24-64")}

@@ -5,11 +5,11 @@ which searches can be replayed in seconds (`python -m study.record`). Its networ
 space's, with seeds that no other space has, so that nothing was arranged on them.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from itertools import product
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from diffusion.recipe import (
     CompressionConfig,
@@ -23,6 +23,9 @@ from diffusion.recipe import (
 )
 from search_spaces import knobs, quick
 from search_spaces.space import SearchSpace, Value
+
+if TYPE_CHECKING:
+    import optuna
 
 SEED_KNOB = "backbone.seed"
 TRAINING_SEEDS = (101, 102)

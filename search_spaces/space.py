@@ -1,15 +1,18 @@
 """What a search space is: how to draw a recipe, what to try first, and how much to spend."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
-
-import optuna
+from typing import TYPE_CHECKING, Any, Literal
 
 from diffusion.config import choices
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.stored import StoredBackbone
+
+if TYPE_CHECKING:
+    import optuna
 
 Value = bool | int | float | str
 RowFormulation = Literal["edm", "published"]
@@ -120,7 +123,9 @@ class SearchSpace:
 
     def recipe(self, knobs: Mapping[str, Value], data: DataConfig) -> Recipe:
         """Return the recipe of some knob values, for example of a design."""
-        trial: Any = optuna.trial.FixedTrial(dict(knobs))
+        from optuna.trial import FixedTrial  # only here, so that names of spaces are had at once
+
+        trial: Any = FixedTrial(dict(knobs))
         return self.suggest(trial, data)
 
     def row(self, name: str) -> Row:
@@ -135,7 +140,7 @@ class SearchSpace:
         known = ", ".join(repr(row.name) for row in self.rows) or "none, the space has no rows"
         raise ValueError(f"row is {name!r} in space {self.name!r}; allowed: {known}")
 
-    def with_options(self, options: SpaceOptions) -> "SearchSpace":
+    def with_options(self, options: SpaceOptions) -> SearchSpace:
         """Return a space without named rows with other training lengths."""
         refuse_row_options(self.name, options)
         if options.train_images is None:

@@ -1,19 +1,23 @@
 """A search space of one's own: a Python file with a function that draws a recipe."""
 
+from __future__ import annotations
+
 import hashlib
+import inspect
 import re
 import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import optuna
+from typing import TYPE_CHECKING, Any
 
 from diffusion.errors import about_path, one_line
 from diffusion.files import read_bounded
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    import optuna
 
 SUFFIX = ".py"
 FUNCTION = "suggest"
@@ -48,6 +52,11 @@ def read_space_file(path: Path, wanted_sha256: str | None = None) -> tuple[Searc
     suggest = getattr(_run(path, source), FUNCTION, None)
     if not callable(suggest):
         raise ValueError(f"space file {path} has no function {FUNCTION}(trial, data)")
+    try:
+        inspect.signature(suggest).bind(None, None)
+    except TypeError as error:
+        fault = f"space file {path}: {FUNCTION} takes other arguments; allowed: trial, data"
+        raise ValueError(one_line(fault)) from error
     space = SearchSpace(
         name=path.stem,
         suggest=_checked(suggest),

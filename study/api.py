@@ -64,13 +64,11 @@ def search(**options: Unpack[SearchOptions]) -> "LoadedRun":
         KeyboardInterrupt: it was interrupted; `search(resume=...)` goes on.
     """
     # Ray takes seconds to import, and reading a run needs none of it.
-    from study import search as command
     from study import trial
-    from study.evaluation import scoring
+    from study.commands import search as command
     from study.verification.tasks import Work
 
-    work = Work(trial.evaluate, scoring.rescore, scoring.rescore_latency)
-    folder, status = command.conduct(given_by(build_parser(""), options), work)
+    folder, status = command.search(given_by(build_parser(""), options), Work(trial.evaluate))
     if status == INTERRUPTED_STATUS:
         raise KeyboardInterrupt(f"the search in {folder} was interrupted")
     return load_run(folder)

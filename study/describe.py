@@ -10,17 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import optuna
-
-from diffusion.compress.model_path import model_file
-from diffusion.compress.package import PACKAGE_NAME, read_package
 from diffusion.errors import one_line
 from diffusion.recipe import DataConfig, Recipe
 from search_spaces import SPACES, load_space
 from search_spaces.space import SpaceOptions
 from study.cli import parser as cli
-from study.engine.design import design
-from study.evaluation.cost import untrained_cost
 from study.run.files import read_json, write_text
 
 # What named rows are made for; --set data.image_size=32 and the like change it.
@@ -36,8 +30,8 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
     if name.endswith(".json"):
         return _read_recipe(Path(name))
     space_name, slash, row = name.partition("/")
-    if space_name not in SPACES and (file := model_file(name, PACKAGE_NAME)).is_file():
-        return read_package(file).recipe
+    if space_name not in SPACES and (recipe := _model_recipe(name)) is not None:
+        return recipe
     if not slash:
         raise ValueError(
             f"recipe is {name!r}; allowed: SPACE/ROW, a file ending in .json, or a model such as "
@@ -46,6 +40,8 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
     space = load_space(space_name, options)
     if space.rows:
         return space.recipe(space.row(row).knobs, DEFAULT_DATA)
+    from study.engine.design import design
+
     rows = space.covering or design(space, DEFAULT_DATA, 0, space.trials, screens=True)
     if not row.isdecimal() or int(row) >= len(rows):
         raise ValueError(
@@ -55,9 +51,18 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
     return space.recipe(rows[int(row)], DEFAULT_DATA)
 
 
+def _model_recipe(name: str) -> Recipe | None:
+    """Return the recipe of a model; None where a name leads to no file."""
+    from diffusion.compress.model_path import model_file
+    from diffusion.compress.package import PACKAGE_NAME, read_package
+
+    file = model_file(name, PACKAGE_NAME)
+    return read_package(file).recipe if file.is_file() else None
+
+
 def build_parser() -> cli.Parser:
     """Describe the command line."""
-    parser = cli.Parser(prog="python -m study.describe", description=__doc__.splitlines()[0])
+    parser = cli.Parser(prog="python -m study.describe", description=__doc__)
     add = parser.add_argument
     add("recipe", help="SPACE/ROW, a recipe's JSON file, or a model such as RUN/front/best")
     add(
@@ -84,6 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
             f"--formulation is {given.formulation} with {given.recipe}; allowed: with the rows of "
             "a space, or --set training.formulation=..."
         )
+    import optuna
+
+    from study.evaluation.cost import untrained_cost
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recipe = find_recipe(given.recipe, SpaceOptions(formulation=given.formulation or "edm"))
     recipe = recipe.with_changes(dict(_parse_change(text) for text in given.set))

@@ -8,63 +8,79 @@ python -m study.generate RUN/front/05 --sampler heun --steps 10 --out grid.png
 import argparse
 import time
 from pathlib import Path
-
-from rich.progress import Progress
+from typing import TYPE_CHECKING
 
 from diffusion.config import choices
 from diffusion.recipe import SamplerName, Schedule
 from study.cli import parser as cli
-from study.cli.places import folder
-from study.display.drawing_model import Model
-from study.display.samples import check_samples_out
-from study.results.words import counted
+from study.cli.paths import folder
+
+if TYPE_CHECKING:
+    from study.display.drawing_model import Model
 
 
 def build_parser() -> cli.Parser:
     """Describe the command line."""
-    parser = cli.Parser(prog="python -m study.generate", description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add(
+    parser = cli.Parser(prog="python -m study.generate", description=__doc__)
+    parser.add_argument(
         "model",
         type=folder,
-        help="RUN/front/NAME, of which NAME is best (the lowest FID), smallest, a rank like 05 or "
-        "a folder there; RUN/trials/NUMBER; or a model.pdm",
+        help="RUN/front/NAME, of which NAME is best (the lowest FID), smallest, pick, a rank "
+        "like 05 or a folder there; RUN/trials/NUMBER; or a model.pdm",
     )
+    add = parser.add_argument_group("what is drawn").add_argument
     add(
         *("-n", "--num-images"),
         type=cli.count(cli.MOST_IMAGES),
+        metavar="N",
         default=64,
         help="how many (default 64)",
     )
-    add("--label", help="class of all images, by name or number (default: every one in turn)")
-    add("--out", type=Path, required=True, help="PNG of a grid, or .npz of images and labels")
-    add("--seed", type=cli.seed, help="of the noise (default: the recipe's)")
     add(
-        "--steps",
-        type=cli.count(cli.MOST_STEPS),
-        help="noise levels walked (default: the recipe's)",
+        "--label",
+        metavar="CLASS",
+        help="class of all images, by name or number (default: every one in turn)",
     )
-    add("--sampler", choices=choices(SamplerName), help="(default: the recipe's)")
-    add("--schedule", choices=choices(Schedule), help="of noise levels (default: the recipe's)")
+    add("--out", type=Path, metavar="FILE", required=True, help="PNG of a grid, or .npz of all")
+    add("--device", default="cpu", help="cpu or cuda (default cpu)")
+    _add_sampling(parser)
+    return parser
+
+
+def _add_sampling(parser: cli.Parser) -> None:
+    add = parser.add_argument_group("how it is drawn (default: as the recipe says)").add_argument
+    add("--seed", type=cli.seed, metavar="N", help="of the noise")
+    add("--steps", type=cli.count(cli.MOST_STEPS), metavar="N", help="noise levels walked")
+    add("--sampler", choices=choices(SamplerName), metavar="NAME", help=_listed(SamplerName))
     add(
-        "--guidance",
-        type=cli.guidance,
-        help="1 is plain, more is stricter (default: the recipe's)",
+        "--schedule",
+        choices=choices(Schedule),
+        metavar="NAME",
+        help=f"of noise levels: {_listed(Schedule)}",
     )
+    add("--guidance", type=cli.guidance, metavar="W", help="1 is plain, more is stricter")
     for end in ("min", "max"):
         add(
             f"--guidance-sigma-{end}",
             type=cli.noise_level,
             metavar="SIGMA",
-            help=f"{end}imum noise level with guidance (default: the recipe's)",
+            help=f"{end}imum noise level with guidance",
         )
-    add("--device", default="cpu", help="cpu or cuda (default cpu)")
-    return parser
+
+
+def _listed(literal: object) -> str:
+    return ", ".join(choices(literal))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     given = build_parser().parse_args(arguments)
+    # These take seconds to import: only once the options are in order.
+    from rich.progress import Progress
+
+    from study.display.samples import check_samples_out
+    from study.results.words import counted
+
     out = check_samples_out(given.out)
     model = _load_model(given)
     count = len(model.asked(given.num_images, given.label))
@@ -79,8 +95,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _load_model(given: argparse.Namespace) -> Model:
+def _load_model(given: argparse.Namespace) -> "Model":
     """Read the model, on the device and with the sampling that were asked for."""
+    from study.display.drawing_model import Model
+
     return Model.read(given.model, given.device).with_sampling(
         seed=given.seed,
         sampler=given.sampler,

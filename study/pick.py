@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from study.cli import parser as cli
-from study.cli.places import folder
+from study.cli.paths import folder
 from study.results.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 def build_parser() -> cli.Parser:
     """Describe the command line."""
-    parser = cli.Parser(prog="python -m study.pick", description=__doc__.splitlines()[0])
+    parser = cli.Parser(prog="python -m study.pick", description=__doc__)
     add = parser.add_argument
     add("run", type=folder, help="a run's folder; it may still be running")
     add("--max-fid", type=cli.amount, metavar="FID", help="the smallest model of at most this FID")
     add(
         "--max-bytes",
-        type=cli.amount,
+        type=cli.size,
         metavar="BYTES",
-        help="the best model of at most so many bytes, like 100k (with both, as with neither: the "
-        "smallest whose FID reaches the lowest one's within its 95 %% interval)",
+        help="the best model of at most so many bytes, like 100KB (with both, as with neither: "
+        "the smallest whose FID reaches the lowest one's within its 95 %% interval)",
     )
     for word in ("max", "min"):
         add(

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from diffusion.files import check_out
 from study.cli import parser as cli
-from study.cli.places import folder
-from study.evaluation.replay_table import make_table, write_table
-from study.results.words import counted
+from study.cli.paths import folder
 
 
 def build_parser() -> cli.Parser:
     """Describe the command line."""
-    parser = cli.Parser(prog="python -m study.record", description=__doc__.splitlines()[0])
+    parser = cli.Parser(prog="python -m study.record", description=__doc__)
     add = parser.add_argument
     add("run", type=folder, help="a run's folder; it may still be running")
     add(
@@ -36,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not out.name.endswith((".json", ".json.gz")):
         raise ValueError(f"--out is {str(out)!r}; allowed: a name that ends in .json or .json.gz")
     check_out(out)
+    from study.evaluation.replay_table import make_table, write_table
+    from study.results.words import counted
+
     table = make_table(given.run, score_rungs=given.score_rungs)
     write_table(table, out)
     trials, trainings = len(table["trials"]), len(table["backbones"])

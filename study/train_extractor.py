@@ -6,31 +6,33 @@ python -m study.train_extractor --dataset cifar10 --download --data-dir DIR --fl
 
 from pathlib import Path
 
-from rich.console import Console
-
-from diffusion.data import DATASET_NAMES, load_dataset
+from diffusion.dataset_names import DATASET_NAMES
 from diffusion.files import check_out
 from study.cli import parser as cli
-from study.cli.classifier_training import train_extractor
 
 
 def build_parser() -> cli.Parser:
     """Describe the command line."""
-    parser = cli.Parser(
-        prog="python -m study.train_extractor", description=__doc__.splitlines()[0]
-    )
+    parser = cli.Parser(prog="python -m study.train_extractor", description=__doc__)
     add = parser.add_argument
     add("--dataset", required=True, help=f"data: {', '.join(DATASET_NAMES)}")
-    add("--data-dir", type=Path, help="folder of downloaded data sets (default $PARETODIFF_DATA)")
+    add("--data-dir", type=Path, metavar="DIR", help=cli.DATA_DIR_HELP)
     add("--download", action="store_true", help="fetch a missing data set into --data-dir")
     add(
         "--epochs",
         type=cli.count(cli.MOST_EPOCHS),
+        metavar="N",
         help="passes (default: more for fewer images)",
     )
     add("--flip", action="store_true", help="mirror images, too; not for digits or letters")
-    add("--seed", type=cli.seed, default=0, help="of weights, order and shifts (default 0)")
-    add("--out", type=Path, required=True, help="safetensors file to write")
+    add(
+        "--seed",
+        type=cli.seed,
+        metavar="N",
+        default=0,
+        help="of weights, order and shifts (default 0)",
+    )
+    add("--out", type=Path, metavar="FILE", required=True, help="safetensors file to write")
     return parser
 
 
@@ -41,6 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
     if out.is_dir() or not out.parent.is_dir():
         raise ValueError(f"--out is {str(out)!r}; allowed: a file's name in an existing folder")
     check_out(out)
+    from rich.console import Console
+
+    from diffusion.data import load_dataset
+    from study.cli.classifier_training import train_extractor
+
     dataset = load_dataset(given.dataset, given.data_dir, download=given.download)
     chosen = {"epochs": given.epochs, "seed": given.seed, "flip": given.flip}
     train_extractor(dataset, out, Console(), **chosen)

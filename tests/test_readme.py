@@ -55,7 +55,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_commands_use_options_that_exist(page: Path) -> None:
     unknown = []
     for command, rest in commands(page):
-        known = COMMANDS[command].format_help()
+        known = COMMANDS[command].options()
         options = re.findall(r"(?<!\S)--?[a-z][a-z-]*", rest)
         unknown += [f"{command} {option}" for option in options if option not in known]
     assert unknown == []

@@ -3,7 +3,7 @@
 import argparse
 
 from diffusion.files import whole_path
-from diffusion.score.choose_extractor import INCEPTION, ExtractorChoice
+from diffusion.score.extractor_choice import INCEPTION, ExtractorChoice
 
 
 def extractor_choice(given: argparse.Namespace) -> ExtractorChoice | None:

@@ -10,7 +10,7 @@ import numpy as np
 from study.cli import parser as cli
 
 PathLike = str | os.PathLike[str]
-NO_KEYWORDS = {"help", "debug", "dry_run"}  # they act on a command alone
+NO_KEYWORDS = {"help", "help_all", "debug", "dry_run", "config"}  # they act on a command alone
 
 
 class SearchOptions(TypedDict, total=False):
@@ -26,12 +26,14 @@ class SearchOptions(TypedDict, total=False):
     row: Sequence[str]
     dataset: str
     data_dir: PathLike
+    image_size: int
     download: bool
     extractor: PathLike
     inception_weights: PathLike
     inception_sha256: str
     objective: Sequence[str]
     max: Mapping[str, float | str]
+    min: Mapping[str, float | str]
     trials: int
     time_budget: float | str
     train_images_total: float | str

@@ -10,25 +10,33 @@ from typing import Any, NoReturn
 
 from diffusion.errors import one_line
 from diffusion.variant_config import ANY_SIGMA
-from study.run.settings import LEAST_SHARE, MOST_CPUS
+from study.cli.help import GroupedParser
+from study.results.bounds import LEAST_SHARE, MOST_CPUS, TOO_MUCH
 
 USAGE_STATUS = 2
 INTERNAL_STATUS = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED_STATUS = 130  # 128 + SIGINT, as shells count it.
 DEBUG = "--debug"
 INSECURE_HELP = "join a cluster that asks for no token, too"
+DATA_DIR_HELP = "folder of downloaded data sets (default $PARETODIFF_DATA)"
+SYSTEM_NUMBER = re.compile(r"\[Errno -?\d+\] ")  # of an error, before the system's words for it
+LONGEST_MESSAGE = 100_000
 LONGEST_ERROR = 250  # of a line that ends with what to do
 MOST_GUIDANCE, MOST_STEPS, MOST_AT_ONCE = 100, 10_000, 4_096
 AUTO = "auto"  # Of trials at once: as many as fit.
 MOST_IMAGES = 100_000  # Their noise is drawn at once.
 MOST_SEEDS, MOST_TRAININGS, MOST_EPOCHS = 1_000, 100, 10_000
-TOO_MUCH = 2**63  # No count or time of use comes near it, and integers of 64 bits end there.
+BYTES = "_bytes"  # how the names of scores end that have them for unit
 _AMOUNTS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {
+    **{f"{prefix}{unit}": factor for prefix, factor in _AMOUNTS.items() for unit in ("", "B")},
+    **{"K": 1e3, "KB": 1e3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30},
+}
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line; every command's has --debug."""
+class Parser(GroupedParser):
+    """A parser whose errors are one line; every command's has --debug."""
 
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
@@ -42,7 +50,8 @@ class Parser(argparse.ArgumentParser):
 
 def fail(message: str) -> NoReturn:
     """End the command with one line and the status of bad input."""
-    sys.stderr.write(f"{one_line(f'error: {message}')}\n")
+    plain = SYSTEM_NUMBER.sub("", message[:LONGEST_MESSAGE])
+    sys.stderr.write(f"{one_line(f'error: {plain}')}\n")
     sys.exit(USAGE_STATUS)
 
 
@@ -70,8 +79,8 @@ def run_command(command: Callable[[], int]) -> NoReturn:
 
 
 def seconds(text: str) -> float:
-    """Parse a duration like 90, 90s, 10m, 1.5h or 2d."""
-    return _scaled(text, _SECONDS, "above 0, like 90, 10m, 1.5h or 2d")
+    """Parse a duration like 90s, 10m, 1.5h or 2d."""
+    return _scaled(text, _SECONDS, "above 0 and with a unit, like 90s, 30m, 1.5h or 2d")
 
 
 def positive_int(text: str) -> int:
@@ -89,6 +98,11 @@ def amount(text: str) -> float:
     return _scaled(text, _AMOUNTS, "above 0, like 250000, 500k or 1.5M")
 
 
+def size(text: str) -> float:
+    """Parse a number of bytes above 0 like 250000, 500k, 100KB, 1.5MB or 64KiB."""
+    return _scaled(text, _SIZES, "above 0, like 250000, 500k, 100KB, 1.5MB or 64KiB")
+
+
 def whole_amount(text: str) -> int:
     """Parse a whole number of at least 1 like 250000, 500k, 1.5M or 2G."""
     value = amount(text)
@@ -98,11 +112,11 @@ def whole_amount(text: str) -> int:
 
 
 def limit(text: str) -> tuple[str, float]:
-    """Parse a limit like size_bytes=500k."""
-    name, equals, most = text.partition("=")
+    """Parse a limit like size_bytes=500k or fid=20."""
+    name, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r}; allowed: like size_bytes=500k")
-    return name.strip(), amount(most)
+        raise _refusal(text, "like size_bytes=500k or fid=20")
+    return name, (size if name.endswith(BYTES) else amount)(value)
 
 
 def seed(text: str) -> int:
@@ -160,7 +174,7 @@ def _whole(text: str, least: int, most: int | None = None) -> int:
 
 
 def _scaled(text: str, units: Mapping[str, float], allowed: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]?)", text.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-zA-Z]{0,3})", text.strip())
     value = float(match[1]) * units.get(match[2], 0) if match else 0.0
     if not 0 < value < TOO_MUCH:
         raise _refusal(text, f"{allowed}, and below 2^63" if value else allowed)

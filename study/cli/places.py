@@ -3,7 +3,6 @@
 A run with a URL is worked on in a folder of its name: in --work-dir, or in the cache.
 """
 
-import argparse
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from diffusion.files import whole_path
 from study.run.fetching import fetch
 from study.run.folder import claim_run_dir, new_run_dir
 from study.run.mirror_state import known_remote
-from study.run.remote import Remote, is_url
+from study.run.remote import Remote
 
 FOLDER_NAME, HASH_DIGITS = "runs", 12
 
@@ -80,34 +79,6 @@ def resumed_place(
     if known is not None:
         fetch(known, folder, say)
     return folder, known
-
-
-def folder(text: str) -> Path:
-    """Parse a folder's path.
-
-    Raises:
-        argparse.ArgumentTypeError: it is a URL.
-    """
-    if is_url(text):
-        raise argparse.ArgumentTypeError(
-            "a URL; allowed: a folder, such as a copy of what is there (python -m study.search "
-            "--resume URL makes one)"
-        )
-    return Path(text)
-
-
-def folder_or_url(text: str) -> Path | Remote:
-    """Parse a folder's path, or the URL of a folder in an object store.
-
-    Raises:
-        argparse.ArgumentTypeError: the URL is none, or holds a password.
-    """
-    if not is_url(text):
-        return Path(text)
-    try:
-        return Remote.parse(text)
-    except ValueError as error:  # argparse would print the whole of what was given
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _work_dir(url: str, work_dir: Path | None) -> Path:

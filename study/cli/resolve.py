@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from diffusion.data import DATA_DIR_VARIABLE, load_dataset, resolve_name
+from diffusion.data import load_dataset
+from diffusion.dataset_names import DATA_DIR_VARIABLE, resolve_name, sized_name, split_size
 from diffusion.files import whole_path
 from diffusion.recipe import DataConfig
 from diffusion.score.choose_extractor import build_extractor, is_built_in
@@ -23,7 +24,7 @@ from study.cli.search_options import (
 )
 from study.cli.space_choice import check_own_space, run_space, space_choice
 from study.cli.storage_choice import storage_choice
-from study.results.limits import check_limits
+from study.results.limits import check_limits, floor, scores_of
 from study.results.objectives import DEFAULT_OBJECTIVES, check_objectives
 from study.run.settings import RunSettings
 from study.run.stored_backbones import check_backbones
@@ -40,6 +41,9 @@ KEPT = (
     *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
     "study_name",
 )
+# Each finished trial was judged by them, which the search goes on from.
+_PICKED = ", or from what is finished: python -m study.pick RUN --max size_bytes=100k --min ..."
+OTHERWISE = {"limits": _PICKED, "objectives": _PICKED}
 
 
 def new_settings(given: argparse.Namespace) -> dict[str, Any]:
@@ -50,10 +54,11 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     if not compresses:
         choice.make(options)  # what is wrong with it is said before any data is read
     objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
-    limits = check_limits(given.max or ())
+    limits = _limits(given)
     storage = storage_choice(given.storage)
     data_dir = _data_dir(given)
-    dataset = load_dataset(given.dataset or DEFAULT_DATASET, data_dir, download=given.download)
+    name = sized_name(given.dataset or DEFAULT_DATASET, given.image_size)
+    dataset = load_dataset(name, data_dir, download=given.download)
     data, store = dataset.config(), _store(given)
     if given.space is None and not is_built_in(data):
         choice = space_choice(SPACE_OF_OTHERS)
@@ -64,7 +69,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         check_own_space(space, data)
     extractor = extractor_choice(given) or own_extractor(dataset)
     features = build_extractor(data, extractor, dataset.class_names)
-    check_scorable((*objectives, *limits), space, dataset, features)
+    check_scorable((*objectives, *scores_of(limits)), space, dataset, features)
     return {
         "space": space.name,
         "space_sha256": choice.sha256,
@@ -145,6 +150,18 @@ def choose_address(given: str | None, known: str | None) -> str | None:
     return None if given == THIS_MACHINE else given
 
 
+def _dataset_name(given: argparse.Namespace, known: str) -> str:
+    """Return the data that a resume names; what it does not say is as the run has it."""
+    plain, image_size = split_size(known)
+    return resolve_name(sized_name(given.dataset or plain, given.image_size or image_size))
+
+
+def _limits(given: argparse.Namespace) -> dict[str, float]:
+    """Return the limits that are asked for, by their keys."""
+    floors = ((floor(name), least) for name, least in given.min or ())
+    return check_limits((*(given.max or ()), *floors))
+
+
 def _data_dir(given: argparse.Namespace) -> Path | None:
     root = given.data_dir or os.environ.get(DATA_DIR_VARIABLE)
     return whole_path(root) if root else None
@@ -184,11 +201,11 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         "train_images": given.train_images,
         "formulation": given.formulation,
         "rows": None if given.row is None else tuple(given.row),
-        "dataset": None if given.dataset is None else resolve_name(given.dataset),
+        "dataset": _dataset_name(given, resumed.dataset),
         **extractor_settings(extractor),
         "extractor_sha256": None if extractor is None else extractor.sha256,
         "objectives": None if given.objective is None else tuple(given.objective),
-        "limits": None if given.max is None else check_limits(given.max),
+        "limits": _limits(given) or None,
         "seed": given.seed,
         "reuse": False if given.no_reuse else None,
         "early_stopping": False if given.no_early_stopping else None,
@@ -201,4 +218,7 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         )
     for name, value in asked.items():
         if value is not None and value != (known := getattr(resumed, name)):
-            raise ValueError(f"{name} is {value!r}, but the run has {known!r}; allowed: the same")
+            other = OTHERWISE.get(name, "")
+            raise ValueError(
+                f"{name} is {value!r}, but the run has {known!r}; allowed: the same{other}"
+            )

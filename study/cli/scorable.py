@@ -24,7 +24,9 @@ def check_scorable(
     for name in names:
         if why := _why_not(name, space, dataset, extractor):
             others = ", ".join(other for other in OBJECTIVES if other != name)
-            raise ValueError(f"--objective or --max is of {name!r}, but {why}; allowed: {others}")
+            raise ValueError(
+                f"--objective, --max or --min is of {name!r}, but {why}; allowed: {others}"
+            )
 
 
 def _why_not(

@@ -1,14 +1,14 @@
-"""The search's command line."""
+"""The search's options, in groups; what is not given stays None, so that a resume can tell."""
 
 from pathlib import Path
 
-from diffusion.data import DATASET_NAMES
-from diffusion.score.choose_extractor import INCEPTION
+from diffusion.dataset_names import DATASET_NAMES, MOST_PIXELS_RESIZED
+from diffusion.score.extractor_choice import INCEPTION
 from search_spaces import SPACES
 from study.cli import parser as cli
-from study.cli.places import folder, folder_or_url
+from study.cli.paths import folder, folder_or_url
 from study.results.objectives import DEFAULT_OBJECTIVES, OBJECTIVES
-from study.run.database_url import LIKE, VARIABLE
+from study.run.database_url import VARIABLE
 
 DEFAULT_SPACE, DEFAULT_DATASET = "quick", "mnist5k"
 SPACE_OF_OTHERS = "images"  # Than grey images of 28 pixels, where none is asked for.
@@ -16,89 +16,153 @@ DEFAULT_RETRIES = 2
 
 
 def build_parser(description: str) -> cli.Parser:
-    """Describe the command line; what is not given stays None, so that a resume can tell."""
+    """Describe the command line.
+
+    Args:
+        description: what the command does, and examples below that.
+    """
     parser = cli.Parser(prog="python -m study.search", description=description)
-    add = parser.add_argument
+    _add_aims(parser)
+    _add_data(parser)
+    _add_length(parser)
+    _add_run(parser)
+    _add_training(parser)
+    _add_scoring(parser)
+    _add_machine(parser)
+    _add_places(parser)
+    return parser
+
+
+def _add_aims(parser: cli.Parser) -> None:
+    add = parser.add_argument_group("what is searched, and for what").add_argument
     add(
         "--space",
-        help=f"search space: {', '.join(SPACES)} (default {DEFAULT_SPACE}, or "
-        f"{SPACE_OF_OTHERS} where the data are no grey images of 28 pixels), or a file "
-        "my_space.py with suggest(trial, data) -> Recipe, which is run",
+        help=f"{', '.join(SPACES)}, or your own my_space.py, which is run (default "
+        f"{DEFAULT_SPACE}; {SPACE_OF_OTHERS} for other data than grey images of 28 pixels)",
     )
-    add(
-        "--train-images",
-        type=cli.positive_int,
-        help="of every training (default: the space's); with --space compress of the snapshots "
-        "(default: each backbone's longest)",
-    )
-    add(
-        "--backbone",
-        action="append",
-        metavar="KEY",
-        help="with --space compress: a backbone of --store, by its key or how that begins; again "
-        "for more (default: all that were trained on the data)",
-    )
-    add(
-        "--formulation",
-        choices=("edm", "published"),
-        help="how the system-... spaces are trained: our way (default), or as published with "
-        "their whole budget",
-    )
-    add("--row", action="append", help="only this row of a system-... space; again for more")
-    add(
-        "--dataset", help=f"data: {', '.join(DATASET_NAMES)} (default {DEFAULT_DATASET}, embedded)"
-    )
-    add("--data-dir", type=Path, help="folder of downloaded data sets (default $PARETODIFF_DATA)")
-    add("--download", action="store_true", help="fetch a missing data set into --data-dir")
-    add(
-        "--extractor",
-        metavar=f"{INCEPTION}|FILE",
-        help="features to score by: the FID's Inception network (pip install "
-        "'paretodiff[inception]'), or a file of python -m study.train_extractor (default: built "
-        "in, for digits; of images of another form a classifier, trained once into the cache)",
-    )
-    add("--inception-weights", type=Path, metavar="FILE", help="(default: downloaded once)")
-    add("--inception-sha256", metavar="HEX", help="of other weights than the published ones")
+    add("--train-images", type=cli.positive_int, metavar="N", help="length of every training")
     add(
         "--objective",
         action="append",
-        help=f"again for more; minimised: {_names(maximize=False)}; maximised: "
-        f"{_names(maximize=True)} "
-        f"(default {' and '.join(DEFAULT_OBJECTIVES)})",
+        metavar="SCORE",
+        help=f"again for more (default {' and '.join(DEFAULT_OBJECTIVES)}); minimised: "
+        f"{_names(maximize=False)}; maximised: {_names(maximize=True)}",
     )
     add(
         "--max",
         action="append",
         type=cli.limit,
         metavar="SCORE=VALUE",
-        help="what a model of the front may have at most, like size_bytes=500k; again for more",
+        help="what a model of the front has at most, like size_bytes=500k; again for more",
     )
-    add("--trials", type=cli.positive_int, help="finished trials to reach (default: the space's)")
+    add(
+        "--min",
+        action="append",
+        type=cli.limit,
+        metavar="SCORE=VALUE",
+        help="what it has at least, like label_agreement=0.9; again for more",
+    )
+
+
+def _add_data(parser: cli.Parser) -> None:
+    add = parser.add_argument_group("data").add_argument
+    add("--dataset", help=f"{', '.join(DATASET_NAMES)} (default {DEFAULT_DATASET}, embedded)")
+    add("--data-dir", type=Path, metavar="DIR", help=cli.DATA_DIR_HELP)
+    add(
+        "--image-size",
+        type=cli.count(MOST_PIXELS_RESIZED),
+        metavar="PIXELS",
+        help="resize the middle square of every image",
+    )
+    add("--download", action="store_true", help="fetch a missing data set into --data-dir")
+
+
+def _add_length(parser: cli.Parser) -> None:
+    add = parser.add_argument_group("how long").add_argument
+    add(
+        "--trials",
+        type=cli.positive_int,
+        metavar="N",
+        help="finished trials to reach (default: the space's)",
+    )
     add(
         "--time-budget",
         type=cli.seconds,
-        help="start no trial that would not end in this time, like 30m or 2h; with --resume from "
-        "now on (default: what the run has left)",
+        metavar="TIME",
+        help="like 30m or 2h: start no trial that would not end in it; with --resume from now on",
     )
+    add("--seed", type=cli.seed, metavar="N", help="of the proposals (default 0)")
+
+
+def _add_run(parser: cli.Parser) -> None:
+    add = parser.add_argument_group("the run").add_argument
+    add("--name", help="(default: the space's, numbered)")
+    add("--out", type=folder_or_url, metavar="DIR", help="folder or URL of runs (default runs)")
+    add("--resume", type=folder_or_url, metavar="RUN", help="go on with a run's folder or URL")
+    add("--store", type=folder, metavar="DIR", help="trained backbones that runs share")
+    add("--no-verify", action="store_true", help="do not score the front again at the end")
+    add("--dry-run", action="store_true", help="print the study as a TOML file, and stop")
+    add("--config", type=Path, metavar="FILE", help="options from a TOML file; those here win")
+
+
+def _add_training(parser: cli.Parser) -> None:
+    add = parser.further_group("how it trains").add_argument
     add(
         "--train-images-total",
         type=cli.whole_amount,
-        help="start no trial once so many images were trained on, like 2M",
-    )
-    add(
-        "--retries",
-        type=cli.whole,
-        help=f"how often a trial that breaks starts again (default {DEFAULT_RETRIES})",
+        metavar="N",
+        help="like 2M: start no trial once so many images were trained on",
     )
     add("--no-early-stopping", action="store_true", help="train every backbone to its end")
     add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")
-    add("--seed", type=cli.seed, help="of the proposals (default 0)")
-    add("--cpus-per-trial", type=cli.cpus, help="a trial's cores and threads (default 1)")
-    add("--gpus-per-trial", type=cli.gpus, help="fractions share a GPU (default 1 if there are)")
+    add(
+        "--retries",
+        type=cli.whole,
+        metavar="N",
+        help=f"how often a trial that breaks starts again (default {DEFAULT_RETRIES})",
+    )
+    add(
+        "--formulation",
+        choices=("edm", "published"),
+        help="of the system-... spaces: our way (default), or as published with the whole budget",
+    )
+    add("--row", action="append", help="only this row of a system-... space; again for more")
+    add(
+        "--backbone",
+        action="append",
+        metavar="KEY",
+        help="with --space compress: one of --store, by how its key begins; again for more "
+        "(default: all that were trained on the data)",
+    )
+
+
+def _add_scoring(parser: cli.Parser) -> None:
+    add = parser.further_group("how it scores").add_argument
+    add(
+        "--extractor",
+        metavar=f"{INCEPTION}|FILE",
+        help="features to score by: those of published FIDs (pip install "
+        "'paretodiff[inception]'), or a file of python -m study.train_extractor (default: built "
+        "in for digits; for images of another form trained once into the cache)",
+    )
+    add("--inception-weights", type=Path, metavar="FILE", help="(default: downloaded once)")
+    add("--inception-sha256", metavar="HEX", help="of other weights than the published ones")
+
+
+def _add_machine(parser: cli.Parser) -> None:
+    add = parser.further_group("what it runs on").add_argument
+    add("--cpus-per-trial", type=cli.cpus, metavar="N", help="cores and threads (default 1)")
+    add(
+        "--gpus-per-trial",
+        type=cli.gpus,
+        metavar="N",
+        help="fractions share a GPU (default 1 where there are any)",
+    )
     add(
         "--concurrent-trials",
         type=cli.at_once,
-        help="at once, or auto for what fits, also as a cluster grows (default auto)",
+        metavar="N",
+        help="trials at once, or auto for what fits, also as a cluster grows (default auto)",
     )
     add(
         "--address",
@@ -106,41 +170,24 @@ def build_parser(description: str) -> cli.Parser:
         "with --resume the run's)",
     )
     add("--insecure", action="store_true", help=cli.INSECURE_HELP)
-    add(
-        "--store",
-        type=folder,
-        help="folder of trained backbones, shared by runs (default: its own)",
-    )
-    add(
-        "--out",
-        type=folder_or_url,
-        help="folder of runs (default runs), or a URL like s3://BUCKET/FOLDER that mirrors them",
-    )
+
+
+def _add_places(parser: cli.Parser) -> None:
+    add = parser.further_group("where it is kept").add_argument
     add(
         "--work-dir",
         type=folder,
-        help="with a URL: folder of the runs that are worked on (default: in the cache)",
+        metavar="DIR",
+        help="where runs are worked on if --out is a URL like s3://BUCKET/FOLDER (default: in "
+        "the cache)",
     )
     add(
         "--storage",
         metavar="URL",
-        help=f"keep the study in this database, {LIKE}, without a password (default: "
-        f"${VARIABLE}, which may have one; else a journal in the run's folder)",
+        help="keep the study in this database, like postgresql+psycopg://USER@HOST/DATABASE or "
+        f"sqlite:////PATH, without a password (default: ${VARIABLE}, which may have one, else "
+        "the run's journal)",
     )
-    add("--name", help="name of the run (default: the space's, numbered)")
-    add("--no-verify", action="store_true", help="do not score the front again at the end")
-    add(
-        "--resume",
-        type=folder_or_url,
-        metavar="RUN",
-        help="go on with this run's folder, or with what a URL has of it",
-    )
-    add(
-        "--dry-run",
-        action="store_true",
-        help="print the resolved study and stop; a classifier that is missing is trained",
-    )
-    return parser
 
 
 def _names(*, maximize: bool) -> str:

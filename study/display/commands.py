@@ -1,7 +1,11 @@
 """Commands as they are printed, to be copied."""
 
 import shlex
+import sys
 from pathlib import Path
+
+PROGRAM = "paretodiff"
+MODULE = "python -m study."
 
 
 def command(module: str, *arguments: object) -> str:
@@ -13,7 +17,12 @@ def command(module: str, *arguments: object) -> str:
             they lie in it.
     """
     words = ["python", "-m", module, *map(_word, arguments)]
-    return shlex.join(words)
+    return as_started(shlex.join(words))
+
+
+def as_started(text: str) -> str:
+    """Return a text whose commands are written as this process was started: either way works."""
+    return text.replace(MODULE, f"{PROGRAM} ") if Path(sys.argv[0]).name == PROGRAM else text
 
 
 def _word(argument: object) -> str:

@@ -10,7 +10,7 @@ from diffusion.files import write_bytes
 from study.display.cells import COLUMNS, TEXTS, front_cells, scale
 from study.display.own_files import MAX_PICTURE_BYTES, read_own
 from study.display.render import render_html
-from study.results.limits import OVER_A_LIMIT
+from study.results.limits import OVER_A_LIMIT, said
 from study.results.objectives import aims
 from study.results.records import TrialRecord
 from study.results.rows import FrontRow
@@ -55,8 +55,7 @@ def write_report(run: Run, rows: Sequence[FrontRow]) -> None:
 
 
 def _aims(run: Run) -> str:
-    limits = [f"{name} at most {most:,.10g}" for name, most in run.limits.items()]
-    return "; ".join([aims(run.objectives), *limits])
+    return "; ".join([aims(run.objectives), *said(run.limits)])
 
 
 def _count_trials(records: Sequence[TrialRecord]) -> str:

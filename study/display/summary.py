@@ -8,6 +8,7 @@ from rich.console import Console
 from diffusion.compress.model_path import FRONT, PICK
 from study.display.commands import command
 from study.display.console import print_front, say
+from study.results.limits import said
 from study.results.objectives import aims
 from study.results.pick import pick_model
 from study.results.rows import FrontRow
@@ -24,7 +25,7 @@ def introduce(run: Run, console: Console) -> None:
     each = f"{settings.cpus_per_trial:g} CPU"
     if settings.gpus_per_trial:
         each += f" and {settings.gpus_per_trial:g} GPU"
-    limits = "".join(f", {name} at most {most:,.10g}" for name, most in settings.limits.items())
+    limits = "".join(f", {limit}" for limit in said(settings.limits))
     trials = counted(settings.trials, "trial")
     where = "on GPUs" if settings.gpus_per_trial else "on CPUs (no GPU asked for or found)"
     say(

@@ -17,6 +17,7 @@ from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs, model_knobs
 from study.engine.prediction import Point
 from study.engine.screened import Screened
 from study.engine.unbeaten import ScreenedModel, Unbeaten, logs_of, point_of
+from study.results.limits import score_of
 from study.results.objectives import Scores
 from study.results.screenings import EXACT, Screening
 
@@ -87,7 +88,7 @@ class Candidates:
         self._history = history
         self._screened = screened
         exact = [name for name in objectives if name in EXACT]
-        exact_limits = {name: most for name, most in limits.items() if name in EXACT}
+        exact_limits = {key: limit for key, limit in limits.items() if score_of(key) in EXACT}
         self._unbeaten = Unbeaten(screened, exact, exact_limits)
         self._offered: dict[Knobs, tuple[object, list[Model]]] = {}  # when they were looked up
         self._ended: dict[Knobs, dict[int, Screening]] = {}  # by backbone and trial

@@ -23,6 +23,7 @@ from diffusion.recipe import (
 )
 from diffusion.variant_config import LARGEST_STEP
 from study.evaluation.cost import package_bytes, untrained_network
+from study.results.limits import floor
 
 # Shorter trainings were not measured: whole tensors that begin at zero may still lie close to it.
 LEAST_TRAIN_IMAGES = 16_000
@@ -40,6 +41,7 @@ ZERO_CODES = 0.18
 # One in a million 8-bit codes may stand for zero; and which filters are pruned depends on the
 # training, so random pruning hits others of them: 0.010 between 60 seeds of a small network.
 COUNT_MARGIN = 0.02
+EXACT_BEFORE = ("parameters", "macs")  # which no training changes
 
 
 def excess(recipe: Recipe, limits: Mapping[str, float]) -> str | None:
@@ -47,8 +49,8 @@ def excess(recipe: Recipe, limits: Mapping[str, float]) -> str | None:
 
     Args:
         recipe: of a network that can be built.
-        limits: the most that a score may be, by its name; others than those known before
-            training are passed over.
+        limits: by their keys; those of others than what is known before training are passed
+            over.
 
     Returns:
         The reason, or None where the recipe may keep to them all.
@@ -59,6 +61,9 @@ def excess(recipe: Recipe, limits: Mapping[str, float]) -> str | None:
     for name, bound in _BOUNDS.items():
         if name in limits and (least := bound(recipe)) > limits[name]:
             return f"{name} would be at least {least:,}; the limit is {limits[name]:,.10g}"
+    for name in EXACT_BEFORE:
+        if floor(name) in limits and (value := _BOUNDS[name](recipe)) < limits[floor(name)]:
+            return f"{name} would be {value:,}; the limit is {limits[floor(name)]:,.10g} or more"
     return None
 
 

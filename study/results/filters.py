@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
-from study.results.limits import over_limits
+from study.results.limits import floor, over_limits
 from study.results.objectives import check_objectives
 from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS
 
@@ -20,7 +20,7 @@ class Filter:
     Attributes:
         objectives: of the front; None for the study's.
         most: what a score may be at most, by its name. It takes the place of the study's limit.
-        least: what a score has to be at least, by its name.
+        least: what a score has to be at least, by its name. It takes that place, too.
     """
 
     objectives: tuple[str, ...] | None = None
@@ -46,9 +46,10 @@ class Filter:
 
         Args:
             scores: of a complete trial.
-            limits: of its study, by the names of scores.
+            limits: of its study, by their keys.
         """
-        kept = {name: limit for name, limit in limits.items() if name not in self.most}
+        replaced = {*self.most, *map(floor, self.least)}
+        kept = {key: limit for key, limit in limits.items() if key not in replaced}
         asked = dict.fromkeys((*(self.objectives or ()), *self.most, *self.least))
         lacking = [name for name in asked if not _is_number(scores.get(name))]
         if lacking:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from diffusion.errors import did_you_mean
+
 # Values a trial reports; each is finite in a finished trial.
 Scores = dict[str, Any]
 
@@ -52,7 +54,8 @@ def check_objectives(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     for name in names:
         if name not in OBJECTIVES:
-            raise ValueError(f"objective is {name!r}; allowed: {', '.join(OBJECTIVES)}")
+            hint = did_you_mean(name, OBJECTIVES)
+            raise ValueError(f"objective is {name!r}{hint}; allowed: {', '.join(OBJECTIVES)}")
     if not names or len(set(names)) < len(names):
         raise ValueError(f"objectives are {list(names)}; allowed: one or more, each once")
     return names

@@ -13,9 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
 from diffusion.errors import one_line
 from diffusion.files import write_bytes
 
@@ -133,6 +130,8 @@ class Remote:
         files, root = self._opened
         path = f"{root}/{name}"
         with self._asking():
+            from fsspec.implementations.local import LocalFileSystem
+
             if isinstance(files, LocalFileSystem):
                 _write_local(Path(path), content, new)
             else:
@@ -141,6 +140,8 @@ class Remote:
     @cached_property
     def _opened(self) -> tuple[Any, str]:
         """The file system, and the folder's path in it."""
+        import fsspec  # takes a quarter of a command's --help
+
         protocol = self.url.partition(":")[0]
         try:
             files, root = fsspec.url_to_fs(self.url)

@@ -11,10 +11,11 @@ from typing import Any, Self
 from diffusion.config import checked
 from diffusion.errors import one_line
 from diffusion.recipe import DataConfig
-from diffusion.score.choose_extractor import ExtractorChoice
+from diffusion.score.extractor_choice import ExtractorChoice
 from search_spaces import load_space
 from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
 from search_spaces.stored import StoredBackbone
+from study.results.bounds import LEAST_SHARE, MOST_CPUS, TOO_MUCH
 from study.results.limits import check_limits
 from study.results.objectives import check_objectives
 from study.run.database import Database, check_database
@@ -22,9 +23,7 @@ from study.run.files import write_json
 from study.run.folder import EXTRACTOR_NAME, SETTINGS_NAME
 from study.run.settings_format import FORMAT_VERSION, read_settings
 
-LEAST_SHARE, MOST_CPUS = 0.01, 4096  # of a core or a GPU, and of cores
 DEVICES = ("cpu", "cuda")
-TOO_MUCH = 2**63
 # The least and the most of a number; of others 0 and what 64 bits hold.
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(
@@ -48,7 +47,7 @@ class RunSettings:
         extractor: "inception" or a classifier's file, to score by; None for the built-in one.
         inception_weights: their file; None for the published ones.
         store: folder of the backbones, shared by runs; None for the run's own.
-        limits: the most that a score may be, by its name.
+        limits: the most, or least, that a score may be, by its key.
         reuse: whether a training feeds every trial that can use it; without, each trains anew.
         early_stopping: whether trainings that fall behind are stopped on their way.
         trials: finished trials asked for.

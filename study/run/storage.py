@@ -15,7 +15,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from diffusion.recipe import Recipe
-from study.results.limits import excesses, over_limits
+from study.results.limits import constraint_of, excesses, over_limits, scores_of
 from study.results.objectives import Scores, objective_values
 from study.results.records import TrialRecord
 from study.results.screenings import Screening
@@ -51,7 +51,7 @@ class StudyStorage:
         Args:
             place: path of its journal, or its database; None keeps it in memory, for a replay.
             objectives: names of the scores to minimise or maximise.
-            limits: the most that a score may be, by its name; None for those of the study.
+            limits: the most, or least, of a score, by its key; None for those of the study.
             begin: whether it is begun in a database that does not have it.
 
         Raises:
@@ -132,7 +132,7 @@ class StudyStorage:
         """End a trial with its scores; without finite objectives it is a failure."""
         try:
             values = objective_values(scores, self.objectives)
-            objective_values(scores, tuple(self.limits))
+            objective_values(scores, scores_of(self.limits))
         except ValueError as error:
             self.fail(number, str(error), wall_seconds, scores.get("trained_images"))
             return
@@ -141,8 +141,8 @@ class StudyStorage:
             if reason := over_limits(scores, self.limits):
                 self._set_attrs(number, reason=reason)
             trial = self._trial(number)
-            for name, share in excesses(scores, self.limits).items():
-                trial.set_constraint(f"max_{name}", share)
+            for key, share in excesses(scores, self.limits).items():
+                trial.set_constraint(constraint_of(key), share)
             self._study.tell(number, values)
 
     def prune(

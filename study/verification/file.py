@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from study.results.limits import scores_of
 from study.results.objectives import Scores, objective_values
 from study.run.files import MEGABYTE, read_json, write_json
 from study.run.run import Run
@@ -84,7 +85,7 @@ class Verification:
         Raises:
             ValueError: one that another draw of images changes is no finite number.
         """
-        aims = (*self.run.objectives, *self.run.limits)
+        aims = (*self.run.objectives, *scores_of(self.run.limits))
         check_scores(scores)
         objective_values(scores, ("fid", *(name for name in aims if name in NOISY)))
         return scores

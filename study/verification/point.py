@@ -9,6 +9,7 @@ from study.results.objectives import Scores, objective_values
 FIRST_SEED = 1_000  # Not a trial's own: its noise helped to choose the front.
 SEED_STEP = 10
 FEWEST_SEEDS = 3
+DEFAULT_IMAGES = 10_000  # where a verification is asked for by itself
 
 
 @dataclass(frozen=True)

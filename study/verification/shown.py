@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from study.results.filters import EVERYTHING, Filter
+from study.results.limits import scores_of
 from study.run.packages import sound_run
 from study.run.run import Run
 from study.verification.confidence import NOISY
@@ -27,7 +28,7 @@ def shown_run(run: Run, chosen: Filter = EVERYTHING) -> Run:
     """
     known = Verification.load(run)
     seen = run.narrowed(chosen) if chosen else run
-    aims = {*seen.objectives, *seen.limits, *chosen.least}.intersection(NOISY)
+    aims = {*seen.objectives, *scores_of(seen.limits), *chosen.least}.intersection(NOISY)
     points = {number: point for number, point in known.points.items() if _has(point, aims)}
     return sound_run(verified_run(replace(known, run=seen, points=points)))
 

@@ -13,6 +13,7 @@ from diffusion.errors import (
     TrainingDiverged,
 )
 from diffusion.recipe import Recipe
+from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext, TrialContext
 from study.results.objectives import Scores
 
@@ -33,8 +34,20 @@ class Work:
     """
 
     evaluate: Evaluate
-    rescore: Rescore
-    rescore_latency: RescoreLatency
+    rescore: Rescore = scoring.rescore
+    rescore_latency: RescoreLatency = scoring.rescore_latency
+
+    @classmethod
+    def of(
+        cls, evaluate: Evaluate, rescore: Rescore | None, rescore_latency: RescoreLatency | None
+    ) -> Self:
+        """Return what may be another than ours in tests; None stands for ours."""
+        ours = cls(evaluate)
+        return replace(
+            ours,
+            rescore=rescore or ours.rescore,
+            rescore_latency=rescore_latency or ours.rescore_latency,
+        )
 
 
 @dataclass(frozen=True)

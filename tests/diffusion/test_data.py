@@ -229,7 +229,9 @@ def test_folder_with_too_few_pictures_is_refused(tmp_path):
 
 
 def test_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(DataUnavailable, match="dataset is 'minst'; allowed: mnist5k, mnist, "):
+    with pytest.raises(
+        DataUnavailable, match=r"'minst' \(did you mean 'mnist'\?\); allowed: mnist5k, "
+    ):
         load_dataset("minst")
 
 

@@ -45,6 +45,7 @@ def test_a_function_makes_a_space_without_a_design(tmp_path: Path) -> None:
         ("raise SystemExit(3)\n", "raised SystemExit: 3"),
         ("x = 1\n", r"has no function suggest\(trial, data\)"),
         ("suggest = 5\n", "has no function suggest"),
+        ("def suggest(trial):\n    pass\n", "suggest takes other arguments; allowed: trial, data"),
     ],
 )
 def test_what_makes_no_space_is_told_in_one_line(tmp_path: Path, text: str, line: str) -> None:

@@ -191,9 +191,9 @@ if __name__ == "__main__":
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     resources = Resources(1.0, 0.0, 1)
     with (
-        mock.patch("study.search.ray_session", return_value=nullcontext()),
-        mock.patch("study.verify.ray_session", return_value=nullcontext()),
-        mock.patch("study.search.resolve_resources", return_value=resources),
-        mock.patch("study.verify.resolve_resources", return_value=resources),
+        mock.patch("study.commands.search.ray_session", return_value=nullcontext()),
+        mock.patch("study.commands.verify.ray_session", return_value=nullcontext()),
+        mock.patch("study.commands.search.resolve_resources", return_value=resources),
+        mock.patch("study.commands.verify.resolve_resources", return_value=resources),
     ):
         results.write_text(json.dumps(main(Path(sys.argv[1]))))

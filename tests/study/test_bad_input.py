@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -41,7 +42,7 @@ CASES = [
     (["--objective", "beauty"], "objective is 'beauty'; allowed: fid, "),
     (["--objective", "fid", "--objective", "fid"], "allowed: one or more, each once"),
     (["--max", "size_bytes"], "'size_bytes'; allowed: like size_bytes=500k"),
-    (["--max", "size_bytes=0"], "'0'; allowed: above 0, like 250000, 500k or 1.5M"),
+    (["--max", "size_bytes=0"], "'0'; allowed: above 0, like 250000, 500k, 100KB, 1.5MB or"),
     (["--max", "size_bytes=-5"], "'-5'; allowed: above 0"),
     (["--max", "beauty=3"], "limit is of 'beauty'; allowed: fid, "),
     (["--max", "recall=1"], "limit is of 'recall'; allowed: fid, "),
@@ -52,7 +53,7 @@ CASES = [
     (["--trials", "0"], "'0'; allowed: a whole number, 1 or more"),
     (["--trials", "many"], "'many'; allowed: a whole number, 1 or more"),
     (["--time-budget", "-3"], "--time-budget"),
-    (["--time-budget", "soon"], "'soon'; allowed: above 0, like 90, 10m, 1.5h or 2d"),
+    (["--time-budget", "soon"], "'soon'; allowed: above 0 and with a unit, like 90s, 30m"),
     (["--seed", "-1"], "--seed"),
     (["--cpus-per-trial", "0"], "'0'; allowed: a number from 0.01 to 4096"),
     (["--cpus-per-trial", "1e-320"], "'1e-320'; allowed: a number from 0.01 to 4096"),
@@ -78,8 +79,9 @@ CASES = [
         for digits in (40, 400, 5_000)
         for option, before, allowed in (
             ("--train-images-total", "", "above 0, like 250000, 500k or 1.5M, and below 2^63"),
-            ("--max", "size_bytes=", "above 0, like 250000, 500k or 1.5M, and below 2^63"),
-            ("--time-budget", "", "above 0, like 90, 10m, 1.5h or 2d, and below 2^63"),
+            ("--max", "macs=", "above 0, like 250000, 500k or 1.5M, and below 2^63"),
+            ("--max", "size_bytes=", "above 0, like 250000, 500k, 100KB, 1.5MB or 64KiB, and"),
+            ("--time-budget", "", "above 0 and with a unit, like 90s, 30m, 1.5h or 2d"),
             ("--trials", "", "a whole number, 1 or more, below 2^63"),
             ("--retries", "", "a whole number, 0 or more, below 2^63"),
             ("--seed", "", "a whole number, 0 or more, below 2^63"),
@@ -88,8 +90,15 @@ CASES = [
     (["--cpus-per-trial", "9" * 400], "allowed: a number from 0.01 to 4096"),
     (["--trials", str(2**63)], f"'{2**63}'; allowed: a whole number, 1 or more, below 2^63"),
     (["--time-budget", "200000000000000d"], "and below 2^63"),
+    (["--time-budget", "30"], "'30'; allowed: above 0 and with a unit, like 90s, 30m, 1.5h or 2d"),
+    (["--trails", "5"], "unknown option --trails (did you mean '--trials'?)"),
+    (["--space=qick"], "space is 'qick' (did you mean 'quick'?); allowed: quick, "),
+    (["--dataset", "mnist5"], "dataset is 'mnist5' (did you mean 'mnist5k'?); allowed: "),
+    (["--dataset", "/"], "dataset is '/', a folder; allowed: written as folder:/"),
+    (["--objective", "fd"], "objective is 'fd' (did you mean 'fid'?); allowed: "),
+    (["quick"], "argument 'quick' is one too many; "),
     (["--address", "nowhere", "--trials", "0"], "'0'; allowed: a whole number, 1 or more"),
-    (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+    (["--frobnicate"], "unknown option --frobnicate; allowed: see --help"),
 ]
 
 
@@ -261,8 +270,10 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no Ray for a command that must end before its first trial."""
     resources = Resources(1.0, 0.0, 1)
     for module in ("search", "verify"):
-        monkeypatch.setattr(f"study.{module}.ray_session", lambda *_, **__: nullcontext())
-        monkeypatch.setattr(f"study.{module}.resolve_resources", lambda *given, **more: resources)
+        monkeypatch.setattr(f"study.commands.{module}.ray_session", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(
+            f"study.commands.{module}.resolve_resources", lambda *given, **more: resources
+        )
 
 
 @pytest.fixture
@@ -523,13 +534,15 @@ def test_dry_run_prints_the_resolved_study_and_writes_nothing(tmp_path: Path) ->
         text=True,
         check=True,
     )
-    resolved = json.loads(out.stdout)
-    assert resolved["trials"] == 5
-    assert resolved["seed"] == 9
-    assert resolved["space"] == "quick"
-    assert resolved["data"]["name"] == "mnist5k"
-    assert resolved["objectives"] == ["fid", "size_bytes"]
-    assert resolved["cpus_per_trial"] == 1
-    assert (resolved["time_budget_seconds"], resolved["address"]) == (1_800, None)
-    assert resolved["run_dir"] == str(tmp_path / "quick-001")
+    resolved = tomllib.loads(out.stdout)
+    assert {key: resolved[key] for key in ("trials", "seed", "retries")} == {
+        "trials": 5,
+        "seed": 9,
+        "retries": 2,
+    }
+    assert (resolved["space"], resolved["dataset"]) == ("quick", "mnist5k")
+    assert resolved["objective"] == ["fid", "size_bytes"]
+    assert resolved["cpus-per-trial"] == 1
+    assert (resolved["time-budget"], resolved["address"]) == ("1800s", "local")
+    assert f"in {tmp_path / 'quick-001'}\n" in out.stdout
     assert list(tmp_path.iterdir()) == []

@@ -66,13 +66,15 @@ def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no Ray for a command that must end before its first trial."""
     resources = Resources(1.0, 0.0, 1)
     for module in ("search", "verify"):
-        monkeypatch.setattr(f"study.{module}.ray_session", lambda *_, **__: nullcontext())
-        monkeypatch.setattr(f"study.{module}.resolve_resources", lambda *given, **more: resources)
+        monkeypatch.setattr(f"study.commands.{module}.ray_session", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(
+            f"study.commands.{module}.resolve_resources", lambda *given, **more: resources
+        )
 
 
 COMMANDS: dict[str, Callable[[Path], int]] = {
     "search": lambda run: search.main(["--resume", str(run)]),
-    "search with more time": lambda run: search.main(["--resume", str(run), "--time-budget", "9"]),
+    "search with time": lambda run: search.main(["--resume", str(run), "--time-budget", "9s"]),
     "verify": lambda run: verify.main([str(run)]),
     "status": lambda run: status.main([str(run)]),
     "tables": lambda run: tables.main([str(run)]),

@@ -11,8 +11,8 @@ from small_run import run_of
 
 from study.cli.search_options import build_parser
 from study.cluster.resources import Resources
+from study.commands.search import command_on
 from study.run.settings import RunSettings, save_settings
-from study.search import command_on
 from study.search import main as search
 from study.verify import main as verify
 
@@ -40,7 +40,7 @@ def test_a_verification_joins_the_runs_cluster_unless_told(
         joined.append((address, insecure))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("study.verify.ray_session", session)
+    monkeypatch.setattr("study.commands.verify.ray_session", session)
     save_settings(tmp_path, replace(settings, address=known))
     for insecure in ([], ["--insecure"]):
         with pytest.raises(KeyboardInterrupt):
@@ -59,9 +59,10 @@ def test_a_new_run_that_a_node_does_not_see_leaves_no_folder_and_no_mirror(
         shown.extend(tmp_path.glob("runs/*"))
         raise ValueError("machine b does not see it")
 
-    monkeypatch.setattr("study.search.ray_session", lambda address, *, insecure: nullcontext())
-    resources = Resources(1, 0, 1)
-    monkeypatch.setattr("study.search.resolve_resources", lambda *wanted, may_grow: resources)
+    module, resources = "study.commands.search", Resources(1, 0, 1)
+    monkeypatch.setattr(f"{module}.ray_session", lambda address, *, insecure: nullcontext())
+    monkeypatch.setattr(f"{module}.await_first_node", lambda tell: None)
+    monkeypatch.setattr(f"{module}.resolve_resources", lambda *wanted, may_grow: resources)
     monkeypatch.setattr("study.cluster.nodes.check_nodes", unseen)
     by_url = ["--work-dir", str(tmp_path / "runs")] if "://" in out else []
     with pytest.raises(ValueError, match="machine b does not see it"):

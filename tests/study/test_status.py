@@ -11,11 +11,12 @@ from small_run import SETTINGS, run_of
 
 from diffusion.recipe import Recipe
 from study.cluster.nodes import NodeUse
+from study.commands.status import nodes_table, trials_line, without_driver
 from study.results.records import TrialRecord
 from study.run.folder import JOURNAL_NAME, exclusive
 from study.run.settings import save_settings
 from study.run.storage import StudyStorage
-from study.status import main, nodes_table, trials_line, without_driver
+from study.status import main
 
 NOW = 1_800_000_000.0
 

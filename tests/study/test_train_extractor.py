@@ -73,7 +73,7 @@ def test_same_seed_gives_the_same_file_and_another_seed_another(
         (["--seed", "-1"], "--seed"),
         (["--out", "no/such/file"], "--out is 'no/such/file'; allowed: a file's name in an"),
         (["--out", "."], "--out is '.'; allowed: a file's name in an existing folder"),
-        (["--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["--frobnicate"], "unknown option --frobnicate; allowed: see --help"),
     ],
 )
 def test_bad_options_are_refused_in_one_line_and_nothing_is_written(

@@ -16,6 +16,7 @@ import pytest
 from small_space import small_space
 
 from study import verify
+from study.commands.verify import go_on_command
 from study.evaluation.context import RunContext
 from study.results.objectives import Scores
 from study.run.packages import UNSOUND
@@ -80,7 +81,7 @@ def test_a_verification_goes_on_with_what_is_missing_and_replaces_the_front(
 ) -> None:
     run, _ = searched
     asked = [str(run), "--images", "2000", "--seeds", "4"]
-    late = [*asked, "--time-budget", "0.001"]
+    late = [*asked, "--time-budget", "0.001s"]
     assert verify.main(late, injected.rescored, injected.timed) == 1
     printed = capsys.readouterr().out
     assert "the time is up: " in printed
@@ -201,10 +202,10 @@ def test_models_that_are_not_what_was_scored_are_on_no_front(
 )
 def test_the_command_to_go_on_asks_for_the_same(arguments: list[str], tmp_path: Path) -> None:
     run = tmp_path / "my run"
-    given = verify.build_parser().parse_args([str(run), *arguments, "--time-budget", "1"])
-    _, _, module, *words = shlex.split(verify.go_on_command(run, given))
+    given = verify.build_parser().parse_args([str(run), *arguments, "--time-budget", "1s"])
+    _, _, module, *words = shlex.split(go_on_command(run, given))
     assert module == "study.verify"
-    again = verify.build_parser().parse_args([*words, "--time-budget", "1"])
+    again = verify.build_parser().parse_args([*words, "--time-budget", "1s"])
     assert again == given
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diffusion.score.choose_extractor import ExtractorChoice
+from diffusion.score.extractor_choice import ExtractorChoice
 from study.cli.extractor_choice import extractor_choice, extractor_settings
 from study.cli.search_options import build_parser
 

@@ -32,7 +32,12 @@ def test_a_command_ends_with_its_status(status: int, capsys: pytest.CaptureFixtu
     ("error", "status", "line"),
     [
         (ValueError("seed is -1;\n allowed: 0"), 2, "error: seed is -1; allowed: 0\n"),
-        (FileNotFoundError(2, "No such file", "x"), 2, "error: [Errno 2] No such file: 'x'\n"),
+        (
+            ValueError("x/run.json cannot be read ([Errno 2] No such file)"),
+            2,
+            "error: x/run.json cannot be read (No such file)\n",
+        ),
+        (FileNotFoundError(2, "No such file", "x"), 2, "error: No such file: 'x'\n"),
         (
             KeyError("fid"),
             70,
@@ -75,6 +80,40 @@ def test_debug_shows_where_an_error_arose(
     assert said.startswith("Traceback (most recent call last):\n")
     assert "in command\n" in said
     assert said.endswith(line), "the line itself comes last"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("size_bytes=100KB", 100e3),
+        ("size_bytes=100kB", 100e3),
+        ("size_bytes=1.5MB", 1.5e6),
+        ("size_bytes=1.5 MB", 1.5e6),
+        ("size_bytes=64KiB", 65_536),
+        ("size_bytes = 500k", 500e3),
+        ("size_bytes=500", 500),
+        ("macs=2M", 2e6),
+        ("fid=12.5", 12.5),
+    ],
+)
+def test_a_limit_has_a_unit_of_its_score(text: str, value: float) -> None:
+    assert cli.limit(text)[1] == value
+
+
+@pytest.mark.parametrize("text", ["macs=2MB", "fid=20KB", "size_bytes=5XB", "size_bytes=1.5m"])
+def test_a_limit_has_no_unit_of_another_kind(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="; allowed: above 0, like 250000, "):
+        cli.limit(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("90s", 90), ("10m", 600), ("10 min", 600), ("1.5h", 5_400), ("2d", 172_800)],
+)
+def test_a_time_has_a_unit(text: str, value: float) -> None:
+    assert cli.seconds(text) == value
+    with pytest.raises(argparse.ArgumentTypeError, match="above 0 and with a unit, like 90s"):
+        cli.seconds(text.rstrip(" minshd"))
 
 
 def test_every_parser_knows_of_debug() -> None:

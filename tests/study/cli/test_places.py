@@ -7,7 +7,8 @@ import pytest
 from small_mirror import contents, mirrored
 
 from study.cli.parser import Parser
-from study.cli.places import Place, folder, folder_or_url, resumed_place
+from study.cli.paths import folder, folder_or_url
+from study.cli.places import Place, resumed_place
 from study.run.mirror_state import known_remote
 from study.run.remote import Remote
 
@@ -20,7 +21,7 @@ def test_a_folder_is_a_path_and_no_url() -> None:
 
 
 def test_a_password_in_a_url_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    parser = Parser()
+    parser = Parser(prog="command")
     parser.add_argument("--out", type=folder_or_url)
     with pytest.raises(SystemExit):
         parser.parse_args(["--out", "s3://user:SECRET@bucket/runs"])

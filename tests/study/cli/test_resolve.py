@@ -150,7 +150,7 @@ def test_label_agreement_is_refused_as_an_objective_that_no_trial_could_have(
     monkeypatch.setattr("study.cli.resolve.build_extractor", build)
     asked = ["--out", str(tmp_path), "--objective", "size_bytes", "--objective", "label_agreement"]
     line = refused(lambda: search([*asked, *arguments]))
-    assert "--objective or --max is of 'label_agreement', but " in line
+    assert "--objective, --max or --min is of 'label_agreement', but " in line
     assert why in line
     assert "; allowed: fid, fid_held_out, " in line
     assert "label_agreement" not in line.partition("allowed: ")[2]
@@ -555,3 +555,43 @@ def test_a_run_of_before_the_pixels_statistics_is_resumed_without_them() -> None
     assert len(lacking) == len(run.data) - 2
     kept = DataConfig.from_dict(resumed(replace(run, data=lacking)).data)
     assert (kept.pixel_mean, kept.pixel_std) == (0.0, 0.5)
+
+
+def test_a_floor_is_a_limit_of_the_run() -> None:
+    given = ["--min", "label_agreement=0.9", "--min", "size_bytes=10KB", "--max", "size_bytes=1MB"]
+    assert new(*given).limits == {
+        "size_bytes": 1e6,
+        "min label_agreement": 0.9,
+        "min size_bytes": 10e3,
+    }
+
+
+@pytest.mark.parametrize(
+    "change", [["--max", "fid=9"], ["--min", "recall=0.5"], ["--objective", "kid"]]
+)
+def test_a_resume_with_another_aim_says_how_to_pick_from_what_is_finished(
+    change: list[str], tmp_path: Path, refused: Refused
+) -> None:
+    save_settings(tmp_path, new("--max", "fid=8"))
+    line = refused(lambda: search(["--resume", str(tmp_path), *change]))
+    assert "; allowed: the same, or from what is finished: python -m study.pick RUN --max" in line
+
+
+def test_a_resume_may_say_less_of_its_data_than_the_run_has(
+    monkeypatch: pytest.MonkeyPatch, mnist5k: ImageDataset
+) -> None:
+    names: list[str] = []
+
+    def load(name: str, data_dir: Path | None, download: bool) -> ImageDataset:
+        names.append(name)
+        return replace(mnist5k, name=name)
+
+    monkeypatch.setattr("study.cli.resolve.load_dataset", load)
+    run = new("--dataset", "mnist5k", "--image-size", "28", "--space", "quick")
+    assert run.dataset == run.data["name"] == "28px:mnist5k"
+    for again in ([], ["--dataset", "mnist5k"], ["--image-size", "28"]):
+        assert resumed(run, *again).dataset == run.dataset
+    assert set(names) == {run.dataset}
+    for other in (["--image-size", "32"], ["--dataset", "mnist"]):
+        with pytest.raises(ValueError, match=r"dataset is '.*', but the run has '28px:mnist5k'"):
+            resumed(run, *other)

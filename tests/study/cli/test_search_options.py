@@ -19,7 +19,7 @@ def test_what_is_not_given_is_none_or_off() -> None:
 
 def test_every_option_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        build_parser("Search.").parse_args(["--help"])
+        build_parser("Search.").parse_args(["--help-all"])
     text = capsys.readouterr().out
     for name in vars(build_parser("").parse_args([])):
         assert f"--{name.replace('_', '-')}" in text

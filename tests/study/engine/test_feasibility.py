@@ -19,6 +19,7 @@ from diffusion.networks import build_network, count_macs, count_parameters
 from diffusion.recipe import DataConfig, Recipe
 from study.engine import feasibility
 from study.engine.feasibility import SIZE_MARGIN, excess
+from study.results.limits import floor
 
 LONG = {"training.train_images": 50_000}
 COMPRESSIONS: list[dict[str, Any]] = [
@@ -66,6 +67,14 @@ def test_parameters_and_macs_are_exact_at_the_limit(digit_recipe: Recipe) -> Non
         assert excess(digit_recipe, {name: value}) is None
         reason = excess(digit_recipe, {name: value - 1})
         assert reason == f"{name} would be at least {value:,}; the limit is {value - 1:,}"
+        assert excess(digit_recipe, {floor(name): value}) is None
+        reason = excess(digit_recipe, {floor(name): value + 1})
+        assert reason == f"{name} would be {value:,}; the limit is {value + 1:,} or more"
+
+
+def test_a_floor_of_what_training_settles_refuses_nothing(digit_recipe: Recipe) -> None:
+    limits = {floor(name): 1e12 for name in ("size_bytes", "nonzero_parameters", "recall")}
+    assert excess(digit_recipe, limits) is None
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS, ids=str)

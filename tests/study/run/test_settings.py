@@ -10,7 +10,7 @@ import pytest
 
 from diffusion.errors import LONGEST_LINE
 from diffusion.recipe import Recipe
-from diffusion.score.choose_extractor import ExtractorChoice
+from diffusion.score.extractor_choice import ExtractorChoice
 from search_spaces.stored import StoredBackbone
 from study.run.database import Database
 from study.run.folder import EXTRACTOR_NAME

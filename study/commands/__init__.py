@@ -1,0 +1,1 @@
+"""What the longer commands do once their options are in order."""
