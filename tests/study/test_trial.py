@@ -184,7 +184,7 @@ def test_a_model_without_labels_is_scored_without_agreement(
     assert 0 <= found["label_balance"] <= 1
     assert -1 <= found["ssim"] <= 1
     folder = str(tmp_path / "trials" / "0")
-    with pytest.raises(ValueError, match="--label is 3, but the model was trained without labels"):
+    with pytest.raises(ValueError, match="label is '3', but the model was trained without"):
         generate([folder, "--label", "3", "--out", str(tmp_path / "g.png")])
 
 
