@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import exists, isdir, isfile  # a path that the system refuses is not there
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +52,19 @@ def model_file(path: Path | str, name: str) -> Path:
             front, which hold many.
     """
     path = Path(path)
-    if path.is_dir():
+    if isdir(path):
         for front in (path, path / FRONT):
-            if (front / INDEX).is_file():
+            if isfile(front / INDEX):
                 raise _no_model(path, f"holds many models; allowed: one, like {front / BEST}")
         return path / name
-    if not path.exists() and (path.parent / INDEX).is_file():
+    if not exists(path) and isfile(path.parent / INDEX):
         models = _read_index(path.parent / INDEX)
         try:
             model = find_model(models, path.name)
         except ValueError as error:
             raise PackageUnreachable(about_path("model", path, error)) from error
         return path.parent / model.folder / name
-    if not path.exists() and (path.parent / FRONT / INDEX).is_file():
+    if not exists(path) and isfile(path.parent / FRONT / INDEX):
         named = path.parent / FRONT / path.name
         raise _no_model(
             path, f"is no model of the run; allowed: a name of its front, like {named}"

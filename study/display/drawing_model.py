@@ -1,5 +1,6 @@
 """A model as its user draws with it: classes by name, and samples that show themselves."""
 
+import os
 import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from torch import Tensor
 from diffusion.class_names import CLASSES_NAME, class_names
 from diffusion.compress.model_path import model_file
 from diffusion.compress.package import PACKAGE_NAME, read_package
+from diffusion.errors import about_path
 from diffusion.model import DiffusionModel, Progress
 from diffusion.recipe import Recipe, SamplingConfig
 from study.display.notebook import point_html
@@ -18,6 +20,7 @@ from study.display.samples import COLOURS, Samples
 from study.evaluation.asked_labels import Labels, asked_labels
 from study.results.words import format_bytes, name_recipe
 
+ALLOWED = "RUN/front/best, RUN/trials/NUMBER, or the path of a model.pdm"
 SAMPLING_FIELDS = tuple(field.name for field in fields(SamplingConfig))
 
 
@@ -51,6 +54,8 @@ class Model:
         if device != "cpu" and not torch.cuda.is_available():
             raise ValueError(f"device is {device!r}, but there is no GPU; allowed: cpu")
         file = model_file(path, PACKAGE_NAME)
+        if not os.path.lexists(file):
+            raise ValueError(about_path("model", path, f"is missing; allowed: {ALLOWED}"))
         model = read_package(file, device)
         names = class_names(model.recipe.data, file.with_name(CLASSES_NAME))
         return cls(model, names, file)

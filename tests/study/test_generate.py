@@ -1,5 +1,6 @@
 """Images from a model file: what is written appears whole, in place of what was there."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,18 @@ def test_a_model_is_named_by_its_front(
         with np.load(out, allow_pickle=False) as archive:
             drawn[name] = archive["images"].tobytes()
     assert drawn["best"] == drawn["03"] == drawn["03-3"] != drawn["smallest"]
+
+
+@pytest.mark.parametrize("name", ["", "front/best", "nope.pdm", "n" * 300])
+def test_a_model_that_is_missing_is_refused_with_what_is_allowed(
+    name: str, tmp_path: Path, refused: Callable[[Callable[[], int]], str]
+) -> None:
+    out = str(tmp_path / "grid.png")
+    line = refused(lambda: generate.main([str(tmp_path / name), "--out", out]))
+    assert line.endswith(
+        "is missing; allowed: RUN/front/best, RUN/trials/NUMBER, or the path of a model.pdm"
+    )
+    assert line.startswith(f"error: model {tmp_path}")
 
 
 def test_one_image_is_one_image(

@@ -7,7 +7,7 @@ import pytest
 
 from diffusion.compress.model_path import model_file
 from diffusion.compress.package import PACKAGE_NAME, read_package, write_package
-from diffusion.errors import LONGEST_LINE, PackageUnreachable
+from diffusion.errors import LONGEST_LINE, PackageError, PackageUnreachable
 
 POINTS = (("01-16", 57.3, 11_900), ("02-8", 7.5, 16_900), ("03-10", 7.9, 19_000))
 
@@ -97,6 +97,12 @@ def test_a_folder_and_a_name_are_read_as_a_package(front, tiny_recipe, tiny_netw
     write_package(front / "02-8" / PACKAGE_NAME, tiny_recipe, tiny_network)
     for path in (front / "best", str(front / "02-8"), front / "02-8" / PACKAGE_NAME):
         assert read_package(path).recipe == tiny_recipe
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a\0b"])
+def test_a_path_that_the_system_refuses_is_no_package(name, tmp_path):
+    with pytest.raises(PackageError):
+        read_package(tmp_path / name)
 
 
 def test_without_a_front_a_path_is_what_it_is(tmp_path):
