@@ -52,11 +52,7 @@ def read_space_file(path: Path, wanted_sha256: str | None = None) -> tuple[Searc
     suggest = getattr(_run(path, source), FUNCTION, None)
     if not callable(suggest):
         raise ValueError(f"space file {path} has no function {FUNCTION}(trial, data)")
-    try:
-        inspect.signature(suggest).bind(None, None)
-    except TypeError as error:
-        fault = f"space file {path}: {FUNCTION} takes other arguments; allowed: trial, data"
-        raise ValueError(one_line(fault)) from error
+    _check_arguments(path, suggest)
     space = SearchSpace(
         name=path.stem,
         suggest=_checked(suggest),
@@ -66,6 +62,14 @@ def read_space_file(path: Path, wanted_sha256: str | None = None) -> tuple[Searc
         fid_num_images=FID_NUM_IMAGES,
     )
     return space, sha256
+
+
+def _check_arguments(path: Path, suggest: Callable[..., Any]) -> None:
+    try:
+        inspect.signature(suggest).bind(None, None)
+    except TypeError as error:
+        fault = f"space file {path}: {FUNCTION} takes other arguments; allowed: trial, data"
+        raise ValueError(one_line(fault)) from error
 
 
 def _run(path: Path, source: bytes) -> types.ModuleType:

@@ -11,31 +11,15 @@ from diffusion.recipe import DataConfig
 from search_spaces import COMPRESSING, load_space
 from search_spaces.space import SpaceOptions
 from search_spaces.space_file import SUFFIX
-from study.cli.search_options import build_parser as search_parser
+from study.cli.commands import COMMANDS as REGISTERED
 from study.cli.space_choice import check_own_space, space_choice
-from study.describe import build_parser as describe_parser
 from study.describe import find_recipe
-from study.generate import build_parser as generate_parser
-from study.pick import build_parser as pick_parser
-from study.record import build_parser as record_parser
-from study.status import build_parser as status_parser
-from study.tables import build_parser as tables_parser
-from study.train_extractor import build_parser as train_extractor_parser
-from study.verify import build_parser as verify_parser
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = {
-    "search": search_parser(""),
-    "generate": generate_parser(),
-    "pick": pick_parser(),
-    "record": record_parser(),
-    "describe": describe_parser(),
-    "status": status_parser(),
-    "tables": tables_parser(),
-    "train_extractor": train_extractor_parser(),
-    "verify": verify_parser(),
+    command.module.removeprefix("study."): command.parser() for command in REGISTERED.values()
 }
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from diffusion.files import write_bytes
+from study.evaluation.tiling import tiled
 
 MOST_COLUMNS = 20  # Of a grid with a column a class.
 
@@ -20,10 +21,7 @@ def save_grid(images: Tensor, columns: int, path: Path, zoom: int = 2) -> None:
 
 def draw_grid(images: Tensor, columns: int, zoom: int = 2) -> Image.Image:
     """Return [N, C, H, W] uint8 images as one picture, row by row."""
-    from torchvision.utils import make_grid  # takes two seconds: only where it is used
-
-    grid = make_grid(images, nrow=columns, padding=2, pad_value=128)
-    pixels = grid.permute(1, 2, 0).numpy()  # grey comes back as three equal channels
+    pixels = tiled(images, columns, padding=2, value=128).permute(1, 2, 0).numpy()
     picture = Image.fromarray(pixels)
     size = (picture.width * zoom, picture.height * zoom)
     return picture.resize(size, Image.Resampling.NEAREST)

@@ -117,9 +117,10 @@ def search_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
     dry = ("search", "--dry-run")
     out = (*dry, "--out", str(folder / "runs"))
     yield from ((*dry, "--out", path) for path in odd)
-    for option in ("--trials", "--cpus-per-trial", "--train-images", "--time-budget", "--max"):
+    numbers = ("--trials", "--cpus-per-trial", "--train-images", "--time-budget", "--max", "--min")
+    for option in (*numbers, "--image-size"):
         yield from ((*out, option, number) for number in NUMBERS)
-    for option in ("--extractor", "--resume", "--store", "--name", "--space"):
+    for option in ("--extractor", "--resume", "--store", "--name", "--space", "--config"):
         yield from ((*out, option, path) for path in odd)
     for name in ("mnist", "cifar10"):
         yield from ((*out, "--dataset", name, "--data-dir", path) for path in odd)

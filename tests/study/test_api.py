@@ -16,6 +16,7 @@ from torch import nn
 import study
 from diffusion.recipe import Recipe
 from study.api import LoadedRun, load_run
+from study.results.limits import floor
 from study.run.settings import RunSettings, save_settings
 
 Make = Callable[..., Path]
@@ -93,6 +94,13 @@ def test_bounds_take_the_place_of_the_studys_limits(make: Make) -> None:
     run = load_run(make(limits={"size_bytes": 3_500}))
     assert run.front()["trial"].tolist() == [0, 2]
     assert run.front(max={"size_bytes": 50_000})["trial"].tolist() == [0, 2, 3]
+
+
+def test_a_least_takes_the_place_of_the_studys(make: Make) -> None:
+    run = load_run(make(limits={floor("label_agreement"): 0.9}))
+    assert run.front()["trial"].tolist() == [3]
+    assert run.front(min={"label_agreement": 0.6})["trial"].tolist() == [2, 3]
+    assert run.front(max={"size_bytes": 10_000})["trial"].tolist() == [3]
 
 
 def test_other_objectives_make_another_front(run: LoadedRun) -> None:
