@@ -3,7 +3,7 @@
 python -m study.describe system-a-ncsn/rand-30-middle
 python -m study.describe "system-a-ddpm/2 groups" --set network.groups=4 --set data.image_size=56
 python -m study.describe quick/0                        what a study of the digits begins with
-python -m study.describe RUN/trials/3/recipe.json --set compression.quantization=linear4
+python -m study.describe RUN/front/best --set compression.quantization=linear4
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from diffusion.errors import one_line
 from diffusion.recipe import DataConfig, Recipe
-from search_spaces import load_space
+from search_spaces import SPACES, load_space
 from search_spaces.space import SpaceOptions
 from study.cli import parser as cli
 from study.run.files import read_json, write_text
@@ -22,7 +22,7 @@ DEFAULT_DATA = DataConfig("mnist", image_size=28, channels=1, num_classes=10, fi
 
 
 def find_recipe(name: str, options: SpaceOptions) -> Recipe:
-    """Return the recipe that SPACE/ROW or a JSON file names.
+    """Return the recipe that SPACE/ROW, a JSON file or a model names.
 
     Raises:
         ValueError: there is none.
@@ -30,8 +30,13 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
     if name.endswith(".json"):
         return _read_recipe(Path(name))
     space_name, slash, row = name.partition("/")
+    if space_name not in SPACES and (recipe := _model_recipe(name)) is not None:
+        return recipe
     if not slash:
-        raise ValueError(f"recipe is {name!r}; allowed: SPACE/ROW, or a file ending in .json")
+        raise ValueError(
+            f"recipe is {name!r}; allowed: SPACE/ROW, a file ending in .json, or a model such as "
+            "RUN/front/best"
+        )
     space = load_space(space_name, options)
     if space.rows:
         return space.recipe(space.row(row).knobs, DEFAULT_DATA)
@@ -46,11 +51,20 @@ def find_recipe(name: str, options: SpaceOptions) -> Recipe:
     return space.recipe(rows[int(row)], DEFAULT_DATA)
 
 
+def _model_recipe(name: str) -> Recipe | None:
+    """Return the recipe of a model; None where a name leads to no file."""
+    from diffusion.compress.model_path import model_file
+    from diffusion.compress.package import PACKAGE_NAME, read_package
+
+    file = model_file(name, PACKAGE_NAME)
+    return read_package(file).recipe if file.is_file() else None
+
+
 def build_parser() -> cli.Parser:
     """Describe the command line."""
     parser = cli.Parser(prog="python -m study.describe", description=__doc__)
     add = parser.add_argument
-    add("recipe", help="SPACE/ROW, or a recipe's JSON file")
+    add("recipe", help="SPACE/ROW, a recipe's JSON file, or a model such as RUN/front/best")
     add(
         "--set",
         action="append",
@@ -70,7 +84,7 @@ def build_parser() -> cli.Parser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     given = build_parser().parse_args(arguments)
-    if given.formulation is not None and given.recipe.endswith(".json"):
+    if given.formulation is not None and given.recipe.partition("/")[0] not in SPACES:
         raise ValueError(
             f"--formulation is {given.formulation} with {given.recipe}; allowed: with the rows of "
             "a space, or --set training.formulation=..."

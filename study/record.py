@@ -35,10 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         raise ValueError(f"--out is {str(out)!r}; allowed: a name that ends in .json or .json.gz")
     check_out(out)
     from study.evaluation.replay_table import make_table, write_table
+    from study.results.words import counted
 
     table = make_table(given.run, score_rungs=given.score_rungs)
     write_table(table, out)
-    print(f"{len(table['trials'])} trials of {len(table['backbones'])} trainings: {out}")
+    trials, trainings = len(table["trials"]), len(table["backbones"])
+    print(f"{counted(trials, 'trial')} of {counted(trainings, 'training')}: {out}")
     return 0
 
 

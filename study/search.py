@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from study.cli import config_file, search_options
 from study.cli import parser as cli
+from study.cli.callable_module import make_callable
 
 if TYPE_CHECKING:
     from study.evaluation.context import Evaluate
@@ -36,8 +37,9 @@ def main(
     from study.commands.search import search
     from study.verification.tasks import Work
 
-    return search(given, Work.of(evaluate or trial.evaluate, rescore, rescore_latency))
+    return search(given, Work.of(evaluate or trial.evaluate, rescore, rescore_latency))[1]
 
 
+make_callable(__name__)
 if __name__ == "__main__":
     cli.run_command(main)

@@ -12,6 +12,7 @@ import platform
 import torch
 from torch import Tensor
 
+from diffusion.class_names import CLASSES_NAME
 from diffusion.compress.package import (
     PACKAGE_NAME,
     gzip_state_dict_bytes,
@@ -52,6 +53,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
         raise DataUnavailable(f"dataset {run.dataset!r} differs from the one of the recipe")
     make_own(context.trial_dir)
     write_json(context.trial_dir / "recipe.json", recipe.to_dict())
+    write_json(context.trial_dir / CLASSES_NAME, dataset.class_names)
 
     backbone, trained_images = _obtain_backbone(recipe, context, dataset, device)
     compressed = compress(recipe, backbone, context, dataset, trained_images)

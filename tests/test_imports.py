@@ -75,7 +75,7 @@ def test_the_rooms_hold_all_but_the_commands_and_the_flow() -> None:
     assert folders == set(ROOMS)
     commands = {command.module.removeprefix("study.") for command in COMMANDS.values()}
     files = {path.stem for path in (ROOT / "study").glob("*.py")}
-    assert files == {"__init__", "__main__", "trial", *commands}
+    assert files == {"__init__", "__main__", "api", "trial", *commands}
 
 
 def test_ray_stays_in_its_room() -> None:

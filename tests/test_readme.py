@@ -58,7 +58,7 @@ def test_spaces_and_rows_that_are_named_exist(page: Path) -> None:
         elif "--space" in given:
             rows = tuple(b for a, b in pairs if a == "--row")
             assert load_space(given["--space"], SpaceOptions(rows=rows)).trials > 0
-        if command == "describe" and not words[0].endswith(".json"):
+        if command == "describe" and not words[0].startswith("runs/"):
             assert find_recipe(words[0], SpaceOptions()).network.widths
 
 

@@ -26,6 +26,7 @@ from diffusion.compress.entries import read_entries
 from diffusion.compress.format1 import read_format1
 from diffusion.compress.header import MAX_HEADER_BYTES, check_hash, read_header, write_header
 from diffusion.compress.limits import MAX_FILE_BYTES, check_parameters, network_shapes
+from diffusion.compress.model_path import model_file
 from diffusion.compress.quantize import (
     QuantizedTensor,
     StoredTensor,
@@ -79,15 +80,21 @@ def write_package(
     return len(content)
 
 
-def read_package(path: Path, device: torch.device | str = "cpu") -> DiffusionModel:
+def read_package(path: Path | str, device: torch.device | str = "cpu") -> DiffusionModel:
     """Rebuild the model of a package, with plain float32 weights.
 
     The earliest packages have no hashes; they are read, with a warning in the log.
+
+    Args:
+        path: of the file, of a folder that holds it, or of a name in a front's folder, such as
+            RUN/front/best.
+        device: where the network will be.
 
     Raises:
         PackageError: the file is damaged, not ours, of another version or too large.
         PackageUnreachable: it is missing, or the system cannot read it.
     """
+    path = model_file(path, PACKAGE_NAME)
     try:
         with open_members(path, MAX_FILE_BYTES) as read:
             header = read_header(read(HEADER, MAX_HEADER_BYTES))

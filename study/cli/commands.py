@@ -41,6 +41,7 @@ COMMANDS = {
     "report": Command("study.report", "write a run's report and its plots anew"),
     "export": Command("study.export", "leave a model as a hub, or another program, expects it"),
     "generate": Command("study.generate", "draw images with a model"),
+    "pick": Command("study.pick", "name the one model of a run that suits, or another front"),
     "describe": Command("study.describe", "say what a recipe's model costs, before it is trained"),
     "tables": Command("study.tables", "print published and measured values side by side"),
     "record": Command("study.record", "write a run's trials as a table to replay searches on"),

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,16 @@ def ray_session(address: str | None, *, insecure: bool = False) -> Iterator[None
     with _private_folder() as folder, _on_loopback(), _environment(FEW_ARENAS), _shutting_down():
         ray.init(address="local", include_dashboard=False, _temp_dir=str(folder), **QUIET)
         yield
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Give SIGTERM the clean end of Ctrl-C, which reaches Tune by itself, in place of Ray's."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import logging
 import shutil
-import signal
 import sys
 import time
 from argparse import Namespace
@@ -24,7 +23,7 @@ from study.cli.space_choice import run_space
 from study.cluster.growing import asking_for_nodes, await_first_node
 from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import Resources, resolve_resources
-from study.cluster.session import ray_session
+from study.cluster.session import ray_session, sigterm_as_ctrl_c
 from study.cluster.tuner import run_trials
 from study.display.commands import command
 from study.display.console import print_soundness, say
@@ -63,17 +62,15 @@ STATUSES = {
 }
 
 
-def search(given: Namespace, work: Work) -> int:
-    """Run the study that a command line asks for, or go on with one; return the exit status."""
+def search(given: Namespace, work: Work) -> tuple[Path, int]:
+    """Run the study that is asked for, or go on; return the run's folder and the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     # It would warn of kernels that nobody asked for, where a limit is known before training.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     place, remote = locate(given)
     run_dir, wanted = settle(given, place)
-    with ray_session(wanted["address"], insecure=given.insecure):
-        # Ctrl-C reaches Tune by itself; give SIGTERM the same clean end, in place of Ray's.
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with ray_session(wanted["address"], insecure=given.insecure), sigterm_as_ctrl_c():
         if wanted["address"] is not None and not given.dry_run:
             await_first_node(functools.partial(say, Console(markup=False, emoji=False)))
         resources = resolve_resources(
@@ -85,12 +82,12 @@ def search(given: Namespace, work: Work) -> int:
         settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:
             sys.stdout.write(_dry_run(run_dir, settings, given))
-            return 0
+            return run_dir, 0
         if place is not None:
             run_dir, remote, settings = claim(given, place, settings)
         with exclusive(run_dir, settings.database):
             run = Run(run_dir, settings, records=())
-            return _mirrored_study(run, remote, resources, work, given)
+            return run_dir, _mirrored_study(run, remote, resources, work, given)
 
 
 def _dry_run(run_dir: Path, settings: RunSettings, given: Namespace) -> str:

@@ -53,11 +53,16 @@ def scale(rows: Sequence[FrontRow]) -> str:
         rows: of the front, at least one.
     """
     best = min(rows, key=lambda row: row["fid"])
+    share = format_figure(noise_share(best), ".2%").replace("%", " %")
+    return f"{conditions(best)}, the best point {share} of that"
+
+
+def conditions(row: FrontRow) -> str:
+    """Say of what a row's FID was measured, and where real images and noise lie on its scale."""
     return (
-        f"FID of {drawn_images(best)} against the train split; {real_images(best)} have "
-        f"{format_figure(best['fid_floor'], '.2f')}, uniform noise "
-        f"{format_figure(best['fid_noise'], '.0f')}, the best point "
-        f"{format_figure(noise_share(best), '.2%').replace('%', ' %')} of that"
+        f"FID of {drawn_images(row)} against the train split; {real_images(row)} have "
+        f"{format_figure(row['fid_floor'], '.2f')}, uniform noise "
+        f"{format_figure(row['fid_noise'], '.0f')}"
     )
 
 

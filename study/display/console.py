@@ -9,7 +9,7 @@ from rich.text import Text
 
 from study.display.cells import TEXTS, front_cells, scale
 from study.results.rows import FrontRow
-from study.results.words import format_count
+from study.results.words import counted, format_count
 from study.run.packages import unchecked, unsound
 from study.run.run import Run
 
@@ -29,8 +29,7 @@ def print_front(console: Console, rows: Sequence[FrontRow], objectives: Sequence
     """
     if not rows:
         return
-    count = f"{len(rows)} models" if len(rows) > 1 else "1 model"
-    say(console, f"\nThe front: {count}, smallest first")
+    say(console, f"\nThe front: {counted(len(rows), 'model')}, smallest first")
     columns = _front_columns(rows)
     further = {
         name.replace("_", " "): [_cell(row[name]) for row in rows]
@@ -73,7 +72,8 @@ def print_soundness(console: Console, run: Run) -> None:
     for record in unsound(run):
         say(console, f"trial {record.number} is left out of the front: {record.reason}")
     if count := unchecked(run):
-        say(console, f"{count} models of the front are of a version that kept no hash of them")
+        models = counted(count, "model")
+        say(console, f"{models} of the front came from a version that kept no hash of them")
 
 
 def say(console: Console, text: str) -> None:

@@ -1,10 +1,12 @@
 """The front's folder: tables, a picture, and a folder with a card for each model."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pandas as pd
 
+from diffusion.class_names import CLASSES_NAME
 from diffusion.compress.limits import MAX_FILE_BYTES
 from diffusion.compress.package import PACKAGE_NAME
 from diffusion.files import write_bytes
@@ -14,15 +16,16 @@ from study.display.render import render_markdown
 from study.results.front import front_rows
 from study.results.rows import FrontRow, drawn_images, quantization, real_images
 from study.results.words import format_figure
-from study.run.files import write_json
 from study.run.packages import HASH, UNSOUND
 from study.run.run import Run
 
 MAX_JSON_BYTES = 2**24
+TABLE_SUFFIXES = (".csv", ".json", ".parquet")
 # What is copied of a trial's folder, and how large it may be; the package is not optional.
 TRIAL_FILES = {
     PACKAGE_NAME: MAX_FILE_BYTES,
     "recipe.json": MAX_JSON_BYTES,
+    CLASSES_NAME: MAX_JSON_BYTES,
     "samples.png": MAX_PICTURE_BYTES,
     "scores.json": MAX_JSON_BYTES,
     "training.json": MAX_JSON_BYTES,
@@ -91,13 +94,26 @@ def _check_scored(row: FrontRow, content: bytes) -> None:
 
 
 def _write_tables(run: Run, rows: list[FrontRow], aside: Path) -> None:
-    table = pd.DataFrame(rows)
+    for suffix in TABLE_SUFFIXES:
+        write_bytes(aside / f"front{suffix}", table(run, rows, suffix))
+
+
+def table(run: Run, rows: list[FrontRow], suffix: str) -> bytes:
+    """Return a front's rows as the content of a file.
+
+    Args:
+        run: whose front has them.
+        suffix: of the file, one of TABLE_SUFFIXES.
+    """
+    if suffix == ".json":
+        content = {"run": run.folder.name, "objectives": list(run.objectives), "points": rows}
+        return (json.dumps(content, indent=2) + "\n").encode()
+    frame = pd.DataFrame(rows)
     if rows:
-        table["groups"] = table["groups"].astype(str)  # numbers, or "max"
-    write_bytes(aside / "front.csv", table.to_csv(index=False).encode())
-    write_bytes(aside / "front.parquet", table.to_parquet(index=False))
-    content = {"run": run.folder.name, "objectives": list(run.objectives), "points": rows}
-    write_json(aside / "front.json", content)
+        frame["groups"] = frame["groups"].astype(str)  # numbers, or "max"
+    if suffix == ".csv":
+        return frame.to_csv(index=False).encode()
+    return bytes(frame.to_parquet(index=False))
 
 
 def card(row: FrontRow, run: str) -> str:

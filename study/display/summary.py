@@ -5,13 +5,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from diffusion.compress.model_path import FRONT, PICK
 from study.display.commands import command
 from study.display.console import print_front, say
 from study.results.limits import said
 from study.results.objectives import aims
 from study.results.pick import pick_model
 from study.results.rows import FrontRow
-from study.results.words import format_seconds, name_backbone
+from study.results.words import counted, format_seconds, name_backbone
 from study.run.packages import unsound
 from study.run.run import Run
 
@@ -25,11 +26,12 @@ def introduce(run: Run, console: Console) -> None:
     if settings.gpus_per_trial:
         each += f" and {settings.gpus_per_trial:g} GPU"
     limits = "".join(f", {limit}" for limit in said(settings.limits))
+    trials = counted(settings.trials, "trial")
     where = "on GPUs" if settings.gpus_per_trial else "on CPUs (no GPU asked for or found)"
     say(
         console,
         f"run      {run.folder}\n"
-        f"study    {settings.space} space, {settings.dataset}, {settings.trials} trials "
+        f"study    {settings.space} space, {settings.dataset}, {trials} "
         f"({finished} finished), {aims(settings.objectives)}{limits}\n"
         f"workers  {settings.concurrent_trials} at once {where}, {each} each",
     )
@@ -56,13 +58,15 @@ def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console)
     beside = f"; {screened:,} more compressions screened" if screened else ""
     say(
         console,
-        f"\n{finished} of {max(run.settings.trials, finished)} trials finished, "
+        f"\n{finished} of {counted(max(run.settings.trials, finished), 'trial')} finished, "
         f"{len(failed)} failed, in {format_seconds(seconds)}{beside}",
     )
     for record in failed:
         say(console, f"trial {record.number} failed: {record.reason}")
     print_front(console, rows, run.objectives)
     if rows:
-        point = run.folder / Path(pick_model(rows)["package_path"]).parent
-        use = command("study.generate", point, "-n", 64, "--out", "grid.png")
-        say(console, f"report   {run.folder / 'report.html'}\nuse it   {use}")
+        picked = Path(pick_model(rows)["package_path"]).parent.name
+        say(console, f"report   {run.folder / 'report.html'}")
+        say(console, f"pick     {picked}, the smallest model whose FID may be the lowest")
+        use = command("study.generate", run.folder / FRONT / PICK, "-n", 64, "--out", "grid.png")
+        say(console, f"use it   {use}")

@@ -3,10 +3,11 @@
 A column that has no value, as scores of older versions have not all, holds None.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from study.results.records import TrialRecord
-from study.results.words import name_cool_down, name_quantization
+from study.results.words import name_cool_down, name_quantization, name_recipe
 
 # A trial of the front, or near it, by column; of a published table a row is space.Row.
 FrontRow = dict[str, Any]
@@ -50,10 +51,25 @@ VERIFIED_COLUMNS = (
     "fid_trainings_deviation",
     "fid_samples_deviation",
 )
+# The score of those whose latency was measured with nothing else running; it is no column.
+TIMED_ALONE = "timed_alone"
 # In the order in which they came to be.
 LATEST_COLUMNS = (*LATER_SCORE_COLUMNS, *VERIFIED_COLUMNS, "package_sha256", "finetune_seconds")
 # Of the recipe's compression; they came to be after all these scores.
 KNOB_COLUMNS = ("quantization_step", "finetune_images", "finetune_teacher")
+
+# Those of `as_row`, in its order.
+ROW_COLUMNS = (
+    *("trial", "architecture", "groups", "ema"),
+    *("prune_method", "prune_region", "prune_ratio", "quantization"),
+    *SCORE_COLUMNS,
+    *("backbone_key", "package_path", "widths"),
+    *LATEST_COLUMNS,
+    *KNOB_COLUMNS,
+    "guidance",
+)
+# What a table of all trials says of each before those.
+TRIAL_COLUMNS = ("trial", "outcome", "on_front", "model", "reason", "wall_seconds")
 
 
 def as_row(record: TrialRecord, package_path: str | None = None) -> FrontRow:
@@ -85,6 +101,27 @@ def as_row(record: TrialRecord, package_path: str | None = None) -> FrontRow:
         **{name: record.scores.get(name) for name in LATEST_COLUMNS},
         **{name: getattr(compression, name) for name in KNOB_COLUMNS},
         "guidance": recipe.sampling.guidance,
+    }
+
+
+def trial_row(record: TrialRecord, *, on_front: bool) -> dict[str, Any]:
+    """Return a trial as a row: how it ended, and of `as_row` what is known of it.
+
+    Args:
+        record: of a trial that has begun.
+        on_front: whether it is on the front.
+    """
+    recipe = record.recipe
+    known = {} if recipe is None else as_row(replace(record, scores=record.scores or {}))
+    return {
+        **dict.fromkeys((*TRIAL_COLUMNS, *ROW_COLUMNS)),
+        **known,
+        "trial": record.number,
+        "outcome": record.outcome,
+        "on_front": on_front,
+        "model": None if recipe is None else name_recipe(recipe),
+        "reason": record.reason,
+        "wall_seconds": record.wall_seconds,
     }
 
 

@@ -19,6 +19,11 @@ def format_count(count: float) -> str:
     return _three_digits(count, ("", " k", " M", " G"))
 
 
+def counted(count: int, noun: str) -> str:
+    """Write how many things there are: 1 model, 7 models, 1,000 images."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def format_seconds(seconds: float) -> str:
     """Write a duration: 45 s, 3 min 05 s, 2 h 07 min."""
     whole = round(seconds)

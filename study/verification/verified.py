@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from study.results.limits import over_limits
 from study.results.objectives import Scores, cost
 from study.results.records import TrialRecord
+from study.results.rows import TIMED_ALONE
 from study.run.run import Run
 from study.verification.confidence import NOISY, front_probabilities, mean_intervals
 from study.verification.file import Verification
@@ -50,8 +50,7 @@ def judged(verification: Verification, num_images: int) -> Run:
             return replace(record, state="failed", reason=reason)
         if not verification.known(record.number).scores(num_images):
             return record
-        reason = over_limits(_together(record, verification, num_images), verification.run.limits)
-        return replace(record, feasible=reason is None, reason=reason)
+        return verification.run.judged(record, _together(record, verification, num_images))
 
     return verification.run.with_records(map(judge, verification.run.records))
 
@@ -118,7 +117,9 @@ def _together(record: TrialRecord, verification: Verification, num_images: int) 
         **(record.scores or {}),
         **{name: _mean([scores.get(name) for scores in runs]) for name in runs[0]},
         "verified_seeds": len(runs),
-        **({} if point.latency_ms is None else {"latency_ms": point.latency_ms}),
+        **(
+            {} if point.latency_ms is None else {"latency_ms": point.latency_ms, TIMED_ALONE: True}
+        ),
         **_training_spread(point),
     }
 

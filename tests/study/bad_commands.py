@@ -17,7 +17,7 @@ from unittest import mock
 
 from bounds import KILOBYTE, TookTooLong, at_most
 
-from study import describe, generate, record, search, tables, train_extractor, verify
+from study import describe, generate, pick, record, search, tables, train_extractor, verify
 from study.cli.parser import run_command
 from study.cluster.resources import Resources
 
@@ -25,6 +25,7 @@ SECONDS = 60  # A case takes one or two; a busy machine some more.
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "describe": describe.main,
     "generate": generate.main,
+    "pick": pick.main,
     "record": record.main,
     "search": search.main,
     "tables": tables.main,
@@ -98,11 +99,15 @@ def generate_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
 def run_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
     """Yield runs that are none to the commands that read one, and what is wrong with theirs."""
     run = str(folder / "run")
-    yield from ((command, path) for command in ("record", "tables", "verify") for path in odd)
+    yield from (
+        (command, path) for command in ("pick", "record", "tables", "verify") for path in odd
+    )
     outs = with_suffix(make_odd_paths(folder / "records out"), ".json")
     yield from (("record", run, "--out", path) for path in outs)
     outs = make_odd_paths(folder / "tables out")
     yield from (("tables", run, "--out", path) for path in outs)
+    for option in ("--max-fid", "--max-bytes", "--max", "--min", "--objective"):
+        yield from (("pick", run, option, number) for number in NUMBERS)
     for option in ("--images", "--seeds", "--replicates"):
         yield from (("verify", run, option, number) for number in NUMBERS)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from drawing_run import make_run
 from torch import nn
 
 from diffusion.compress.package import read_package, write_package
@@ -108,6 +109,15 @@ def test_weights_that_uniform_steps_round_to_zero_are_not_counted(
     assert costs[1]["nonzero_parameters"] == count_parameters(read_package(kept).network)[1]
     assert costs[1]["nonzero_parameters"] < 0.9 * costs[0]["nonzero_parameters"]
     assert costs[1]["size_bytes"] == kept.stat().st_size < 0.5 * costs[0]["size_bytes"]
+
+
+def test_a_model_is_described_by_its_own_recipe(
+    tiny_recipe: Recipe, tiny_network: nn.Module, tmp_path: Path, refused: Refused
+) -> None:
+    run = make_run(tmp_path / "run", tiny_recipe, tiny_network)
+    for name in ("front/best", "trials/3", "trials/3/model.pdm"):
+        assert describe.find_recipe(f"{run}/{name}", EDM).compression.quantization == "none"
+    assert "is no model of the front" in refused(lambda: describe.main([f"{run}/front/99"]))
 
 
 def test_quantization_shrinks_the_file_and_no_count(digit_recipe: Recipe) -> None:
@@ -220,7 +230,7 @@ def test_what_is_wrong_is_named_in_one_line(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("quick", "recipe is 'quick'; allowed: SPACE/ROW, or a file ending in .json"),
+        ("quick", "recipe is 'quick'; allowed: SPACE/ROW, a file ending in .json, or"),
         ("", "recipe is ''; allowed: SPACE/ROW"),
         ("nope/base", "space is 'nope'; allowed: quick, quick-grid, mnist, images, "),
         ("system-a-ncsn/L2 10", "row is 'L2 10' in space 'system-a-ncsn'; allowed: 'base', "),

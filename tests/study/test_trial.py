@@ -52,7 +52,8 @@ def test_the_trial_folder_holds_what_the_design_lists(finished: Any, digit_recip
     run, scores, told = finished
     folder = run / "trials" / "0"
     assert {path.name for path in folder.iterdir()} == {
-        *("recipe.json", "model.pdm", "samples.png", "scores.json", "training.json")
+        *("recipe.json", "model.pdm", "samples.png", "scores.json", "training.json"),
+        "classes.json",
     }
     assert Recipe.from_dict(json.loads((folder / "recipe.json").read_text())) == digit_recipe
     assert json.loads((folder / "scores.json").read_text()) == scores
@@ -183,7 +184,7 @@ def test_a_model_without_labels_is_scored_without_agreement(
     assert 0 <= found["label_balance"] <= 1
     assert -1 <= found["ssim"] <= 1
     folder = str(tmp_path / "trials" / "0")
-    with pytest.raises(ValueError, match="--label is 3, but the model was trained without labels"):
+    with pytest.raises(ValueError, match="label is '3', but the model was trained without"):
         generate([folder, "--label", "3", "--out", str(tmp_path / "g.png")])
 
 
@@ -244,7 +245,7 @@ def test_generate_refuses_a_label_the_model_does_not_have(
     finished: Any, tmp_path: Path, label: str
 ) -> None:
     folder = str(finished[0] / "trials" / "0")
-    with pytest.raises(ValueError, match=rf"--label is {label}; allowed: 0 to 9"):
+    with pytest.raises(ValueError, match=rf"label is '{label}'; allowed: 0, 1, 2, .* 9"):
         generate([folder, "--label", label, "--out", str(tmp_path / "g.png")])
 
 

@@ -34,7 +34,8 @@ def test_the_model_to_use_is_the_smallest_that_may_be_the_best(
     assert "4 of 5 trials finished, 1 failed, in 1 min 15 s" in lines
     assert "trial 3 failed: RuntimeError: boom [red]" in lines
     (use,) = (line for line in lines if line.startswith("use it"))
-    assert str(run.folder / "front" / "02-1") in shlex.split(use)
+    assert str(run.folder / "front" / "pick") in shlex.split(use)
+    assert "pick     02-1, the smallest model whose FID may be the lowest" in lines
 
 
 def test_a_run_without_a_front_names_no_model(tmp_path: Path) -> None:

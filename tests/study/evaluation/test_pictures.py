@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from study.evaluation import pictures
-from study.evaluation.pictures import save_grid
+from study.evaluation.pictures import grid_columns, save_grid
 
 IMAGES = torch.arange(3, dtype=torch.uint8).mul(100).reshape(3, 1, 1, 1).expand(3, 1, 4, 4)
 
@@ -42,3 +42,22 @@ def test_a_full_disk_leaves_no_half_of_a_picture(
     with pytest.raises(OSError, match="No space left"):
         save_grid(IMAGES, 2, tmp_path / "grid.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "num_classes", "columns"),
+    [
+        ([0, 1, 2, 0, 1], 3, 3),
+        ([2, 2, 2, 2, 2], 3, 3),
+        ([2] * 10, 3, 4),
+        ([0] * 9, 1, 3),
+        (list(range(25)), 25, 5),
+        ([0], 10, 10),
+        ([], 10, 10),
+    ],
+)
+def test_classes_in_turn_have_a_column_each_and_others_a_square(
+    labels: list[int], num_classes: int, columns: int
+) -> None:
+    asked = torch.tensor(labels, dtype=torch.int64)
+    assert grid_columns(asked, num_classes) == columns
