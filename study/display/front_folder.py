@@ -19,6 +19,8 @@ from study.run.files import write_json
 from study.run.packages import HASH, UNSOUND
 from study.run.run import Run
 
+CARD_NAME = "README.md"
+TABLES = ("front.csv", "front.json", "front.parquet", "front.png")
 MAX_JSON_BYTES = 2**24
 # What is copied of a trial's folder, and how large it may be; the package is not optional.
 TRIAL_FILES = {
@@ -82,7 +84,7 @@ def _write_point(run: Run, row: FrontRow, sampling: SamplingConfig, aside: Path)
                 "folder that the trial left"
             )
     text = card(row, run.folder.name, sampling, has_samples=(point / SAMPLES_NAME).exists())
-    write_bytes(point / "README.md", text.encode())
+    write_bytes(point / CARD_NAME, text.encode())
 
 
 def _check_scored(row: FrontRow, content: bytes) -> None:

@@ -1,0 +1,100 @@
+"""A model's files and figures, read from where a run left them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusion.compress.limits import MAX_FILE_BYTES
+from diffusion.compress.package import PACKAGE_NAME, read_package
+from diffusion.files import read_bounded
+from diffusion.model import DiffusionModel
+from study.display.own_files import MAX_PICTURE_BYTES
+from study.evaluation.cost import network_counts
+from study.evaluation.samples import SAMPLES_NAME
+from study.results.objectives import Scores
+from study.results.records import TrialRecord
+from study.results.rows import FrontRow, as_row
+from study.run.files import MEGABYTE, read_json, read_regular
+from study.run.packages import HASH, UNSOUND
+from study.run.trial_attributes import check_scores
+
+MAX_FRONT_BYTES = 64 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class PointFiles:
+    """What is known of one model.
+
+    Attributes:
+        package: content of its model file.
+        model: read from it, on the CPU.
+        row: its figures: those of the front's table where it lies in one, else its trial's; of
+            a model file alone its size and counts.
+        scores: with the conditions of the figures; empty for a model file alone.
+        samples: content of its sample sheet; None where it has none.
+    """
+
+    package: bytes
+    model: DiffusionModel
+    row: FrontRow
+    scores: Scores
+    samples: bytes | None
+
+
+def read_point(path: Path) -> PointFiles:
+    """Read a model with what lies beside it.
+
+    Args:
+        path: of a front point's or trial's folder, or of a model file.
+
+    Raises:
+        ValueError: there is no model, it is not the one that was scored, or a file beside it is
+            not as we write it.
+        OSError: a file cannot be read.
+    """
+    alone = not path.is_dir()
+    package = path if alone else path / PACKAGE_NAME
+    model, content = read_package(package), read_bounded(package, MAX_FILE_BYTES)
+    scores = {} if alone else _read_scores(path)
+    if scores.get(HASH) not in (None, hashlib.sha256(content).hexdigest()):
+        raise ValueError(f"{path} has scores, but {UNSOUND}")
+    counts = network_counts(model.network, model.recipe.data)
+    record = TrialRecord(0, "complete", model.recipe, {"size_bytes": len(content), **counts})
+    row = {**as_row(record), **_known(scores)}
+    if scores:
+        row.update(_front_row(path))
+    samples = None if alone else _optional(path / SAMPLES_NAME)
+    return PointFiles(content, model, row, scores, samples)
+
+
+def _read_scores(folder: Path) -> Scores:
+    try:
+        return check_scores(read_json(folder / "scores.json"))
+    except FileNotFoundError:
+        return {}
+
+
+def _known(scores: Scores) -> dict[str, Any]:
+    return {name: value for name, value in scores.items() if value is not None}
+
+
+def _front_row(folder: Path) -> FrontRow:
+    """Return the row of the front's table that a folder belongs to; empty where none does."""
+    try:
+        content = read_json(folder.parent / "front.json", MAX_FRONT_BYTES)
+    except FileNotFoundError:
+        return {}
+    points = content.get("points") if isinstance(content, dict) else None
+    for point in points if isinstance(points, list) else ():
+        row = check_scores(point)
+        if Path(str(row.get("package_path"))).parent.name == folder.name:
+            return _known(row)
+    return {}
+
+
+def _optional(path: Path) -> bytes | None:
+    try:
+        return read_regular(path, MAX_PICTURE_BYTES)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,88 @@
+"""Leave a model as a model hub expects it: card, weights, recipe, samples; nothing is uploaded.
+
+python -m study.export runs/quick-001/front/05-20 --to DIR --license apache-2.0
+python -m study.export runs/quick-001/front/05-20 --to DIR --license mit --format onnx --format torch
+python -m study.export runs/quick-001 --to DIR                         the whole front, with its tables
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffusion.files import whole_path
+from study.cli import parser as cli
+from study.cli.places import folder
+from study.run.folder import SETTINGS_NAME
+
+if TYPE_CHECKING:
+    from study.display.point_files import PointFiles
+
+FORMATS = ("onnx", "torch")
+
+
+def build_parser() -> cli.Parser:
+    """Describe the command line."""
+    parser = cli.Parser(prog="python -m study.export", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("point", type=folder, help="a front point's folder, a model.pdm, or a run: its whole front")
+    add("--to", type=Path, required=True, metavar="DIR", help="a new folder")
+    add("--license", metavar="ID", help="of the model, like apache-2.0; asked for of each model")
+    add(
+        "--format",
+        action="append",
+        choices=FORMATS,
+        default=[],
+        help="also write the denoiser so: model.onnx, or model.pt2 of torch.export; again for more",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    given = build_parser().parse_args(arguments)
+    point, to = whole_path(given.point), whole_path(given.to)
+    if (point / SETTINGS_NAME).exists():
+        return _export_front(point, to, given.license, given.format)
+    from study.display.hub_card import check_license  # what is slow to import comes after --help
+    from study.display.hub_folder import write_hub_folder
+    from study.display.point_files import read_point
+
+    license_id, files = check_license(given.license), read_point(point)
+    programs: dict[str, bytes] = {}
+    for name in dict.fromkeys(given.format):
+        programs |= _program(name, files)
+    sizes = write_hub_folder(files, to, _title(point), license_id, programs)
+    for name, size in sizes.items():
+        print(f"{size:>12,} bytes  {name}")
+    print(f"to publish: {to}")
+    return 0
+
+
+def _export_front(run_dir: Path, to: Path, license_id: str | None, formats: list[str]) -> int:
+    """Copy a run's whole front, which has no licence and no formats of its own."""
+    from study.display.front_copy import copy_front
+
+    if license_id is not None or formats:
+        raise ValueError(
+            f"--license and --format are of one model, but {run_dir} is a run; allowed: a point "
+            "of its front"
+        )
+    count = copy_front(run_dir, to)
+    print(f"the front's tables and {count} {'model' if count == 1 else 'models'}: {to}")
+    return 0
+
+
+def _program(name: str, files: "PointFiles") -> dict[str, bytes]:
+    """Return the files of a format, checked against the model."""
+    raise NotImplementedError
+
+
+def _title(point: Path) -> str:
+    """Name a model by the folders that it lies in: quick-001-05-20."""
+    folder = point if point.is_dir() else point.parent
+    kinds = ("front", "trials")
+    run = folder.parent.parent.name if folder.parent.name in kinds else ""
+    return f"{run}-{folder.name}".strip("-") or "model"
+
+
+if __name__ == "__main__":
+    cli.run_command(main)
