@@ -1,8 +1,8 @@
 """Leave a model as a model hub expects it: card, weights, recipe, samples; nothing is uploaded.
 
 python -m study.export runs/quick-001/front/05-20 --to DIR --license apache-2.0
-python -m study.export runs/quick-001/front/05-20 --to DIR --license mit --format onnx --format torch
-python -m study.export runs/quick-001 --to DIR                         the whole front, with its tables
+python -m study.export runs/quick-001/front/05-20 --to DIR --license mit --format onnx
+python -m study.export runs/quick-001 --to DIR           the whole front, with its tables
 """
 
 from pathlib import Path
@@ -23,7 +23,9 @@ def build_parser() -> cli.Parser:
     """Describe the command line."""
     parser = cli.Parser(prog="python -m study.export", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("point", type=folder, help="a front point's folder, a model.pdm, or a run: its whole front")
+    add(
+        "point", type=folder, help="a front point's folder, a model.pdm, or a run: its whole front"
+    )
     add("--to", type=Path, required=True, metavar="DIR", help="a new folder")
     add("--license", metavar="ID", help="of the model, like apache-2.0; asked for of each model")
     add(
@@ -31,7 +33,7 @@ def build_parser() -> cli.Parser:
         action="append",
         choices=FORMATS,
         default=[],
-        help="also write the denoiser so: model.onnx, or model.pt2 of torch.export; again for more",
+        help="also write the denoiser as model.onnx or model.pt2 (torch.export); again for both",
     )
     return parser
 
@@ -42,7 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     point, to = whole_path(given.point), whole_path(given.to)
     if (point / SETTINGS_NAME).exists():
         return _export_front(point, to, given.license, given.format)
-    from study.display.hub_card import check_license  # what is slow to import comes after --help
+    # What is slow to import comes after --help.
+    from diffusion.compress.package import PACKAGE_NAME
+    from diffusion.data import FOLDER
+    from study.display.hub_card import check_license
     from study.display.hub_folder import write_hub_folder
     from study.display.point_files import read_point
 
@@ -53,6 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     sizes = write_hub_folder(files, to, _title(point), license_id, programs)
     for name, size in sizes.items():
         print(f"{size:>12,} bytes  {name}")
+    data = files.model.recipe.data.name
+    if data.startswith(FOLDER):
+        print(f"{PACKAGE_NAME} and config.json name where its data lay: {data}")
     print(f"to publish: {to}")
     return 0
 
@@ -73,7 +81,15 @@ def _export_front(run_dir: Path, to: Path, license_id: str | None, formats: list
 
 def _program(name: str, files: "PointFiles") -> dict[str, bytes]:
     """Return the files of a format, checked against the model."""
-    raise NotImplementedError
+    if name == "torch":
+        from diffusion.export.torch_program import torch_program
+
+        return {"model.pt2": torch_program(files.model)}
+    from diffusion.compress.package import read_stored
+    from diffusion.export.onnx import SAMPLER, onnx_program, sampler_script
+
+    content = onnx_program(files.model, read_stored(files.path))
+    return {"model.onnx": content, SAMPLER: sampler_script()}
 
 
 def _title(point: Path) -> str:

@@ -23,6 +23,7 @@ from study.results.words import name_sampling
 # What the hub calls the data sets that have a name of their own.
 DATASETS = {"mnist5k": "mnist", "mnist": "mnist", "fashion-mnist": "fashion_mnist"}
 DATASETS |= {"cifar10": "cifar10"}
+Files = Mapping[str, tuple[int, str]]
 TASK = {"type": "unconditional-image-generation", "name": "Image generation"}
 # Scores by the split that they compare with, and their names.
 METRICS = {
@@ -56,7 +57,7 @@ def check_license(text: str | None) -> str:
     return text
 
 
-def hub_card(point: PointFiles, title: str, license_id: str, files: Mapping[str, tuple[int, str]]) -> str:
+def hub_card(point: PointFiles, title: str, license_id: str, files: Files) -> str:
     """Return a model's card.
 
     Args:
@@ -83,9 +84,7 @@ def data_name(name: str) -> str:
     return Path(name.removeprefix(FOLDER)).name if name.startswith(FOLDER) else name
 
 
-def _front_matter(
-    point: PointFiles, title: str, license_id: str, files: Mapping[str, tuple[int, str]]
-) -> dict[str, Any]:
+def _front_matter(point: PointFiles, title: str, license_id: str, files: Files) -> dict[str, Any]:
     recipe = point.model.recipe
     compression = recipe.compression
     tags = ["paretodiff", "diffusion", "image-generation", "small-model"]
@@ -124,7 +123,10 @@ def _metric(point: PointFiles, score: str, words: str) -> dict[str, Any]:
         return metric
     drawn = {"sampling": name_sampling(point.model.recipe.sampling)}
     if score == "latency_ms":
-        return {**metric, "args": {**drawn, "batch_size": GENERATE_BATCH_SIZE, **_known(scores, ON_A_MACHINE)}}
+        return {
+            **metric,
+            "args": {**drawn, "batch_size": GENERATE_BATCH_SIZE, **_known(scores, ON_A_MACHINE)},
+        }
     references = "reference_held_out_sha256" if score == "fid_held_out" else "reference_sha256"
     conditions = {"images": drawn_images(row), **drawn, **_known(scores, EXTRACTOR)}
     conditions |= _known(scores, (references,))

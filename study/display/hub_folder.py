@@ -58,7 +58,9 @@ def write_hub_folder(
         if point.samples is None:
             _draw_samples(point.model, aside / SAMPLES_NAME)
         sizes = {n: (aside / n).stat().st_size for n in ABOUT if (aside / n).exists()}
-        text = hub_card(point, title, license_id, {n: (size, ABOUT[n]) for n, size in sizes.items()})
+        text = hub_card(
+            point, title, license_id, {n: (size, ABOUT[n]) for n, size in sizes.items()}
+        )
         write_bytes(aside / CARD_NAME, text.encode())
     return sizes
 

@@ -27,7 +27,8 @@ class PointFiles:
     """What is known of one model.
 
     Attributes:
-        package: content of its model file.
+        path: of its model file.
+        package: the file's content.
         model: read from it, on the CPU.
         row: its figures: those of the front's table where it lies in one, else its trial's; of
             a model file alone its size and counts.
@@ -35,6 +36,7 @@ class PointFiles:
         samples: content of its sample sheet; None where it has none.
     """
 
+    path: Path
     package: bytes
     model: DiffusionModel
     row: FrontRow
@@ -65,7 +67,7 @@ def read_point(path: Path) -> PointFiles:
     if scores:
         row.update(_front_row(path))
     samples = None if alone else _optional(path / SAMPLES_NAME)
-    return PointFiles(content, model, row, scores, samples)
+    return PointFiles(package, content, model, row, scores, samples)
 
 
 def _read_scores(folder: Path) -> Scores:

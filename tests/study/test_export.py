@@ -77,7 +77,9 @@ def test_a_front_point_is_exported_with_its_verified_figures_and_their_condition
     assert found["train", "size_bytes"]["value"] == (to / "model.pdm").stat().st_size
     assert found["train", "latency_ms"]["args"]["threads"] == 1
     assert ("train", "kid") not in found
-    assert f"| model.pdm | {(to / 'model.pdm').stat().st_size:,} |" in (to / "README.md").read_text()
+    assert (
+        f"| model.pdm | {(to / 'model.pdm').stat().st_size:,} |" in (to / "README.md").read_text()
+    )
 
 
 def test_weights_and_config_rebuild_the_model_of_the_package(run: Path, tmp_path: Path) -> None:
@@ -130,8 +132,11 @@ def test_a_run_is_exported_as_its_whole_front(
     assert all((to / name).read_bytes() == (front / name).read_bytes() for name in names)
 
 
-def test_a_data_set_s_folder_is_named_without_its_path(
-    tmp_path: Path, tiny_recipe: Recipe, tiny_network: nn.Module
+def test_a_data_set_s_folder_is_named_without_its_path_and_that_others_are_said(
+    tmp_path: Path,
+    tiny_recipe: Recipe,
+    tiny_network: nn.Module,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     recipe = tiny_recipe.with_changes({"data.name": "folder:/home/ann/flowers"})
     write_package(tmp_path / "model.pdm", recipe, tiny_network)
@@ -139,6 +144,20 @@ def test_a_data_set_s_folder_is_named_without_its_path(
     card = (tmp_path / "hub" / "README.md").read_text()
     assert "like those of flowers" in card
     assert "/home/ann" not in card
+    assert "name where its data lay: folder:/home/ann/flowers" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_programs_lie_beside_the_model_and_their_sizes_in_the_card(
+    run: Path, tmp_path: Path
+) -> None:
+    to = tmp_path / "hub"
+    formats = ["--format", "torch", "--format", "onnx", "--format", "onnx"]
+    assert export.main([str(run / "front" / "01-0"), "--to", str(to), *LICENSE, *formats]) == 0
+    card = (to / "README.md").read_text()
+    for name in ("model.onnx", "sample_onnx.py", "model.pt2"):
+        assert f"| {name} | {(to / name).stat().st_size:,} |" in card
+    assert "onnx" in front_matter(to)["tags"]
 
 
 def test_what_is_there_already_is_not_touched(run: Path, tmp_path: Path, refused: Refused) -> None:
