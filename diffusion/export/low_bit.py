@@ -7,6 +7,7 @@ give the very float32 values that a package's reader sees.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -61,7 +62,7 @@ def _uniform(name: str, value: UniformTensor) -> Expansion | None:
         return None
     tensors = [
         _whole(f"{name}.symbols", symbols, kind, value.shape),
-        numpy_helper.from_array(np.float32(value.step), f"{name}.step"),
+        numpy_helper.from_array(np.array(value.step, np.float32), f"{name}.step"),
     ]
     inputs = [tensor.name for tensor in tensors]
     return tensors, [helper.make_node("DequantizeLinear", inputs, [name])]
@@ -82,7 +83,7 @@ def _codes(name: str, value: QuantizedTensor) -> Expansion:
         _numbers(f"{name}.end", [count]),
         _numbers(f"{name}.shape", value.shape),
     ]
-    steps: list[tuple[str, list[str], dict[str, int]]] = [
+    steps: list[tuple[str, list[str], dict[str, Any]]] = [
         ("Cast", [f"{name}.codes"], {"to": TensorProto.INT32}),
         ("Gather", [codebook, f"{name}.0"], {}),
         ("Mul", [f"{name}.1", f"{name}.scales"], {}),

@@ -59,6 +59,7 @@ def onnx_program(model: DiffusionModel, stored: Mapping[str, StoredTensor]) -> b
             output_names=[OUTPUT],
             verbose=False,
         )
+    assert exported is not None  # it is where nothing else is asked for
     proto = exported.model_proto
     store_low_bit(proto, stored)
     _strip(proto)

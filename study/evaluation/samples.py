@@ -27,7 +27,7 @@ def save_samples(
         picks = _evenly(torch.arange(len(images)), MOST_ROWS * MOST_COLUMNS)
         save_grid(images[picks], min(MOST_COLUMNS, len(picks)), path, zoom_for(images.shape[-1]))
         return
-    shown = _evenly(labels.unique(), MOST_COLUMNS)
+    shown = _evenly(torch.tensor(sorted(set(labels.tolist()))), MOST_COLUMNS)
     columns = [_column(images[labels == label]) for label in shown]
     rows = max(map(len, columns))
     sheet = torch.full((rows, len(columns), *images.shape[1:]), GREY, dtype=torch.uint8)
