@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from diffusion.files import whole_path
 from study.cli import parser as cli
 from study.cli.places import folder
-from study.run.folder import SETTINGS_NAME
 
 if TYPE_CHECKING:
     from study.display.point_files import PointFiles
@@ -42,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     given = build_parser().parse_args(arguments)
     point, to = whole_path(given.point), whole_path(given.to)
-    if (point / SETTINGS_NAME).exists():
+    if (point / "run.json").exists():
         return _export_front(point, to, given.license, given.format)
     # What is slow to import comes after --help.
     from diffusion.compress.package import PACKAGE_NAME

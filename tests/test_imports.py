@@ -71,7 +71,7 @@ def test_the_rooms_hold_all_but_the_commands_and_the_flow() -> None:
     folders = {path.name for path in (ROOT / "study").iterdir() if (path / "__init__.py").exists()}
     assert folders == set(ROOMS)
     commands = {"search", "generate", "describe", "verify", "tables", "record", "status"}
-    commands |= {"train_extractor"}
+    commands |= {"export", "report", "train_extractor"}
     files = {path.stem for path in (ROOT / "study").glob("*.py")}
     assert files == {"__init__", "trial", *commands}
 

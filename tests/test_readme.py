@@ -15,8 +15,10 @@ from study.cli.search_options import build_parser as search_parser
 from study.cli.space_choice import check_own_space, space_choice
 from study.describe import build_parser as describe_parser
 from study.describe import find_recipe
+from study.export import build_parser as export_parser
 from study.generate import build_parser as generate_parser
 from study.record import build_parser as record_parser
+from study.report import build_parser as report_parser
 from study.status import build_parser as status_parser
 from study.tables import build_parser as tables_parser
 from study.train_extractor import build_parser as train_extractor_parser
@@ -30,6 +32,8 @@ COMMANDS = {
     "generate": generate_parser(),
     "record": record_parser(),
     "describe": describe_parser(),
+    "export": export_parser(),
+    "report": report_parser(),
     "status": status_parser(),
     "tables": tables_parser(),
     "train_extractor": train_extractor_parser(),

@@ -9,7 +9,6 @@ import io
 import matplotlib
 from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".svg", ".pdf")
 SETTINGS = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "paretodiff"}
 DATES = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
@@ -19,7 +18,7 @@ def picture_bytes(figure: Figure, suffix: str) -> bytes:
 
     Args:
         figure: drawn.
-        suffix: of the file, one of SUFFIXES.
+        suffix: of the file: .png, .svg or .pdf.
     """
     content = io.BytesIO()
     with matplotlib.rc_context(SETTINGS):
