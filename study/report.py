@@ -54,45 +54,37 @@ def main(arguments: list[str] | None = None) -> int:
     _check(given)
     # What is slow to import comes after --help.
     from study.results.front import front_rows, why_no_front
+    from study.run.folder import is_in_use
     from study.verification.stored import read_verified
 
     run = read_verified(whole_path(given.run))
-    run = _rewritten(run, has_others=given.plot is not None or given.page is not None)
-    rows = front_rows(run.records, run.objectives)
-    if not rows:
-        print(why_no_front(run.records))
-    if given.page is not None:
-        _write_page(run, rows, given.page)
-    if given.plot is not None:
-        _write_plot(run, rows, given)
-    return 0
-
-
-def _rewritten(run: "Run", *, has_others: bool) -> "Run":
-    """Write a run's front and report, but of one at work, whose driver does; return it as it is.
-
-    Args:
-        run: as it was read.
-        has_others: whether files elsewhere are asked for.
-
-    Raises:
-        ValueError: the run is at work, and nothing else is asked for.
-    """
-    from study.run.folder import exclusive, is_in_use
-    from study.verification.ending import write_run
-    from study.verification.stored import read_verified
-
-    if not is_in_use(run.folder, run.settings.database):
-        with exclusive(run.folder, run.settings.database):
-            run = read_verified(run.folder)  # as it is now that nobody else writes it
-            write_run(run)
-        print(f"front and report: {run.folder / 'front'}, {run.folder / 'report.html'}")
-    elif not has_others:
+    at_work = is_in_use(run.folder, run.settings.database)
+    if at_work and given.plot is None and given.page is None:
         raise ValueError(
             f"run {run.folder} is at work, and writes its front and report itself; allowed: "
             "--plot FILE and --page FILE, which lie elsewhere"
         )
-    return run
+    rows = front_rows(run.records, run.objectives)
+    if given.page is not None:
+        _write_page(run, rows, given.page)
+    if given.plot is not None:
+        _write_plot(run, rows, given)
+    if not at_work:
+        _rewrite(run)
+    if not rows:
+        print(why_no_front(run.records))
+    return 0
+
+
+def _rewrite(run: "Run") -> None:
+    """Write a run's front and report anew, as they are now that nobody else may write them."""
+    from study.run.folder import exclusive
+    from study.verification.ending import write_run
+    from study.verification.stored import read_verified
+
+    with exclusive(run.folder, run.settings.database):
+        write_run(read_verified(run.folder))
+    print(f"front and report: {run.folder / 'front'}, {run.folder / 'report.html'}")
 
 
 def _check(given: Namespace) -> None:

@@ -164,7 +164,6 @@ def honest(folder: Path) -> Iterator[Case]:
     yield "describe", "system-a-ncsn/rand-30-middle"
     yield "generate", str(folder / "model.pdm"), "-n", "64", "--out", str(folder / "grid.png")
     yield "export", str(folder / "model.pdm"), "--to", str(folder / "first"), "--license", "mit"
-    yield "report", str(folder / "run"), "--plot", str(folder / "front.pdf")
     yield "search", "--dry-run", "--out", str(folder / "runs")
     yield "record", str(folder / "run"), "--out", str(folder / "table.json")
     data = f"folder:{folder / 'data'}"
