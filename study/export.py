@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     programs: dict[str, bytes] = {}
     for name in dict.fromkeys(given.format):
         programs |= _program(name, files)
-    sizes = write_hub_folder(files, to, _title(point), license_id, programs)
+    sizes = write_hub_folder(files, to, _title(files.path.parent), license_id, programs)
     for name, size in sizes.items():
         print(f"{size:>12,} bytes  {name}")
     data = files.model.recipe.data.name
@@ -91,11 +91,9 @@ def _program(name: str, files: "PointFiles") -> dict[str, bytes]:
     return {"model.onnx": content, SAMPLER: sampler_script()}
 
 
-def _title(point: Path) -> str:
+def _title(folder: Path) -> str:
     """Name a model by the folders that it lies in: quick-001-05-20."""
-    folder = point if point.is_dir() else point.parent
-    kinds = ("front", "trials")
-    run = folder.parent.parent.name if folder.parent.name in kinds else ""
+    run = folder.parent.parent.name if folder.parent.name in ("front", "trials") else ""
     return f"{run}-{folder.name}".strip("-") or "model"
 
 

@@ -146,8 +146,8 @@ def _join(axes: Axes, middle: np.ndarray, place: np.ndarray) -> None:
 
 
 def _is_inside(box: Box, axes: Axes) -> bool:
-    frame = axes.bbox
-    return frame.x0 <= box[0] and frame.y0 <= box[1] and box[2] <= frame.x1 and box[3] <= frame.y1
+    left, bottom, right, top = map(float, axes.bbox.extents)
+    return left <= box[0] and bottom <= box[1] and box[2] <= right and box[3] <= top
 
 
 def _overlap(box: Box, other: Box) -> float:

@@ -5,11 +5,12 @@ are embedded: whole in a PDF, as the outlines of letters in an SVG.
 """
 
 import io
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-SETTINGS = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "paretodiff"}
+SETTINGS: Any = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "paretodiff"}
 DATES = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 

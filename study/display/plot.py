@@ -142,7 +142,7 @@ def _draw(panel: Panel, series: Sequence[Series], front: Sequence[FrontRow]) -> 
 def _within(axes: Axes, points: np.ndarray) -> np.ndarray:
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     x, y = points.T
-    return (left <= x) & (x <= right) & (bottom <= y) & (y <= top)
+    return np.asarray((left <= x) & (x <= right) & (bottom <= y) & (y <= top))
 
 
 def _mark_beyond(axes: Axes, point: np.ndarray, colour: str) -> None:
@@ -150,7 +150,8 @@ def _mark_beyond(axes: Axes, point: np.ndarray, colour: str) -> None:
     x, y = axes.transAxes.inverted().transform(axes.transData.transform(point))
     marker = "^" if y > 1 else "v" if y < 0 else ">" if x > 1 else "<"
     place = [min(max(share, 1 - EDGE), EDGE) for share in (x, y)]
-    axes.scatter(*place, marker=marker, s=22, color=colour, transform=axes.transAxes, zorder=2)
+    style: dict[str, Any] = {"marker": marker, "s": 22, "color": colour, "zorder": 2}
+    axes.scatter(place[0], place[1], transform=axes.transAxes, **style)
 
 
 def _draw_line(panel: Panel, front: Sequence[FrontRow]) -> None:

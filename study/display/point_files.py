@@ -55,18 +55,17 @@ def read_point(path: Path) -> PointFiles:
             not as we write it.
         OSError: a file cannot be read.
     """
-    alone = not path.is_dir()
-    package = path if alone else path / PACKAGE_NAME
+    package = path / PACKAGE_NAME if path.is_dir() else path
     model, content = read_package(package), read_bounded(package, MAX_FILE_BYTES)
-    scores = {} if alone else _read_scores(path)
+    scores = _read_scores(package.parent)
     if scores.get(HASH) not in (None, hashlib.sha256(content).hexdigest()):
-        raise ValueError(f"{path} has scores, but {UNSOUND}")
+        raise ValueError(f"{package.parent} has scores, but {UNSOUND}")
     counts = network_counts(model.network, model.recipe.data)
     record = TrialRecord(0, "complete", model.recipe, {"size_bytes": len(content), **counts})
-    row = {**as_row(record), **_known(scores)}
+    row, samples = {**as_row(record), **_known(scores)}, None
     if scores:
-        row.update(_front_row(path))
-    samples = None if alone else _optional(path / SAMPLES_NAME)
+        row.update(_front_row(package.parent))
+        samples = _optional(package.with_name(SAMPLES_NAME))
     return PointFiles(package, content, model, row, scores, samples)
 
 

@@ -62,11 +62,12 @@ def metrics(folder: Path) -> dict[tuple[str, str], Any]:
     }
 
 
+@pytest.mark.parametrize("point", ["", "model.pdm"])
 def test_a_front_point_is_exported_with_its_verified_figures_and_their_conditions(
-    run: Path, tmp_path: Path
+    point: str, run: Path, tmp_path: Path
 ) -> None:
     to = tmp_path / "hub"
-    assert export.main([str(run / "front" / "01-0"), "--to", str(to), *LICENSE]) == 0
+    assert export.main([str(run / "front" / "01-0" / point), "--to", str(to), *LICENSE]) == 0
     matter = front_matter(to)
     assert matter["license"] == "apache-2.0"
     assert matter["model-index"][0]["name"] == "tiny-001-01-0"
