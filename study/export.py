@@ -53,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     license_id, files = check_license(given.license), read_point(point)
     programs: dict[str, bytes] = {}
     for name in dict.fromkeys(given.format):
+        print(f"exporting for {name}, and checking it against the model")
         programs |= _program(name, files)
     sizes = write_hub_folder(files, to, _title(files.path.parent), license_id, programs)
     for name, size in sizes.items():

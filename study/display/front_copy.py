@@ -1,14 +1,16 @@
 """A copy of a run's whole front: its tables, its picture and every model's folder."""
 
+import re
 from pathlib import Path
 
 from diffusion.files import write_bytes
 from study.display.front_folder import CARD_NAME, TABLES, TRIAL_FILES
 from study.display.hub_folder import new_folder
 from study.display.own_files import MAX_PICTURE_BYTES, read_own
-from study.run.files import MEGABYTE, read_json
+from study.run.files import MEGABYTE
 
 MAX_TABLE_BYTES = 64 * MEGABYTE
+POINT = re.compile(r"\d+-\d+")  # the name of a point's folder: its rank and trial
 
 
 def copy_front(run_dir: Path, to: Path) -> int:
@@ -27,8 +29,7 @@ def copy_front(run_dir: Path, to: Path) -> int:
     """
     front = run_dir / "front"
     begun = _identity(front)
-    points = read_json(front / "front.json", MAX_TABLE_BYTES)["points"]
-    names = [Path(row["package_path"]).parent.name for row in points]
+    names = sorted(path.name for path in front.iterdir() if POINT.fullmatch(path.name))
     with new_folder(to) as aside:
         for table in TABLES:
             _copy(run_dir, front / table, aside / table)

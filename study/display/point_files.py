@@ -14,7 +14,7 @@ from study.evaluation.cost import network_counts
 from study.evaluation.samples import SAMPLES_NAME
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
-from study.results.rows import FrontRow, as_row
+from study.results.rows import LATEST_COLUMNS, SCORE_COLUMNS, FrontRow, as_row
 from study.run.files import MEGABYTE, read_json, read_regular
 from study.run.packages import HASH, UNSOUND
 from study.run.trial_attributes import check_scores
@@ -77,7 +77,13 @@ def _read_scores(folder: Path) -> Scores:
 
 
 def _known(scores: Scores) -> dict[str, Any]:
-    return {name: value for name, value in scores.items() if value is not None}
+    """Return what a row has of scores that may be anybody's: the numbers among its columns.
+
+    What the recipe says of a model is the package's own.
+    """
+    columns = (*SCORE_COLUMNS, *LATEST_COLUMNS)
+    found = {name: scores.get(name) for name in columns}
+    return {name: value for name, value in found.items() if type(value) in (int, float)}
 
 
 def _front_row(folder: Path) -> FrontRow:

@@ -161,6 +161,17 @@ def test_programs_lie_beside_the_model_and_their_sizes_in_the_card(
     assert "onnx" in front_matter(to)["tags"]
 
 
+def test_what_a_table_says_that_is_no_number_is_not_in_the_card(run: Path, tmp_path: Path) -> None:
+    table = run / "front" / "front.json"
+    content = json.loads(table.read_text())
+    odd = {"widths": "<b>", "verified_seeds": "<b>", "finetune_images": "<b>"}
+    content["points"][0].update(odd)
+    write_json(table, content)
+    export.main([str(run / "front" / "01-0"), "--to", str(tmp_path / "hub"), *LICENSE])
+    assert "<b>" not in (tmp_path / "hub" / "README.md").read_text()
+    assert metrics(tmp_path / "hub")["train", "fid"]["args"]["images"] == "500 images"
+
+
 def test_what_is_there_already_is_not_touched(run: Path, tmp_path: Path, refused: Refused) -> None:
     to = tmp_path / "hub"
     to.mkdir()
