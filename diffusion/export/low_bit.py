@@ -18,21 +18,18 @@ from diffusion.compress.uniform import UniformTensor
 PREFIX = "network."  # of a denoiser's weights, before their names in the network
 # Types of whole numbers by the bits that they have, smallest first.
 WHOLE_TYPES = {4: TensorProto.INT4, 8: TensorProto.INT8, 16: TensorProto.INT16}
-Expansion = tuple[list[TensorProto], list[NodeProto]]
 CODE_TYPES = {4: TensorProto.UINT4, 8: TensorProto.UINT8}
+Expansion = tuple[list[TensorProto], list[NodeProto]]
 
 
-def store_low_bit(model: ModelProto, stored: Mapping[str, StoredTensor]) -> list[str]:
+def store_low_bit(model: ModelProto, stored: Mapping[str, StoredTensor]) -> None:
     """Replace a model's float32 weights by low-bit ones, in place.
 
     Args:
         model: of a denoiser, of opset 21 or later.
         stored: the network's tensors as its package holds them, by name.
-
-    Returns:
-        Names of the weights that are low-bit now.
     """
-    graph, tensors, nodes, done = model.graph, {}, [], []
+    graph, tensors, nodes = model.graph, {}, []
     for initializer in list(graph.initializer):
         name = initializer.name
         made = _expand(name, stored.get(name.removeprefix(PREFIX)))
@@ -41,11 +38,9 @@ def store_low_bit(model: ModelProto, stored: Mapping[str, StoredTensor]) -> list
         graph.initializer.remove(initializer)
         tensors.update({tensor.name: tensor for tensor in made[0]})  # some are for all weights
         nodes += made[1]
-        done.append(name)
     graph.initializer.extend(tensors.values())
     for node in reversed(nodes):
         graph.node.insert(0, node)
-    return done
 
 
 def _expand(name: str, value: StoredTensor | None) -> Expansion | None:
