@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -184,11 +185,19 @@ def _reach(row: FrontRow, end: str) -> float:
 
 def _add_legend(figure: Figure, axes: Axes, beyond: int) -> None:
     """Explain the markers beside the panels, which share them."""
-    handles, labels = axes.get_legend_handles_labels()
-    title = "architecture, quantization"
+    drawn = {
+        group.get_label()
+        for panel in figure.axes
+        for group in panel.collections
+        if isinstance(group, PathCollection) and np.size(group.get_offsets())
+    }
+    pairs = zip(*axes.get_legend_handles_labels(), strict=True)
+    shown = [(handle, label) for handle, label in pairs if label in drawn]
     if beyond:
-        handles.append(Line2D([], [], marker="^", color=PALE, linestyle="none", markersize=5))
-        labels.append(f"{WORSE_THAN_NOISE}, beyond the axes")
+        mark = Line2D([], [], marker="^", color=PALE, linestyle="none", markersize=5)
+        shown.append((mark, f"{WORSE_THAN_NOISE}, beyond the axes"))
+    handles, labels = zip(*shown, strict=True)
+    title = "architecture, quantization"
     figure.legend(
         handles, labels, loc="outside right upper", fontsize=7, title=title, title_fontsize=7
     )
