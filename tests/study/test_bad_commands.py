@@ -50,7 +50,7 @@ def folder(settings: RunSettings, digit_recipe: Recipe, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_wrong_command_lines_end_in_one_line_within_bounds(folder: Path) -> None:
-    """Of 505 nine in ten are refused; the others replace a file, or ask for much."""
+    """Of nearly 500 nine in ten are refused; the others replace a file, or ask for much."""
     script = Path(__file__).with_name("bad_commands.py")
     tests = Path(__file__).parents[1]
     threads = {"OMP_NUM_THREADS": "1"}  # more of them take address space, not time

@@ -54,6 +54,12 @@ def test_a_picture_is_a_png(records: list[TrialRecord]) -> None:
     assert picture.startswith(b"\x89PNG")
 
 
+def test_scores_that_say_no_more_than_the_objectives_are_drawn(digit_recipe: Recipe) -> None:
+    records = [TrialRecord(0, "complete", digit_recipe, {"fid": 9.0, "size_bytes": 70})]
+    (axes,) = drawn(run_of(Path("run"), records)).axes
+    assert axes.get_title() == "1 of 1 complete trials on the front (FID of images, bars: 95 %)"
+
+
 def test_what_was_stopped_early_is_a_hollow_marker_where_it_was_last_judged(
     records: list[TrialRecord],
 ) -> None:
