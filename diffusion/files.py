@@ -78,7 +78,7 @@ def read_bounded(path: Path | str, most_bytes: int) -> bytes:
         length = os.fstat(file.fileno()).st_size
         if length > most_bytes:
             raise ValueError(f"it has {length:,} bytes; allowed: up to {most_bytes:,}")
-        return file.read(most_bytes)
+        return file.read(length)  # of more bytes the buffer would be as long
 
 
 def _put_on_disk(path: Path) -> None:

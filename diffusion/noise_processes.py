@@ -47,6 +47,7 @@ def preserving_alpha_bar(schedule: BetaSchedule) -> Tensor:
 def interpolate(values: Tensor, known: Tensor, targets: Tensor) -> Tensor:
     """Read the piecewise linear curve through (known, targets) at `values`; flat outside."""
     known, targets = known.to(values), targets.to(values)
-    right = torch.searchsorted(known, values.contiguous()).clamp(1, len(known) - 1)
+    # As torch.searchsorted counts, by operators that ONNX has.
+    right = (known < values[..., None]).sum(dim=-1).clamp(1, len(known) - 1)
     share = ((values - known[right - 1]) / (known[right] - known[right - 1])).clamp(0, 1)
     return torch.lerp(targets[right - 1], targets[right], share)

@@ -10,7 +10,6 @@ import os
 import platform
 
 import torch
-from torch import Tensor
 
 from diffusion.class_names import CLASSES_NAME
 from diffusion.compress.package import (
@@ -27,14 +26,12 @@ from study.evaluation.beside import screen_beside
 from study.evaluation.compressing import compress
 from study.evaluation.context import TRAIN, TrialContext
 from study.evaluation.cost import network_counts
-from study.evaluation.pictures import save_grid
+from study.evaluation.samples import SAMPLES_NAME, save_samples
 from study.evaluation.scoring import draw_and_score, latest_rung, score_rung
 from study.results.objectives import Scores
 from study.run.backbones import Backbone, BackboneStore
 from study.run.files import make_own, write_json
 from study.run.packages import HASH
-
-SAMPLE_ROWS, SAMPLE_COLUMNS = 8, 10
 
 
 def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
@@ -86,8 +83,8 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
     write_json(context.trial_dir / "scores.json", scores)
     if context.to_screen:
         context.on_screened(screen_beside(recipe, context, dataset, device))
-    samples = _pick_samples(drawing.images, drawing.labels)
-    save_grid(samples, SAMPLE_COLUMNS, context.trial_dir / "samples.png")
+    names = dataset.class_names if recipe.network.conditional else None
+    save_samples(drawing.images, drawing.labels, names, context.trial_dir / SAMPLES_NAME)
     return scores
 
 
@@ -119,12 +116,3 @@ def _obtain_backbone(
     trained_images = begin.count_at_end(train_images)
     context.on_trained(trained_images)
     return backbone, trained_images
-
-
-def _pick_samples(images: Tensor, labels: Tensor) -> Tensor:
-    """Return images evenly over the sorted labels, a column for each tenth of them."""
-    count = min(SAMPLE_ROWS * SAMPLE_COLUMNS, len(labels))
-    picks = torch.linspace(0, len(labels) - 1, count).round().long()
-    if count < SAMPLE_ROWS * SAMPLE_COLUMNS:
-        return images[picks]
-    return images[picks.reshape(SAMPLE_COLUMNS, SAMPLE_ROWS).T.flatten()]

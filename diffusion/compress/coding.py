@@ -16,6 +16,7 @@ from diffusion.compress.quantize import (
     BLOCK_SIZES,
     QuantizedTensor,
     pack_nibbles,
+    plain_values,
     unpack_nibbles,
 )
 
@@ -93,14 +94,25 @@ def decode(name: str, layout: Layout, tensors: Mapping[str, Tensor]) -> Tensor:
     Raises:
         ValueError: a part is missing or not as the layout says, or an element is not finite.
     """
+    decoded = plain_values(decode_stored(name, layout, tensors))
+    if not bool(decoded.isfinite().all()):
+        raise ValueError(f"tensor {name} has values that are not finite")
+    return decoded
+
+
+def decode_stored(
+    name: str, layout: Layout, tensors: Mapping[str, Tensor]
+) -> Tensor | QuantizedTensor:
+    """Rebuild a tensor as it is stored, of floats or codes; they may not be finite.
+
+    Raises:
+        ValueError: a part is missing or not as the layout says.
+    """
     keep = _read_mask(name, layout, tensors)
     for part, (dtype, shape) in layout.parts(name, int(keep.sum())).items():
         _check_part(part, tensors, dtype, shape)
     values = _decode_floats if layout.bits in FLOATS else _decode_codes
-    decoded = values(name, layout, keep, tensors)
-    if not bool(decoded.isfinite().all()):
-        raise ValueError(f"tensor {name} has values that are not finite")
-    return decoded
+    return values(name, layout, keep, tensors)
 
 
 def _read_mask(name: str, layout: Layout, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -137,7 +149,7 @@ def _decode_floats(
 
 def _decode_codes(
     name: str, layout: Layout, keep: Tensor, tensors: Mapping[str, Tensor]
-) -> Tensor:
+) -> QuantizedTensor:
     codebook = tensors[f"codebook{layout.bits}"]
     zeros = (codebook == 0).nonzero()
     if not len(zeros):
@@ -146,4 +158,4 @@ def _decode_codes(
     stored = tensors[name]
     codes[keep] = unpack_nibbles(stored, int(keep.sum())) if layout.bits == 4 else stored
     scales = tensors[f"{name}.scales"]
-    return QuantizedTensor(codes, scales, codebook, layout.shape).dequantize()
+    return QuantizedTensor(codes, scales, codebook, layout.shape)

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diffusion.compress.coding import decode, encode
+from diffusion.compress.coding import decode_stored, encode
 from diffusion.compress.entries import Entry, PlainEntry, UniformEntry, split_step
 from diffusion.compress.inflating import Inflater
-from diffusion.compress.quantize import QuantizedTensor, StoredTensor
+from diffusion.compress.quantize import QuantizedTensor, StoredTensor, plain_values
 from diffusion.compress.range_coding import RangeReader, encode_ranges
 from diffusion.compress.symbols import MOST_SYMBOL, fit
 from diffusion.compress.uniform import UniformTensor
@@ -73,14 +73,31 @@ def unpack_content(
 ) -> Iterator[tuple[str, Tensor]]:
     """Rebuild the tensors one after another, by name, with plain float32 elements.
 
+    Arguments are those of `unpack_stored`.
+
+    Raises:
+        ValueError: a part is longer or shorter than its entry says, or an element is not finite;
+            zlib has its own errors.
+    """
+    for name, stored in unpack_stored(entries, lengths, content):
+        values = plain_values(stored)
+        if not bool(values.isfinite().all()):
+            raise ValueError(f"tensor {name} has values that are not finite")
+        yield name, values
+
+
+def unpack_stored(
+    entries: list[Entry], lengths: list[int], content: bytes
+) -> Iterator[tuple[str, StoredTensor]]:
+    """Rebuild the tensors one after another, by name, as they are stored: floats or codes.
+
     Args:
         entries: how each is stored.
         lengths: of the two parts.
         content: both.
 
     Raises:
-        ValueError: a part is longer or shorter than its entry says, or an element is not finite;
-            zlib has its own errors.
+        ValueError: a part is longer or shorter than its entry says; zlib has its own errors.
     """
     first, total = lengths[0], sum(lengths)
     if len(content) != total:
@@ -139,7 +156,9 @@ def _codebooks_bytes(entries: list[Entry]) -> int:
     return sum(4 * 2**number for number in bits & {4, 8})
 
 
-def _read_plain(entry: PlainEntry, plain: Inflater, codebooks: dict[str, Tensor]) -> Tensor:
+def _read_plain(
+    entry: PlainEntry, plain: Inflater, codebooks: dict[str, Tensor]
+) -> Tensor | QuantizedTensor:
     tensors = dict(codebooks)
     for part, (dtype, shape) in entry.layout.parts(entry.name, entry.stored).items():
         if part in codebooks:
@@ -150,10 +169,12 @@ def _read_plain(entry: PlainEntry, plain: Inflater, codebooks: dict[str, Tensor]
         tensors[part] = flat.reshape(shape)
         if part.startswith("codebook"):
             codebooks[part] = tensors[part]
-    return decode(entry.name, entry.layout, tensors)
+    return decode_stored(entry.name, entry.layout, tensors)
 
 
-def _read_uniform(entry: UniformEntry, plain: Inflater, ranges: RangeReader | None) -> Tensor:
+def _read_uniform(
+    entry: UniformEntry, plain: Inflater, ranges: RangeReader | None
+) -> UniformTensor:
     if entry.model is None:
         planes = np.frombuffer(plain.take(entry.count * entry.width), np.uint8)
         content = planes.reshape(entry.width, -1).T.tobytes()
@@ -164,10 +185,7 @@ def _read_uniform(entry: UniformEntry, plain: Inflater, ranges: RangeReader | No
         raise ValueError(f"tensor {entry.name} is range coded, but nothing is")
     else:
         symbols = ranges.read(entry.model, entry.count)
-    values = UniformTensor(torch.from_numpy(symbols), entry.step, entry.shape).dequantize()
-    if not bool(values.isfinite().all()):
-        raise ValueError(f"tensor {entry.name} has values that are not finite")
-    return values
+    return UniformTensor(torch.from_numpy(symbols), entry.step, entry.shape)
 
 
 class _Deflater:

@@ -12,7 +12,8 @@ import logging
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from diffusion.compress.archive import CONTENT, HEADER, ReadMember, open_members, pack_members
-from diffusion.compress.content import pack_content, read_lengths, unpack_content
-from diffusion.compress.entries import read_entries
+from diffusion.compress.content import pack_content, read_lengths, unpack_content, unpack_stored
+from diffusion.compress.entries import Entry, read_entries
 from diffusion.compress.format1 import read_format1
 from diffusion.compress.header import MAX_HEADER_BYTES, check_hash, read_header, write_header
 from diffusion.compress.limits import MAX_FILE_BYTES, check_parameters, network_shapes
@@ -94,26 +95,32 @@ def read_package(path: Path | str, device: torch.device | str = "cpu") -> Diffus
         PackageError: the file is damaged, not ours, of another version or too large.
         PackageUnreachable: it is missing, or the system cannot read it.
     """
-    path = model_file(path, PACKAGE_NAME)
-    try:
-        with open_members(path, MAX_FILE_BYTES) as read:
-            header = read_header(read(HEADER, MAX_HEADER_BYTES))
-            recipe = Recipe.from_dict(header["recipe"])
-            read_tensors = read_format1 if header["format"] == 1 else _read_tensors
-            tensors, verified = read_tensors(header, recipe, read)
+    with _opened(path) as (header, recipe, read):
+        read_tensors = read_format1 if header["format"] == 1 else _read_tensors
+        tensors, verified = read_tensors(header, recipe, read)
         network = build_network(recipe.network, recipe.data)
         state = network.state_dict()
         for name, value in tensors:  # one after another, so that they take no memory together
             state[name].copy_(value)
-    except OSError as error:
-        reason = f"cannot be read: {error}"
-        raise PackageUnreachable(about_path("package", path, reason)) from error
-    except (*DAMAGE, CodingUnavailable) as error:
-        raise PackageError(about_path("package", path, f"cannot be read: {error}")) from error
     if not verified:
         reason = "is of an earlier version: without hashes it cannot be verified"
         logger.warning("%s", about_path("package", path, reason))
     return DiffusionModel(recipe, network, device)
+
+
+def read_stored(path: Path | str) -> dict[str, StoredTensor]:
+    """Return a package's tensors by name, as they are stored: floats or codes.
+
+    Of packages of format 1, which are of earlier versions, all are floats.
+
+    Raises:
+        PackageError: the file is damaged, not ours, of another version or too large.
+        PackageUnreachable: it is missing, or the system cannot read it.
+    """
+    with _opened(path) as (header, recipe, read):
+        if header["format"] == 1:
+            return dict(read_format1(header, recipe, read)[0])
+        return dict(unpack_stored(*_read_content(header, recipe, read)))
 
 
 def gzip_state_dict_bytes(recipe: Recipe, network: nn.Module, steps: Steps | None = None) -> int:
@@ -152,13 +159,35 @@ def pack(recipe: Recipe, stored: Mapping[str, StoredTensor]) -> bytes:
     return pack_members({HEADER: header, CONTENT: content})
 
 
+@contextmanager
+def _opened(path: Path | str) -> Iterator[tuple[dict[str, Any], Recipe, ReadMember]]:
+    """Give a package's header, its recipe and what reads its members; name what is wrong."""
+    path = model_file(path, PACKAGE_NAME)
+    try:
+        with open_members(path, MAX_FILE_BYTES) as read:
+            header = read_header(read(HEADER, MAX_HEADER_BYTES))
+            yield header, Recipe.from_dict(header["recipe"]), read
+    except OSError as error:
+        reason = f"cannot be read: {error}"
+        raise PackageUnreachable(about_path("package", path, reason)) from error
+    except (*DAMAGE, CodingUnavailable) as error:
+        raise PackageError(about_path("package", path, f"cannot be read: {error}")) from error
+
+
 def _read_tensors(
     header: dict[str, Any], recipe: Recipe, read: ReadMember
 ) -> tuple[Iterable[tuple[str, Tensor]], bool]:
     """Return the tensors of a package of format 2, whose hash verifies them always."""
+    return unpack_content(*_read_content(header, recipe, read)), True
+
+
+def _read_content(
+    header: dict[str, Any], recipe: Recipe, read: ReadMember
+) -> tuple[list[Entry], list[int], bytes]:
+    """Return how each tensor of a package of format 2 is stored, and its content, verified."""
     network, shapes = network_shapes(recipe)
     entries = read_entries(header["tensors"], network, shapes, recipe.compression.quantization)
     lengths = read_lengths(header["bytes"], entries)
     content = read(CONTENT, sum(lengths))
     check_hash(header, content)
-    return unpack_content(entries, lengths, content), True
+    return entries, lengths, content

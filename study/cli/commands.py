@@ -37,7 +37,6 @@ COMMANDS = {
     "search": Command("study.search", "search for the front of a data set, or go on with a run"),
     "status": Command("study.status", "say how a run stands"),
     "verify": Command("study.verify", "score a run's front again, with more images and seeds"),
-    "pick": Command("study.pick", "choose one model of a run"),
     "report": Command("study.report", "write a run's report and its plots anew"),
     "export": Command("study.export", "leave a model as a hub, or another program, expects it"),
     "generate": Command("study.generate", "draw images with a model"),

@@ -10,15 +10,17 @@ from diffusion.class_names import CLASSES_NAME
 from diffusion.compress.limits import MAX_FILE_BYTES
 from diffusion.compress.package import PACKAGE_NAME
 from diffusion.files import write_bytes
-from study.display.cells import noise_share
+from diffusion.recipe import SamplingConfig
+from study.display.cards import card
 from study.display.own_files import MAX_PICTURE_BYTES, read_own, remove_own
-from study.display.render import render_markdown
+from study.evaluation.samples import SAMPLES_NAME
 from study.results.front import front_rows
-from study.results.rows import FrontRow, drawn_images, quantization, real_images
-from study.results.words import format_figure
+from study.results.rows import FrontRow
 from study.run.packages import HASH, UNSOUND
 from study.run.run import Run
 
+CARD_NAME = "README.md"
+TABLES = ("front.csv", "front.json", "front.parquet", "front.png")
 MAX_JSON_BYTES = 2**24
 TABLE_SUFFIXES = (".csv", ".json", ".parquet")
 # What is copied of a trial's folder, and how large it may be; the package is not optional.
@@ -26,7 +28,7 @@ TRIAL_FILES = {
     PACKAGE_NAME: MAX_FILE_BYTES,
     "recipe.json": MAX_JSON_BYTES,
     CLASSES_NAME: MAX_JSON_BYTES,
-    "samples.png": MAX_PICTURE_BYTES,
+    SAMPLES_NAME: MAX_PICTURE_BYTES,
     "scores.json": MAX_JSON_BYTES,
     "training.json": MAX_JSON_BYTES,
     "cool_down.json": MAX_JSON_BYTES,
@@ -48,8 +50,9 @@ def write_front(run: Run) -> list[FrontRow]:
     aside = run.folder / ".front"
     remove_own(aside)
     aside.mkdir()
+    samplings = {r.number: r.recipe.sampling for r in run.complete() if r.recipe is not None}
     for row in rows:
-        _write_point(run, row, aside)
+        _write_point(run, row, samplings[row["trial"]], aside)
     _write_tables(run, rows, aside)
     if rows:
         from study.display.plot import plot_front  # whose matplotlib takes a second to import
@@ -64,7 +67,7 @@ def write_front(run: Run) -> list[FrontRow]:
     return rows
 
 
-def _write_point(run: Run, row: FrontRow, aside: Path) -> None:
+def _write_point(run: Run, row: FrontRow, sampling: SamplingConfig, aside: Path) -> None:
     """Copy a point's files, byte by byte, into a folder of its own, and add its card."""
     source = run.folder / "trials" / str(row["trial"])
     point = aside / Path(row["package_path"]).parent.name
@@ -84,7 +87,8 @@ def _write_point(run: Run, row: FrontRow, aside: Path) -> None:
                 f"trial {row['trial']} is on the front, but {missing} is missing; allowed: the "
                 "folder that the trial left"
             )
-    write_bytes(point / "README.md", card(row, run.folder.name).encode())
+    text = card(row, run.folder.name, sampling, has_samples=(point / SAMPLES_NAME).exists())
+    write_bytes(point / CARD_NAME, text.encode())
 
 
 def _check_scored(row: FrontRow, content: bytes) -> None:
@@ -114,27 +118,3 @@ def table(run: Run, rows: list[FrontRow], suffix: str) -> bytes:
     if suffix == ".csv":
         return frame.to_csv(index=False).encode()
     return bytes(frame.to_parquet(index=False))
-
-
-def card(row: FrontRow, run: str) -> str:
-    """Return the card of a front point, as Markdown.
-
-    Args:
-        row: of the point.
-        run: its name.
-    """
-    pruning = row["prune_method"]
-    if pruning != "none":
-        pruning = f"{pruning} {row['prune_ratio']:.0%} of {row['prune_region']}"
-    drawn, real = drawn_images(row), real_images(row)
-    return render_markdown(
-        "card.md.j2",
-        row=row,
-        run=run,
-        pruning=pruning,
-        quantization=quantization(row),
-        drawn=drawn,
-        real=real,
-        figure=format_figure,
-        share=noise_share(row),
-    )

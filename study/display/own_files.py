@@ -32,7 +32,7 @@ def read_own(folder: Path, path: Path, max_bytes: int) -> bytes | None:
     if found.st_size > max_bytes:
         raise ValueError(f"{path} has {found.st_size:,} bytes; allowed: at most {max_bytes:,}")
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        return file.read(max_bytes)
+        return file.read(found.st_size)  # of more bytes the buffer would be as long
 
 
 def remove_own(path: Path) -> None:

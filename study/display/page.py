@@ -25,12 +25,13 @@ OUTCOMES = {"running": "begun, for a resume to finish", "infeasible": "refused"}
 Table = list[tuple[str, ...]]
 
 
-def write_report(run: Run, rows: Sequence[FrontRow]) -> None:
+def write_report(run: Run, rows: Sequence[FrontRow], path: Path | None = None) -> None:
     """Write report.html, which needs no other file, aside and then renamed.
 
     Args:
         run: whose front has these rows.
         rows: of the front, as it is written in the run's folder.
+        path: of another file to write; None for the run's own.
 
     Raises:
         ValueError: a picture is a link, too large, or no file.
@@ -51,7 +52,7 @@ def write_report(run: Run, rows: Sequence[FrontRow]) -> None:
         left_out_columns=LEFT_OUT_COLUMNS,
         left_out=[_left_out_cells(record) for record in left_out],
     )
-    write_bytes(run.folder / "report.html", page.encode())
+    write_bytes(path or run.folder / "report.html", page.encode())
 
 
 def _aims(run: Run) -> str:

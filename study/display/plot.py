@@ -4,159 +4,178 @@ FID against size is drawn large; each further objective has a small panel, in wh
 against the FID, and a quality against the size.
 """
 
-import io
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.lines import Line2D
 
 from study.display.labels import label_points
-from study.display.series import Series, places, series_of
-from study.results.objectives import DEFAULT_OBJECTIVES, OBJECTIVES
+from study.display.panels import Panel, make_panels
+from study.display.picture_file import picture_bytes
+from study.display.scales import set_limits, set_ticks
+from study.display.series import PALE, WORSE_THAN_NOISE, Series, on_front, places, series_of
+from study.results.objectives import OBJECTIVES
 from study.results.rows import FrontRow, drawn_images
-from study.results.words import format_bytes, format_count
 from study.run.run import Run
 
-COUNTS = ("macs", "parameters", "nonzero_parameters")
-COSTS = (*COUNTS, "latency_ms")
-TITLES = {"fid": "FID", "size_bytes": "size of the model file"}
-WIDTH, MAIN_HEIGHT, PANEL_HEIGHT = 9.5, 5.0, 2.7  # inches
-MOST_A_ROW = 3
-NARROWEST = 1.2  # of the largest value on an axis to the smallest
 RING: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "s": 70, "zorder": 4}
+EDGE = 0.985  # of an axis, where what lies beyond it is marked
 
 
 @dataclass(frozen=True)
-class Panel:
-    """One score against another.
+class View:
+    """What a picture shows beyond the front.
 
     Attributes:
-        x, y: names of scores.
-        axes: where they are drawn.
-        font_size: of its text, in points.
+        axes: scores along x and y of its one panel; None for FID against size and a panel for
+            each further objective.
+        published: what others measured.
+        only_front: whether the trials that are not on the front are left out.
     """
 
-    x: str
-    y: str
-    axes: Axes
-    font_size: float
+    axes: tuple[str, str] | None = None
+    published: tuple[Series, ...] = ()
+    only_front: bool = False
 
 
-def plot_front(run: Run, front: Sequence[FrontRow]) -> bytes:
-    """Return the picture of a run's front, as a PNG.
+WHOLE = View()
+
+
+def plot_front(
+    run: Run, front: Sequence[FrontRow], view: View = WHOLE, suffix: str = ".png"
+) -> bytes:
+    """Return the picture of a run's front; the same front gives the same bytes.
 
     Args:
         run: has complete trials, and perhaps some that were stopped early.
         front: its rows, smallest first; at least one.
+        view: what is shown.
+        suffix: of the file: .png, .svg or .pdf.
     """
-    content = io.BytesIO()
-    draw_front(run, front).savefig(content, format="png")
-    return content.getvalue()
+    return picture_bytes(draw_front(run, front, view), suffix)
 
 
-def draw_front(run: Run, front: Sequence[FrontRow]) -> Figure:
+def draw_front(run: Run, front: Sequence[FrontRow], view: View = WHOLE) -> Figure:
     """Draw a run's front, among all of its trials.
 
     Args:
         run: has complete trials, and perhaps some that were stopped early.
         front: its rows, smallest first; at least one.
+        view: what is shown.
 
     Returns:
-        A figure whose first axes hold FID against size, the others an objective each.
+        A figure whose first axes hold FID against size, or what the view asks for, the others
+        an objective each.
+
+    Raises:
+        ValueError: no model of the front has both scores of an axis.
     """
     figure = Figure(dpi=120, layout="constrained")
-    panels = _panels(figure, run.objectives)
-    main, series = panels[0].axes, series_of(run)
+    FigureCanvasAgg(figure)  # measures its text
+    panels = make_panels(figure, run.objectives, view.axes)
+    own = series_of(run)
+    series = [*(on_front(own, front) if view.only_front else own), *view.published]
+    beyond = 0
     for panel in panels:
-        _draw(panel, series, front)
-    _draw_line(main, front)
+        _set_limits(panel, series, front)
+        beyond += _draw(panel, series, front)
+    _draw_line(panels[0], front)
+    panels[0].axes.set_title(_title(run, front), fontsize=11)
+    _add_legend(figure, panels[0].axes, beyond)
+    figure.draw_without_rendering()  # lays out: then it is known how many ticks there is room for
     for panel in panels:
-        _scale(panel, series)
-    main.set_title(
-        f"{len(front)} of {len(run.complete())} complete trials on the front "
-        f"(FID of {drawn_images(front[0])}, bars: 95 %)"
-    )
-    _add_legend(figure, main)
-    figure.draw_without_rendering()  # lays out: then it is known which labels lie on each other
+        set_ticks(panel.axes, "x", panel.x, panel.font_size)
+        set_ticks(panel.axes, "y", panel.y, panel.font_size)
+    figure.draw_without_rendering()  # and then, which labels would lie on each other
     for panel in panels:
         _label(panel, series, front)
     return figure
 
 
-def _panels(figure: Figure, objectives: Sequence[str]) -> list[Panel]:
-    """Divide a figure: the large panel first, then one for each further objective."""
-    further = [name for name in objectives if name not in DEFAULT_OBJECTIVES]
-    columns = 2 if len(further) in (2, 4) else max(min(len(further), MOST_A_ROW), 1)
-    rows = math.ceil(len(further) / columns)
-    figure.set_size_inches(WIDTH, MAIN_HEIGHT + rows * PANEL_HEIGHT)
-    heights = [MAIN_HEIGHT, *[PANEL_HEIGHT] * rows]
-    grid = figure.add_gridspec(1 + rows, columns, height_ratios=heights)
-    panels = [Panel("size_bytes", "fid", figure.add_subplot(grid[0, :]), 9)]
-    for position, name in enumerate(further):
-        x, y = (name, "fid") if name in COSTS else ("size_bytes", name)
-        place = grid[1 + position // columns, position % columns]
-        panels.append(Panel(x, y, figure.add_subplot(place), 7))
-    return panels
+def _title(run: Run, front: Sequence[FrontRow]) -> str:
+    return (
+        f"{len(front)} of {len(run.complete())} complete trials on the front "
+        f"(FID of {drawn_images(front[0])}, bars: 95 %)"
+    )
 
 
-def _draw(panel: Panel, series: Sequence[Series], front: Sequence[FrontRow]) -> None:
-    """Draw every trial, with a ring around those on the front."""
-    axes = panel.axes
+def _set_limits(panel: Panel, series: Sequence[Series], front: Sequence[FrontRow]) -> None:
+    """Scale both axes to what has to be seen: all but what is aside."""
+    points = places(front, panel.x, panel.y)
+    if not len(points):
+        raise ValueError(f"no model of the front has {panel.x} and {panel.y}; allowed: other axes")
+    seen, others = [points], [np.empty((0, 2))]
     for group in series:
-        axes.scatter(*places(group.rows, panel.x, panel.y).T, label=group.label, **group.style)
-    axes.scatter(*places(front, panel.x, panel.y).T, label="on the front", **RING)
-    axes.set_xlabel(TITLES.get(panel.x, panel.x), fontsize=panel.font_size + 1)
-    axes.set_ylabel(TITLES.get(panel.y, panel.y), fontsize=panel.font_size + 1)
-    axes.tick_params(labelsize=panel.font_size)
-    axes.grid(visible=True, alpha=0.3)
+        (others if group.is_aside else seen).append(places(group.rows, panel.x, panel.y))
+    for number, (side, name) in enumerate((("x", panel.x), ("y", panel.y))):
+        values = [part[:, number] for part in seen]
+        if (panel.x, panel.y)[number] == "fid":
+            values.append(_interval_ends(front))
+        aside = np.concatenate(others)[:, number]
+        set_limits(panel.axes, side, name, np.concatenate(values), aside)
 
 
-def _scale(panel: Panel, series: Sequence[Series]) -> None:
-    """Scale both axes by logarithms, but for shares and where some values are not above 0."""
-    axes = panel.axes
-    drawn = np.concatenate([places(group.rows, panel.x, panel.y) for group in series])
-    x_is_log, y_is_log = _is_log(panel.x, drawn[:, 0]), _is_log(panel.y, drawn[:, 1])
-    axes.set(xscale="log" if x_is_log else "linear", yscale="log" if y_is_log else "linear")
-    inches = axes.bbox.width / axes.figure.dpi, axes.bbox.height / axes.figure.dpi
-    if x_is_log:
-        axes.set_xlim(*_widened(*axes.get_xlim()))
-        axes.xaxis.set_major_locator(_ticks(*axes.get_xlim(), inches[0]))
-    if y_is_log:
-        axes.set_ylim(*_widened(*axes.get_ylim()))
-        axes.yaxis.set_major_locator(_ticks(*axes.get_ylim(), inches[1]))
-    for axis, name in ((axes.xaxis, panel.x), (axes.yaxis, panel.y)):
-        axis.set_major_formatter(FuncFormatter(_writer(name)))
-        axis.set_minor_formatter(NullFormatter())
+def _interval_ends(front: Sequence[FrontRow]) -> np.ndarray:
+    ends = [row[end] for row in front for end in ("fid_low", "fid_high") if row[end] is not None]
+    return np.array([end for end in ends if end > 0], dtype=np.float64)
 
 
-def _is_log(name: str, values: np.ndarray) -> bool:
-    is_share = name in OBJECTIVES and OBJECTIVES[name].unit == "share"
-    return not is_share and bool((values > 0).all())
+def _draw(panel: Panel, series: Sequence[Series], front: Sequence[FrontRow]) -> int:
+    """Draw every trial, with a ring around those on the front; return how many lie beyond."""
+    beyond = 0
+    for group in series:
+        points = places(group.rows, panel.x, panel.y)
+        within = _within(panel.axes, points) if group.is_aside else np.ones(len(points), bool)
+        panel.axes.scatter(*points[within].T, label=group.label, zorder=2, **group.style)
+        for point in points[~within]:
+            _mark_beyond(panel.axes, point, str(group.style["color"]))
+        beyond += int((~within).sum())
+    panel.axes.scatter(*places(front, panel.x, panel.y).T, label="on the front", **RING)
+    return beyond
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
-    """Return an axis's limits, some way apart where all values are nearly the same."""
-    return (low, high) if high > NARROWEST * low else (low / NARROWEST, high * NARROWEST)
+def _within(axes: Axes, points: np.ndarray) -> np.ndarray:
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    x, y = points.T
+    return np.asarray((left <= x) & (x <= right) & (bottom <= y) & (y <= top))
 
 
-def _ticks(low: float, high: float, inches: float) -> LogLocator:
-    """Return ticks at as many multiples of each power of 10 as there is room for."""
-    room = inches / math.log10(high / low)
-    return LogLocator(subs=(1, 2, 5) if room > 1.8 else (1, 3) if room > 0.8 else (1,))
+def _mark_beyond(axes: Axes, point: np.ndarray, colour: str) -> None:
+    """Mark at the edge of the axes where a point lies beyond them."""
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform(point))
+    marker = "^" if y > 1 else "v" if y < 0 else ">" if x > 1 else "<"
+    place = [min(max(share, 1 - EDGE), EDGE) for share in (x, y)]
+    style: dict[str, Any] = {"marker": marker, "s": 22, "color": colour, "zorder": 2}
+    axes.scatter(place[0], place[1], transform=axes.transAxes, **style)
 
 
-def _writer(name: str) -> Callable[[float, int], str]:
-    """Return what writes an axis's values."""
-    if name == "size_bytes":
-        return lambda value, _: format_bytes(value)
-    if name in COUNTS:
-        return lambda value, _: format_count(value)
-    return lambda value, _: f"{value:g}"
+def _draw_line(panel: Panel, front: Sequence[FrontRow]) -> None:
+    """Draw the front's staircase, with the interval of each FID below the markers."""
+    x, y = places(front, panel.x, panel.y).T
+    if panel.y == "fid":
+        rows = [row for row in front if row.get(panel.x) is not None]
+        bars = [
+            [_reach(row, "fid_low") for row in rows],
+            [_reach(row, "fid_high") for row in rows],
+        ]
+        panel.axes.errorbar(
+            x, y, yerr=bars, fmt="none", ecolor="#555555", elinewidth=0.9, capsize=2, zorder=1.5
+        )
+    is_cost = panel.x in OBJECTIVES and not OBJECTIVES[panel.x].maximize
+    if not is_cost or panel.y not in OBJECTIVES:
+        return  # which of two points is better is not known, or not to be seen
+    # Between two points a user gets the smaller model's quality: a staircase. With objectives of
+    # more kinds, points lie above it.
+    order = np.argsort(x, kind="stable")
+    best = np.maximum if OBJECTIVES[panel.y].maximize else np.minimum
+    heights = best.accumulate(y[order])
+    panel.axes.step(x[order], heights, where="post", color="black", linewidth=1, zorder=1.8)
 
 
 def _reach(row: FrontRow, end: str) -> float:
@@ -164,24 +183,20 @@ def _reach(row: FrontRow, end: str) -> float:
     return 0.0 if row[end] is None else abs(row[end] - row["fid"])
 
 
-def _draw_line(axes: Axes, front: Sequence[FrontRow]) -> None:
-    """Draw the front's staircase, with the interval of each FID."""
-    sizes = [row["size_bytes"] for row in front]
-    fids = [row["fid"] for row in front]
-    bars = [
-        [_reach(row, "fid_low") for row in front],
-        [_reach(row, "fid_high") for row in front],
-    ]
-    # Between two points a user gets the smaller model's quality: a staircase. With objectives of
-    # more kinds, points lie above it.
-    lowest = np.minimum.accumulate(fids)
-    axes.step(sizes, lowest, where="post", color="black", linewidth=1, zorder=3)
-    axes.errorbar(sizes, fids, yerr=bars, fmt="none", color="black", capsize=3, zorder=3)
-
-
-def _add_legend(figure: Figure, axes: Axes) -> None:
+def _add_legend(figure: Figure, axes: Axes, beyond: int) -> None:
     """Explain the markers beside the panels, which share them."""
-    handles, labels = axes.get_legend_handles_labels()
+    drawn = {
+        group.get_label()
+        for panel in figure.axes
+        for group in panel.collections
+        if isinstance(group, PathCollection) and np.size(group.get_offsets())
+    }
+    pairs = zip(*axes.get_legend_handles_labels(), strict=True)
+    shown = [(handle, label) for handle, label in pairs if label in drawn]
+    if beyond:
+        mark = Line2D([], [], marker="^", color=PALE, linestyle="none", markersize=5)
+        shown.append((mark, f"{WORSE_THAN_NOISE}, beyond the axes"))
+    handles, labels = zip(*shown, strict=True)
     title = "architecture, quantization"
     figure.legend(
         handles, labels, loc="outside right upper", fontsize=7, title=title, title_fontsize=7
@@ -189,8 +204,22 @@ def _add_legend(figure: Figure, axes: Axes) -> None:
 
 
 def _label(panel: Panel, series: Sequence[Series], front: Sequence[FrontRow]) -> None:
-    """Write each front point's rank beside it, off the other points."""
-    ranks = [f"{row['rank']}" for row in front]
-    points = places(front, panel.x, panel.y)
-    others = np.concatenate([places(group.rows, panel.x, panel.y) for group in series])
-    label_points(panel.axes, ranks, points, others, panel.font_size)
+    """Write each front point's rank beside it, off the other points, and what others are named."""
+    drawn = [places(group.rows, panel.x, panel.y) for group in series]
+    others = np.concatenate([places(front, panel.x, panel.y), *drawn])
+    points, ranks = _named(front, [str(row["rank"]) for row in front], panel)
+    taken = label_points(panel.axes, ranks, points, others, panel.font_size)
+    for group in series:
+        if group.names:
+            points, names = _named(group.rows, group.names, panel)
+            size = panel.font_size - 2
+            taken = label_points(panel.axes, names, points, others, size, "normal", taken)
+
+
+def _named(
+    rows: Sequence[FrontRow], names: Sequence[str], panel: Panel
+) -> tuple[np.ndarray, list[str]]:
+    """Return where those rows stand that have both scores, and their names."""
+    found = [places([row], panel.x, panel.y) for row in rows]
+    kept = [name for name, place in zip(names, found, strict=True) if len(place)]
+    return np.concatenate([np.empty((0, 2)), *found]), kept

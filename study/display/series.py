@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
+from search_spaces import load_space
 from study.results.limits import OVER_A_LIMIT
 from study.results.records import TrialRecord
 from study.results.rows import FrontRow, as_row
@@ -22,6 +23,8 @@ COLOURS = {
     "uniform": "#2ca02c",
 }
 OTHER_MARKER, OTHER_COLOUR, PALE = "D", "#222222", "#999999"
+PUBLISHED = (("*", "#c2185b"), ("P", "#00838f"), ("X", "#6d4c41"))
+WORSE_THAN_NOISE = "worse than noise"
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,15 @@ class Series:
         label: of its line in the legend.
         rows: values of the trials, by the names of scores.
         style: how their markers are drawn.
+        names: of the rows, to be written beside them; none for most.
+        is_aside: whether the axes need not reach as far as they do.
     """
 
     label: str
     rows: Sequence[FrontRow]
     style: dict[str, Any]
+    names: tuple[str, ...] = ()
+    is_aside: bool = False
 
 
 def series_of(run: Run) -> list[Series]:
@@ -45,9 +52,52 @@ def series_of(run: Run) -> list[Series]:
     kept = [row for feasible, row in complete if feasible]
     over = [row for feasible, row in complete if not feasible]
     series = [*_kept_series(kept), *_stopped_series(run.records)]
-    if over:
-        series.append(Series(OVER_A_LIMIT, over, {"marker": "x", "color": PALE}))
+    style = {"marker": "x", "color": PALE, "linewidths": 1.2}
+    noisy = [row for row in over if _is_noise(row)]
+    limited = [row for row in over if not _is_noise(row)]
+    if limited:
+        series.append(Series(OVER_A_LIMIT, limited, style))
+    if noisy:
+        series.append(Series(WORSE_THAN_NOISE, noisy, style, is_aside=True))
     return series
+
+
+def _is_noise(row: FrontRow) -> bool:
+    return row["fid_noise"] is not None and row["fid"] > row["fid_noise"]
+
+
+def published_series(name: str, number: int) -> Series:
+    """Return what the authors of a published system measured of its rows.
+
+    Their files are gzipped state dicts: where they name no other length, that is a file's.
+
+    Args:
+        name: of the space that holds the system.
+        number: of the system among those that are shown, by which it is coloured.
+
+    Raises:
+        ValueError: there is no such space, or it has no published rows.
+    """
+    rows = [row for row in load_space(name).rows if row.published]
+    if not rows:
+        raise ValueError(
+            f"--published is {name!r}, which has no published rows; allowed: a space like "
+            "system-a-ncsn or system-b-mini"
+        )
+    values = [
+        {"size_bytes": row.published.get("gzip_state_dict_bytes"), **row.published} for row in rows
+    ]
+    marker, colour = PUBLISHED[number % len(PUBLISHED)]
+    style = {"marker": marker, "color": colour, "s": 50, "linewidths": 0}
+    label = f"{name}, as published\n(FID on another scale)"
+    return Series(label, values, style, tuple(row.name for row in rows))
+
+
+def on_front(series: Sequence[Series], front: Sequence[FrontRow]) -> list[Series]:
+    """Return the series with those of their trials alone that are on the front."""
+    numbers = {row["trial"] for row in front}
+    kept = [replace(s, rows=[r for r in s.rows if r.get("trial") in numbers]) for s in series]
+    return [group for group in kept if group.rows]
 
 
 def places(rows: Sequence[FrontRow], x: str, y: str) -> np.ndarray:

@@ -134,8 +134,12 @@ def quantization(row: FrontRow) -> str:
 
 
 def drawn_images(row: FrontRow) -> str:
-    """Say how many images a row's FID is of: 500 images, or 3 x 1,000 images once verified."""
-    images = f"{row['fid_num_images']:,} images"
+    """Say how many images a row's FID is of: 500 images, or 3 x 1,000 images once verified.
+
+    Older scores do not tell.
+    """
+    count = row["fid_num_images"]
+    images = "images" if count is None else f"{count:,} images"
     return f"{row['verified_seeds']} x {images}" if row["verified_seeds"] else images
 
 

@@ -1,6 +1,7 @@
 """Recipes, sizes and durations as people read them."""
 
-from diffusion.recipe import NetworkConfig, Recipe
+from diffusion.recipe import NetworkConfig, Recipe, SamplingConfig
+from diffusion.variant_config import ANY_SIGMA
 from search_spaces.stored import StoredBackbone
 
 
@@ -66,6 +67,22 @@ def name_cool_down(images: int, has_teacher: bool) -> str:
     """Name a cool-down by its images, above 0: +32k, +32k distilled."""
     count = format_count(images).replace(" ", "")
     return f"+{count} distilled" if has_teacher else f"+{count}"
+
+
+def name_sampling(sampling: SamplingConfig) -> str:
+    """Name how images are drawn: dpm_solver_pp_2m, 8 steps (karras), guidance 2.5 from sigma 0.3.
+
+    Guidance is named where it is any, and the noise levels that it is kept to.
+    """
+    words = f"{sampling.sampler}, {sampling.steps} steps ({sampling.schedule})"
+    if sampling.guidance == 1:
+        return words
+    words += f", guidance {sampling.guidance:g}"
+    if sampling.guidance_sigma_min > 0:
+        words += f" from sigma {sampling.guidance_sigma_min:g}"
+    if sampling.guidance_sigma_max < ANY_SIGMA:
+        words += f" to sigma {sampling.guidance_sigma_max:g}"
+    return words
 
 
 def _name_network(network: NetworkConfig) -> list[str]:

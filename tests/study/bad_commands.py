@@ -17,16 +17,29 @@ from unittest import mock
 
 from bounds import KILOBYTE, TookTooLong, at_most
 
-from study import describe, generate, pick, record, search, tables, train_extractor, verify
+from study import (
+    describe,
+    export,
+    generate,
+    pick,
+    record,
+    report,
+    search,
+    tables,
+    train_extractor,
+    verify,
+)
 from study.cli.parser import run_command
 from study.cluster.resources import Resources
 
 SECONDS = 60  # A case takes one or two; a busy machine some more.
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "describe": describe.main,
+    "export": export.main,
     "generate": generate.main,
     "pick": pick.main,
     "record": record.main,
+    "report": report.main,
     "search": search.main,
     "tables": tables.main,
     "train_extractor": train_extractor.main,
@@ -70,8 +83,10 @@ def with_suffix(paths: list[str], suffix: str) -> list[str]:
 def cases(folder: Path) -> Iterator[Case]:
     """Yield the command lines."""
     odd = make_odd_paths(folder / "odd")
-    for command in (describe_cases, generate_cases, run_cases, search_cases, extractor_cases):
-        yield from command(folder, odd)
+    for make in (describe_cases, export_cases, generate_cases, run_cases):
+        yield from make(folder, odd)
+    for make in (search_cases, extractor_cases):
+        yield from make(folder, odd)
 
 
 def describe_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
@@ -96,11 +111,22 @@ def generate_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
         yield from (("generate", model, "--out", out, option, number) for number in NUMBERS)
 
 
+def export_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
+    """Yield models that are none, folders that cannot be made, and what is no licence."""
+    model, new = str(folder / "model.pdm"), str(folder / "hub")
+    yield from (("export", path, "--to", new, "--license", "mit") for path in odd)
+    outs = make_odd_paths(folder / "exports out")
+    yield from (("export", model, "--to", path, "--license", "mit") for path in outs)
+    yield from (("export", model, "--to", new, "--license", number) for number in NUMBERS)
+
+
 def run_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
     """Yield runs that are none to the commands that read one, and what is wrong with theirs."""
     run = str(folder / "run")
     yield from (
-        (command, path) for command in ("pick", "record", "tables", "verify") for path in odd
+        (command, path)
+        for command in ("pick", "record", "report", "tables", "verify")
+        for path in odd
     )
     outs = with_suffix(make_odd_paths(folder / "records out"), ".json")
     yield from (("record", run, "--out", path) for path in outs)
@@ -108,6 +134,8 @@ def run_cases(folder: Path, odd: list[str]) -> Iterator[Case]:
     yield from (("tables", run, "--out", path) for path in outs)
     for option in ("--max-fid", "--max-bytes", "--max", "--min", "--objective"):
         yield from (("pick", run, option, number) for number in NUMBERS)
+    outs = with_suffix(make_odd_paths(folder / "plots out"), ".svg")
+    yield from (("report", run, "--plot", path) for path in outs)
     for option in ("--images", "--seeds", "--replicates"):
         yield from (("verify", run, option, number) for number in NUMBERS)
 
@@ -142,6 +170,7 @@ def honest(folder: Path) -> Iterator[Case]:
     """Yield command lines that are in order, of which one is the largest."""
     yield "describe", "system-a-ncsn/rand-30-middle"
     yield "generate", str(folder / "model.pdm"), "-n", "64", "--out", str(folder / "grid.png")
+    yield "export", str(folder / "model.pdm"), "--to", str(folder / "first"), "--license", "mit"
     yield "search", "--dry-run", "--out", str(folder / "runs")
     yield "record", str(folder / "run"), "--out", str(folder / "table.json")
     data = f"folder:{folder / 'data'}"

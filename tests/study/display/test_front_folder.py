@@ -1,10 +1,8 @@
 """The front is exactly the trials that no other one dominates, and its files agree."""
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +13,9 @@ from small_scores import fake_scores
 from diffusion.files import write_bytes
 from diffusion.recipe import Recipe
 from study.display import front_folder
-from study.display.front_folder import card, write_front
+from study.display.front_folder import write_front
 from study.display.own_files import remove_own
-from study.results.front import front_rows
 from study.results.records import TrialRecord
-from study.results.rows import FrontRow
 
 OBJECTIVES = ("fid", "size_bytes")
 COLUMNS = [
@@ -171,25 +167,6 @@ def test_a_file_that_is_far_too_large_is_refused(
         write_front(run_of(tmp_path, records))
 
 
-def test_a_card_names_the_images_of_each_fid(digit_recipe: Recipe) -> None:
-    scores = fake_scores(5.0, 400, fid_num_images=10_000, num_images_floor=1_000)
-    text = card(row_of(digit_recipe, scores), "run")
-    assert "| FID, 10,000 images, train split | 5.00 (95 %: 4.00 to 6.00), 0.83 % of noi" in text
-    assert "| FID of 1,000 real images | 4.00 |" in text
-    old = card(row_of(digit_recipe, {**scores, "num_images_floor": None}), "run")
-    assert "| FID of real images | 4.00 |" in old
-
-
-def test_no_name_breaks_a_card_s_table(digit_recipe: Recipe) -> None:
-    row = row_of(digit_recipe, fake_scores(5.0, 400))
-    lines = card({**row, "architecture": "a|b\nc", "ema": "x | y"}, "a|b\n# c").splitlines()
-    assert lines[0] == r"# Point 1 of the front of a\|b # c"
-    table = [line for line in lines if line.startswith("|")]
-    assert len(table) == 12
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {3}
-    assert r"| EMA track | x \| y |" in table
-
-
 def test_a_front_that_cannot_be_written_whole_leaves_the_former_one(
     tmp_path: Path,
     records: list[TrialRecord],
@@ -226,11 +203,6 @@ def records(digit_recipe: Recipe) -> list[TrialRecord]:
         TrialRecord(4, "running", digit_recipe),
         TrialRecord(5, "infeasible", None, None, "groups"),
     ]
-
-
-def row_of(recipe: Recipe, scores: dict[str, Any]) -> FrontRow:
-    (row,) = front_rows([TrialRecord(0, "complete", recipe, scores)], OBJECTIVES)
-    return row
 
 
 @pytest.fixture

@@ -1,0 +1,139 @@
+"""Write a run's front and report anew from what is stored, and a picture of it for papers.
+
+python -m study.report runs/quick-001
+python -m study.report runs/quick-001 --plot front.pdf               also .svg or .png
+python -m study.report runs/quick-001 --plot front.svg --x macs --y fid --only-front
+python -m study.report runs/quick-001 --plot front.png --published system-b-mini
+"""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diffusion.errors import about_path
+from diffusion.files import check_out, whole_path, write_bytes
+from study.cli import parser as cli
+from study.cli.paths import folder
+from study.results.objectives import OBJECTIVES
+
+if TYPE_CHECKING:
+    from study.results.rows import FrontRow
+    from study.run.run import Run
+
+AXES = (*OBJECTIVES, "gzip_state_dict_bytes", "ssim", "label_balance", "train_seconds")
+SUFFIXES = (".png", ".svg", ".pdf")
+ONLY_WITH_PLOT = ("x", "y", "published", "only_front")
+
+
+def build_parser() -> cli.Parser:
+    """Describe the command line."""
+    parser = cli.Parser(prog="python -m study.report", description=__doc__)
+    add = parser.add_argument
+    add(
+        "run",
+        type=folder,
+        help="a run's folder; of one at work only --plot and --page are written",
+    )
+    add("--plot", type=Path, metavar="FILE", help="also draw the front, as .png, .svg or .pdf")
+    add("--x", choices=AXES, metavar="SCORE", help="along the plot (default size_bytes)")
+    add("--y", choices=AXES, metavar="SCORE", help="up the plot (default fid)")
+    add(
+        "--published",
+        action="append",
+        metavar="SPACE",
+        help="show what a published system's authors measured, like system-a-ncsn; again for more",
+    )
+    add("--only-front", action="store_true", help="leave other trials out of the plot")
+    add("--page", type=Path, metavar="FILE", help="also write the report there, as .html")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command."""
+    given = build_parser().parse_args(arguments)
+    _check(given)
+    # What is slow to import comes after --help.
+    from study.results.front import front_rows, why_no_front
+    from study.run.folder import is_in_use
+    from study.run.run import Run
+    from study.verification.shown import shown_run
+
+    run = shown_run(Run.read(whole_path(given.run)))
+    at_work = is_in_use(run.folder, run.settings.database)
+    if at_work and given.plot is None and given.page is None:
+        raise ValueError(
+            f"run {run.folder} is at work, and writes its front and report itself; allowed: "
+            "--plot FILE and --page FILE, which lie elsewhere"
+        )
+    rows = front_rows(run.records, run.objectives)
+    if given.page is not None:
+        _write_page(run, rows, given.page)
+    if given.plot is not None:
+        _write_plot(run, rows, given)
+    if not at_work:
+        _rewrite(run)
+    if not rows:
+        print(why_no_front(run.records))
+    return 0
+
+
+def _rewrite(run: "Run") -> None:
+    """Write a run's front and report anew, as they are now that nobody else may write them."""
+    from study.run.folder import exclusive
+    from study.run.run import Run
+    from study.verification.ending import write_run
+    from study.verification.shown import shown_run
+
+    with exclusive(run.folder, run.settings.database):
+        write_run(shown_run(Run.read(run.folder)))
+    print(f"front and report: {run.folder / 'front'}, {run.folder / 'report.html'}")
+
+
+def _check(given: Namespace) -> None:
+    """Refuse what cannot be drawn, or written, before a run is read."""
+    without = [name for name in ONLY_WITH_PLOT if getattr(given, name)]
+    if given.plot is None and without:
+        option = without[0].replace("_", "-")
+        raise ValueError(f"--{option} is given; allowed: with --plot FILE")
+    if (given.x or "size_bytes") == (given.y or "fid"):
+        raise ValueError(f"--x and --y are both {given.y or 'fid'}; allowed: two scores")
+    for option, path, suffixes in (
+        ("--plot", given.plot, SUFFIXES),
+        ("--page", given.page, (".html",)),
+    ):
+        if path is None:
+            continue
+        if path.suffix not in suffixes:
+            reason = f"ends otherwise; allowed: a name that ends in {', '.join(suffixes)}"
+            raise ValueError(about_path(option, path, reason))
+        if not path.parent.is_dir():
+            raise ValueError(about_path(option, path, f"is in no folder: {path.parent}"))
+        check_out(path)
+
+
+def _write_page(run: "Run", rows: "list[FrontRow]", path: Path) -> None:
+    from study.display.page import write_report
+
+    write_report(run, rows, path)
+    print(f"report: {path}")
+
+
+def _write_plot(run: "Run", rows: "list[FrontRow]", given: Namespace) -> None:
+    from study.display.plot import View, plot_front
+    from study.display.series import published_series
+    from study.results.front import why_no_front
+
+    if not rows:
+        raise ValueError(f"--plot is {given.plot}, but {why_no_front(run.records)}")
+    asked = given.x or given.y
+    view = View(
+        axes=(given.x or "size_bytes", given.y or "fid") if asked else None,
+        published=tuple(published_series(s, n) for n, s in enumerate(given.published or ())),
+        only_front=given.only_front,
+    )
+    write_bytes(given.plot, plot_front(run, rows, view, given.plot.suffix))
+    print(f"plot: {given.plot}")
+
+
+if __name__ == "__main__":
+    cli.run_command(main)
