@@ -43,7 +43,6 @@ from study.engine.mirroring import MirrorListener
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
-from study.results.rows import FrontRow
 from study.run.folder import exclusive
 from study.run.mark import mark
 from study.run.mirror import Mirror, mirroring
@@ -54,15 +53,11 @@ from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage, open_storage
 from study.run.stores import open_store
 from study.run.time_budget import seconds_left
-from study.verification.ending import Ending, attempt, write_run, write_verified
-from study.verification.file import FILE_NAME, Verification
-from study.verification.point import Plan
-from study.verification.session import Session
+from study.verification.ending import Ending, attempt, write_run
+from study.verification.file import FILE_NAME
+from study.verification.short import verify_shortly
 from study.verification.tasks import Rescore, RescoreLatency, Work
-from study.verification.work import Verifier
 
-SHORT_PLAN = Plan(num_images=1_000)
-SHORT_SECONDS = 180.0
 # A short verification may leave something; nobody asked for more.
 STATUSES = {
     Ending.DONE: 0,
@@ -165,7 +160,9 @@ def _study(
     asked = ended and not given.no_verify
     if asked or (run.folder / FILE_NAME).exists():
         verify = command_on(run, given, "study.verify", run.folder)
-        short = functools.partial(_verify, run, resources, work, console, verify, asked=asked)
+        short = functools.partial(
+            verify_shortly, run, storage, resources, work, console, verify, asked=asked
+        )
         verified = attempt(console, verify, short)
         shown, rows, ending = verified or (run, rows, Ending.FAILED)
     sum_up(run, rows, time.time() - start, console)
@@ -221,20 +218,6 @@ def _search(
     finally:
         shutil.rmtree(scratch_dir, ignore_errors=True)
     return dispatcher.ended
-
-
-def _verify(
-    run: Run, resources: Resources, work: Work, console: Console, go_on: str, *, asked: bool
-) -> tuple[Run, list[FrontRow], Ending]:
-    """Score the front again, as far as time allows, and write it anew."""
-    verification, ending = Verification.load(run), Ending.DONE
-    if asked:
-        context = RunContext.of(run.folder, run.settings)
-        deadline = time.time() + SHORT_SECONDS
-        verifier = Verifier(verification, SHORT_PLAN, context, resources.now(), work, deadline)
-        ending = Session(verifier, console, go_on).run()
-    shown, rows = write_verified(verification)
-    return shown, rows, ending
 
 
 def command_on(run: Run, given: Namespace, module: str, *arguments: object) -> str:

@@ -9,7 +9,7 @@ import mimetypes
 import os
 import shutil
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,15 +55,30 @@ class Pictures:
         Raises:
             OSError: the disk is full.
         """
-        source, artifact = self._trials / str(number) / PICTURE, self._folder / str(number)
-        if source.parent.is_symlink() or source.is_symlink() or not source.is_file():
+        if not self._link(number):
             return {}
-        if not os.path.lexists(artifact):
-            self._folder.mkdir(exist_ok=True)
-            _link(source, artifact)
         kind, encoding = mimetypes.guess_type(PICTURE)
         meta = ArtifactMeta(str(number), PICTURE, kind or "", encoding)
         return {f"{ARTIFACTS}:{number}": json.dumps(asdict(meta))}
+
+    def restore(self, trials: Iterable[FrozenTrial]) -> None:
+        """Take in the pictures again that are missing, as in a run that a mirror had."""
+        for trial in trials:
+            if f"{ARTIFACTS}:{trial.number}" in trial.system_attrs:
+                self._link(trial.number)
+
+    def _link(self, number: int) -> bool:
+        """Give a trial's picture its second name, or where the disk knows no such, copy it."""
+        source, artifact = self._trials / str(number) / PICTURE, self._folder / str(number)
+        if source.parent.is_symlink() or source.is_symlink() or not source.is_file():
+            return False
+        if not os.path.lexists(artifact):
+            self._folder.mkdir(exist_ok=True)
+            try:
+                os.link(source, artifact)
+            except OSError:
+                shutil.copyfile(source, artifact)
+        return True
 
 
 class Dashboard:
@@ -72,7 +87,7 @@ class Dashboard:
     def __init__(
         self, study: optuna.Study, objectives: tuple[str, ...], pictures: Pictures | None
     ) -> None:
-        """Name the study's objectives, where they have no names yet.
+        """Name the study's objectives where they have no names yet, and find its pictures.
 
         Args:
             study: to be shown.
@@ -82,7 +97,10 @@ class Dashboard:
         """
         self._study, self._objectives, self._pictures = study, objectives, pictures
         names = [name if name in EXACT else f"{name} (search)" for name in objectives]
-        if pictures is not None and study.metric_names != names:
+        if pictures is None:
+            return
+        pictures.restore(study.get_trials(deepcopy=False))
+        if study.metric_names != names:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names(names)
@@ -127,11 +145,3 @@ def note(known: Mapping[str, Any], trial_id: int | None, text: str) -> dict[str,
         return {}
     chunks = {name: text[CHUNK * place :][:CHUNK] for place, name in enumerate(names)}
     return {f"{prefix}:note_ver": known.get(f"{prefix}:note_ver", 0) + 1, **chunks}
-
-
-def _link(source: Path, target: Path) -> None:
-    """Make a second name of a file, or where the disk knows no such, a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

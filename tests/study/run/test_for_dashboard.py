@@ -1,4 +1,4 @@
-"""What Optuna's dashboard is to show is kept as Optuna has it, and nothing of ours is in the way."""
+"""What Optuna's dashboard is to show is kept as Optuna has it."""
 
 import os
 from pathlib import Path
@@ -56,9 +56,8 @@ def test_objectives_have_names_that_tell_what_a_verification_draws_again(tmp_pat
     open_storage(tmp_path, SETTINGS)
     _, study = open_study(tmp_path / JOURNAL_NAME, SETTINGS.objectives)
     assert study.metric_names == ["fid (search)", "size_bytes"]
-    size = (tmp_path / JOURNAL_NAME).stat().st_size
     open_storage(tmp_path, SETTINGS)
-    assert (tmp_path / JOURNAL_NAME).stat().st_size == size
+    assert (tmp_path / JOURNAL_NAME).read_text().count("metric_names") == 1
 
 
 def test_what_is_over_a_limit_has_figures_but_no_values(
