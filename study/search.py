@@ -53,6 +53,7 @@ from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage, open_storage
 from study.run.stores import open_store
 from study.run.time_budget import seconds_left
+from study.trackers.tracking import tracking
 from study.verification.ending import Ending, attempt, write_run
 from study.verification.file import FILE_NAME
 from study.verification.short import verify_shortly
@@ -206,12 +207,16 @@ def _search(
         settings.objectives,
     )
     listeners = [view] if mirror is None else [view, MirrorListener(mirror)]
-    dispatcher = dispatcher_of(run, space, storage, *listeners)
     context = RunContext.of(run.folder, settings)
     left = settings.trials - sum(record.finished for record in run.records)
     joins = settings.address is not None
     try:
-        with view, asking_for_nodes(resources, max(left, 1)) if joins else nullcontext():
+        with (
+            tracking(run, functools.partial(say, console)) as trackers,
+            view,
+            asking_for_nodes(resources, max(left, 1)) if joins else nullcontext(),
+        ):
+            dispatcher = dispatcher_of(run, space, storage, *listeners, *trackers)
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
         if dispatcher.halted:
             raise OSError(dispatcher.halted)

@@ -127,6 +127,13 @@ def build_parser(description: str) -> cli.Parser:
         help=f"keep the study in this database, {LIKE}, without a password (default: "
         f"${VARIABLE}, which may have one; else a journal in the run's folder)",
     )
+    add(
+        "--log",
+        action="append",
+        metavar="tensorboard|mlflow[:URI]|wandb",
+        help="also log each trial to this tracker as a run of its own (pip install "
+        "'paretodiff[tensorboard]' and so on); again for more; none with --resume for no more",
+    )
     add("--name", help="name of the run (default: the space's, numbered)")
     add("--no-verify", action="store_true", help="do not score the front again at the end")
     add(
