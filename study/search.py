@@ -40,6 +40,7 @@ from study.display.live import LiveView
 from study.display.summary import introduce, sum_up
 from study.engine.assembly import dispatcher_of
 from study.engine.mirroring import MirrorListener
+from study.engine.warning_keeper import WarningKeeper
 from study.evaluation import scoring
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
@@ -206,7 +207,11 @@ def _search(
         seconds_left(settings, run.records),
         settings.objectives,
     )
-    listeners = [view] if mirror is None else [view, MirrorListener(mirror)]
+    listeners = [
+        view,
+        WarningKeeper(run.folder),
+        *([] if mirror is None else [MirrorListener(mirror)]),
+    ]
     context = RunContext.of(run.folder, settings)
     left = settings.trials - sum(record.finished for record in run.records)
     joins = settings.address is not None
