@@ -27,7 +27,7 @@ PICTURE = "samples.png"
 MARKER = "**Verified**"  # how our notes begin; those that a person wrote stay
 CHUNK = 2_000  # characters of a note in one attribute
 # What is worth to sort trials by, besides the objectives.
-FIGURES = ("fid_held_out", "label_agreement", "latency_ms", "macs", "parameters")
+FIGURES = ("fid_held_out", "label_agreement", "latency_ms")
 
 
 def readable(scores: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
