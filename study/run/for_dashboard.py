@@ -32,7 +32,8 @@ FIGURES = ("fid_held_out", "label_agreement", "latency_ms")
 
 def readable(scores: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Return those of a trial's scores that have one of these names, and its FID in words."""
-    figures = {name: scores[name] for name in names if scores.get(name) is not None}
+    known = {name: scores[name] for name in names if isinstance(scores.get(name), int | float)}
+    figures = {name: v if isinstance(v, int) else float(f"{v:.6g}") for name, v in known.items()}
     if scores.get("fid") is None:
         return figures
     low, high = (format_figure(scores.get(name), ".1f") for name in ("fid_low", "fid_high"))

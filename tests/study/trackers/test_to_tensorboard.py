@@ -32,8 +32,6 @@ def test_a_trial_of_two_sessions_is_one_run(tmp_path: Path, digit_recipe: Recipe
     assert first.Scalars("fid_num_images")[0].value == 500
     (image,) = first.Images("samples")
     assert (image.width, image.height) == (8, 8)
-    (_, start, *_) = first.SummaryMetadata("_hparams_/session_start_info"), None
-    assert start is None
 
 
 def test_knobs_are_hyperparameters_by_readable_names(tmp_path: Path, digit_recipe: Recipe) -> None:
