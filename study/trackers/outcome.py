@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from diffusion.recipe import Recipe
 from study.results.objectives import Scores
@@ -31,17 +31,15 @@ class Outcome:
     picture: Path | None = None
 
     @classmethod
-    def of(cls, record: TrialRecord, run_dir: Path) -> "Outcome":
+    def of(cls, record: TrialRecord, run_dir: Path) -> Self:
         """Return how a trial of a run ended."""
         scores = record.scores or {}
         conditions = {name: value for name, value in scores.items() if isinstance(value, str)}
         if record.reason:
             conditions["reason"] = record.reason
         picture = run_dir / "trials" / str(record.number) / PICTURE
-        is_there = picture.is_file() and not picture.is_symlink()
-        return cls(
-            record.outcome, figures(scores), conditions, picture if scores and is_there else None
-        )
+        is_there = bool(scores) and picture.is_file() and not picture.is_symlink()
+        return cls(record.outcome, figures(scores), conditions, picture if is_there else None)
 
 
 def knobs(recipe: Recipe) -> dict[str, Knob]:

@@ -18,7 +18,8 @@ def check_trackers(loggers: Iterable[str]) -> None:
         ValueError: a package is missing, or a tracker has to be logged in to first.
     """
     for kind in map(logger_kind, loggers):
-        if importlib.util.find_spec(kind) is None:
+        found = importlib.util.find_spec(kind)
+        if found is None or found.origin is None:  # a folder of that name is no package
             raise ValueError(
                 f"--log is {kind!r}, but the package {kind} is not installed; allowed: after "
                 f"pip install 'paretodiff[{kind}]', or another of {', '.join(KINDS)}"
