@@ -31,7 +31,7 @@ class RunningTrial:
     recipe: Recipe
     start: float
     stage: str = "start"
-    share: float = 0.0
+    share: float | None = None
 
 
 class LiveView(Listener):
@@ -187,7 +187,7 @@ class LiveView(Listener):
         for column in ("trial", "recipe", "stage", "time"):
             table.add_column(column, no_wrap=column != "recipe")
         for number, trial in sorted(self._running.items()):
-            stage = f"{trial.stage} {trial.share:.0%}"
+            stage = trial.stage if trial.share is None else f"{trial.stage} {trial.share:.0%}"
             seconds = format_seconds(time.time() - trial.start)
             table.add_row(str(number), name_recipe(trial.recipe), stage, seconds)
         return table

@@ -1,6 +1,7 @@
 """What Optuna's dashboard is to show is kept as Optuna has it."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from study.results.words import name_recipe
 from study.run.folder import JOURNAL_NAME
 from study.run.for_dashboard import CHUNK, MARKER, note
 from study.run.journal_file import Journal
+from study.run.mirrored_files import all_files
 from study.run.opening import open_study
 from study.run.storage import StudyStorage, open_storage
 
@@ -89,6 +91,18 @@ def test_a_sample_grid_is_an_artifact_of_its_trial(
     with store.open_reader(meta.artifact_id) as file:
         assert file.read() == picture.read_bytes()
     assert (picture.stat().st_nlink == 2) == links
+
+
+def test_a_mirror_has_each_picture_once_and_a_run_of_it_finds_them_again(
+    tmp_path: Path, digit_recipe: Recipe
+) -> None:
+    write_picture(tmp_path / "trials/0/samples.png")
+    ended(tmp_path, digit_recipe)
+    assert all_files(tmp_path) == ["trials/0/samples.png"]
+    shutil.rmtree(tmp_path / "artifacts")
+    open_storage(tmp_path, SETTINGS)
+    artifact = tmp_path / "artifacts/0"
+    assert artifact.read_bytes() == (tmp_path / "trials/0/samples.png").read_bytes()
 
 
 @pytest.mark.parametrize("target", [None, "/dev/zero"])
