@@ -37,7 +37,8 @@ class MlflowTracker(Tracker):
 
     def open(self) -> None:
         """Find the experiment and the runs of earlier sessions, or begin with none."""
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        for name in ("mlflow", "urllib3.connectionpool"):  # what matters is raised
+            logging.getLogger(name).setLevel(logging.ERROR)
         for name, value in LIMITS.items():
             os.environ.setdefault(name, value)
         self._client = MlflowClient(self._uri or self._own_store())
