@@ -36,6 +36,7 @@ from study.engine.screening_draws import NUM_SCREENED
 from study.run.journal_file import Journal
 from study.run.opening import STUDY_NAME
 from study.run.storage import StudyStorage
+from study.run.trial_attributes import OURS
 
 NUM_BACKBONES, NUM_PROPOSALS, AT_ONCE = 100, 20, 1_000
 
@@ -80,11 +81,11 @@ def _ended(trial: optuna.Trial, recipe: Recipe, generator: np.random.Generator) 
         distributions=trial.distributions,
         values=[scores[name] for name in OBJECTIVES],
         constraints={"recipe": 0.0},
-        user_attrs={
-            "recipe": replace(recipe, compression=compression).to_dict(),
-            "scores": scores,
-            "wall_seconds": 10.0,
-            "screened": [screening.to_dict() for screening in screenings],
+        user_attrs={"wall_seconds": 10.0},
+        system_attrs={
+            f"{OURS}recipe": replace(recipe, compression=compression).to_dict(),
+            f"{OURS}scores": scores,
+            f"{OURS}screened": [screening.to_dict() for screening in screenings],
         },
     )
 

@@ -20,12 +20,14 @@ ROOMS = (
     "evaluation",
     "engine",
     "cluster",
+    "trackers",
     "display",
     "verification",
     "cli",
     "commands",
 )
 ON_RAY = "cluster"
+TRACKERS = {"mlflow", "tensorboard", "wandb"}
 SLOW = {"bitsandbytes", "sqlalchemy", "torchvision"}
 
 
@@ -82,6 +84,17 @@ def test_ray_stays_in_its_room() -> None:
     for path in (ROOT / "study").rglob("*.py"):
         on_ray = any(name.split(".")[0] == "ray" for name in imported(path))
         assert not on_ray or path.parent.name == ON_RAY, path
+
+
+def test_a_tracker_s_package_is_imported_where_it_is_asked_for_alone() -> None:
+    importers = {
+        path.stem
+        for path in (ROOT / "study").rglob("*.py")
+        if any(name.split(".")[0] in TRACKERS or "tensorboard" in name for name in imported(path))
+    }
+    assert importers == {"to_mlflow", "to_wandb", "to_tensorboard", "tracking"}
+    at_once = imported(ROOT / "study/trackers/tracking.py", at_once=True)
+    assert not any(name.startswith("study.trackers.to_") for name in at_once)
 
 
 def test_the_study_s_storage_stays_in_one_file_with_its_lock_and_database() -> None:

@@ -15,6 +15,7 @@ from search_spaces.space import SpaceOptions
 from study.cli.classifier_training import own_extractor
 from study.cli.compressing import check_compressing, with_backbones
 from study.cli.extractor_choice import extractor_choice, extractor_settings
+from study.cli.loggers_choice import logger_settings
 from study.cli.scorable import check_scorable
 from study.cli.search_options import (
     DEFAULT_DATASET,
@@ -55,7 +56,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         choice.make(options)  # what is wrong with it is said before any data is read
     objectives = check_objectives(tuple(given.objective or DEFAULT_OBJECTIVES))
     limits = _limits(given)
-    storage = storage_choice(given.storage)
+    storage, loggers = storage_choice(given.storage), logger_settings(given.log)
     data_dir = _data_dir(given)
     name = sized_name(given.dataset or DEFAULT_DATASET, given.image_size)
     dataset = load_dataset(name, data_dir, download=given.download)
@@ -100,6 +101,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "gpus_per_trial": given.gpus_per_trial,
         "address": choose_address(given.address, None),
         "storage": storage,
+        **loggers,
     }
 
 
@@ -129,6 +131,7 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
     gpus, at_once = given.gpus_per_trial, given.concurrent_trials
     return {
         **{name: getattr(resumed, name) for name in (*KEPT, "storage")},
+        **logger_settings(given.log, resumed),
         "data_dir": None if data_dir is None else str(data_dir),
         "store": store,
         "concurrent_trials": (resumed.concurrent_trials_asked if at_once is None else at_once)

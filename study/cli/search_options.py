@@ -188,6 +188,13 @@ def _add_places(parser: cli.Parser) -> None:
         f"sqlite:////PATH, without a password (default: ${VARIABLE}, which may have one, else "
         "the run's journal)",
     )
+    add(
+        "--log",
+        action="append",
+        metavar="tensorboard|mlflow[:URI]|wandb",
+        help="also log each trial to this tracker as a run of its own (pip install "
+        "'paretodiff[tensorboard]' and so on); again for more; none with --resume for no more",
+    )
 
 
 def _names(*, maximize: bool) -> str:

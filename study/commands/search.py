@@ -31,9 +31,9 @@ from study.display.live import LiveView
 from study.display.summary import introduce, sum_up
 from study.engine.assembly import dispatcher_of
 from study.engine.mirroring import MirrorListener
+from study.engine.warning_keeper import WarningKeeper
 from study.evaluation.context import Evaluate, RunContext
 from study.results.front import why_no_front
-from study.results.rows import FrontRow
 from study.run.folder import exclusive
 from study.run.mark import mark
 from study.run.mirror import Mirror, mirroring
@@ -44,15 +44,12 @@ from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage, open_storage
 from study.run.stores import open_store
 from study.run.time_budget import seconds_left
-from study.verification.ending import Ending, attempt, write_run, write_verified
-from study.verification.file import FILE_NAME, Verification
-from study.verification.point import Plan
-from study.verification.session import Session
+from study.trackers.tracking import tracking
+from study.verification.ending import Ending, attempt, write_run
+from study.verification.file import FILE_NAME
+from study.verification.short import verify_shortly
 from study.verification.tasks import Work
-from study.verification.work import Verifier
 
-SHORT_PLAN = Plan(num_images=1_000)
-SHORT_SECONDS = 180.0
 # A short verification may leave something; nobody asked for more.
 STATUSES = {
     Ending.DONE: 0,
@@ -155,7 +152,9 @@ def _study(
     asked = ended and not given.no_verify
     if asked or (run.folder / FILE_NAME).exists():
         verify = command_on(run, given, "study.verify", run.folder)
-        short = functools.partial(_verify, run, resources, work, console, verify, asked=asked)
+        short = functools.partial(
+            verify_shortly, run, storage, resources, work, console, verify, asked=asked
+        )
         verified = attempt(console, verify, short)
         shown, rows, ending = verified or (run, rows, Ending.FAILED)
     sum_up(run, rows, time.time() - start, console)
@@ -198,33 +197,27 @@ def _search(
         seconds_left(settings, run.records),
         settings.objectives,
     )
-    listeners = [view] if mirror is None else [view, MirrorListener(mirror)]
-    dispatcher = dispatcher_of(run, space, storage, *listeners)
+    listeners = [
+        view,
+        WarningKeeper(run.folder),
+        *([] if mirror is None else [MirrorListener(mirror)]),
+    ]
     context = RunContext.of(run.folder, settings)
     left = settings.trials - sum(record.finished for record in run.records)
     joins = settings.address is not None
     try:
-        with view, asking_for_nodes(resources, max(left, 1)) if joins else nullcontext():
+        with (
+            tracking(run, functools.partial(say, console)) as trackers,
+            view,
+            asking_for_nodes(resources, max(left, 1)) if joins else nullcontext(),
+        ):
+            dispatcher = dispatcher_of(run, space, storage, *listeners, *trackers)
             run_trials(dispatcher, evaluate, context, resources, scratch_dir)
         if dispatcher.halted:
             raise OSError(dispatcher.halted)
     finally:
         shutil.rmtree(scratch_dir, ignore_errors=True)
     return dispatcher.ended
-
-
-def _verify(
-    run: Run, resources: Resources, work: Work, console: Console, go_on: str, *, asked: bool
-) -> tuple[Run, list[FrontRow], Ending]:
-    """Score the front again, as far as time allows, and write it anew."""
-    verification, ending = Verification.load(run), Ending.DONE
-    if asked:
-        context = RunContext.of(run.folder, run.settings)
-        deadline = time.time() + SHORT_SECONDS
-        verifier = Verifier(verification, SHORT_PLAN, context, resources.now(), work, deadline)
-        ending = Session(verifier, console, go_on).run()
-    shown, rows = write_verified(verification)
-    return shown, rows, ending
 
 
 def command_on(run: Run, given: Namespace, module: str, *arguments: object) -> str:

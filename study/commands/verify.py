@@ -19,7 +19,6 @@ from study.display.commands import command
 from study.display.console import print_front, print_soundness, print_trainings, say
 from study.evaluation.context import RunContext
 from study.results.front import why_no_front
-from study.results.records import TrialRecord
 from study.results.rows import FrontRow
 from study.results.words import format_seconds
 from study.run.folder import exclusive
@@ -29,7 +28,7 @@ from study.run.mirror_state import known_remote
 from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.settings import RunSettings
-from study.run.storage import open_storage
+from study.run.storage import StudyStorage, open_storage
 from study.verification.ending import Ending, attempt, write_verified
 from study.verification.file import Verification
 from study.verification.point import DEFAULT_IMAGES, FEWEST_SEEDS, Plan
@@ -55,8 +54,8 @@ def verify(given: Namespace, work: Work) -> int:
         resources = resolve_resources(
             settings.cpus_per_trial, settings.gpus_per_trial, given.concurrent_trials
         )
-        records = open_storage(run_dir, settings).records()
-        run = sound_run(Run(run_dir, settings, tuple(records)))
+        storage = open_storage(run_dir, settings)
+        run = sound_run(Run(run_dir, settings, tuple(storage.records())))
         if not run.complete():
             raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
         text = mark(run_dir)
@@ -72,7 +71,7 @@ def verify(given: Namespace, work: Work) -> int:
         )
         console, go_on = Console(markup=False, emoji=False), go_on_command(run_dir, given)
         session = Session(verifier, console, go_on, given.all, given.replicates or 0)
-        return _mirrored(session, records)
+        return _mirrored(session, storage)
 
 
 def _settings(run_dir: Path, given: Namespace) -> RunSettings:
@@ -121,20 +120,20 @@ def go_on_command(run_dir: Path, given: Namespace) -> str:
     return command("study.verify", run_dir, *options)
 
 
-def _mirrored(session: Session, records: Sequence[TrialRecord]) -> int:
+def _mirrored(session: Session, storage: StudyStorage) -> int:
     """Verify a run, and bring its mirror up to that."""
     run_dir = session.verifier.verification.run.folder
     tell = functools.partial(say, session.console)
-    ended = [record.number for record in records if record.finished]
+    ended = [record.number for record in storage.records() if record.finished]
     with mirroring(run_dir, known_remote(run_dir), ended, tell, new=False) as mirror:
-        status = _verify(session)
+        status = _verify(session, storage)
     return status if mirror is None or mirror.complete else max(status, 1)
 
 
-def _verify(session: Session) -> int:
+def _verify(session: Session, storage: StudyStorage) -> int:
     """Do what is missing, write the front anew, and say how sure it is."""
     start, console = time.time(), session.console
-    done = attempt(console, session.go_on, functools.partial(_work, session))
+    done = attempt(console, session.go_on, functools.partial(_work, session, storage))
     if done is None:
         return STATUSES[Ending.FAILED]
     run, rows, ending = done
@@ -148,7 +147,7 @@ def _verify(session: Session) -> int:
     return max(STATUSES[ending], 1 if unsound(run) or not rows else 0)
 
 
-def _work(session: Session) -> tuple[Run, Sequence[FrontRow], Ending]:
+def _work(session: Session, storage: StudyStorage) -> tuple[Run, Sequence[FrontRow], Ending]:
     ending = session.run()
-    run, rows = write_verified(session.verifier.verification)
+    run, rows = write_verified(session.verifier.verification, storage)
     return run, rows, ending

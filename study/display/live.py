@@ -31,7 +31,7 @@ class RunningTrial:
     recipe: Recipe
     start: float
     stage: str = "start"
-    share: float = 0.0
+    share: float | None = None
 
 
 class LiveView(Listener):
@@ -64,6 +64,7 @@ class LiveView(Listener):
         self._objectives = objectives
         self._best: dict[str, tuple[int, Scores]] = {}
         self._live: Live | None = None
+        self._warned: set[str] = set()
         for record in records:
             self._keep(record)
 
@@ -104,9 +105,16 @@ class LiveView(Listener):
         """A running trial broke and is started again."""
         self._line(f"trial {number} broke ({reason}) and starts again", alarming=True)
 
+    def on_hold(self, number: int, reason: str) -> None:
+        """A running trial broke for good; whether that is its own fault is not known yet."""
+        held = f"broke ({reason}); counts as failed once another trial ends otherwise"
+        self._line(f"trial {number} {held}", alarming=True)
+
     def on_warning(self, number: int, text: str) -> None:
-        """A running trial's worker warns of something."""
-        self._line(f"trial {number}: {text}", alarming=True)
+        """A running trial's worker warns of something, which is said once for all trials."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._line(f"trial {number}: {text}", alarming=True)
 
     def on_note(self, text: str) -> None:
         """Something is to be said that concerns no trial."""
@@ -154,7 +162,8 @@ class LiveView(Listener):
             self._console.print(Text(text), soft_wrap=True)
 
     def _progress(self) -> str:
-        return f"{self._finished} of {self._trials} finished, {self._time_left()}"
+        progress = f"{self._finished} of {self._trials} finished"
+        return f"{progress}, {self._time_left()}" if self._finished < self._trials else progress
 
     def _time_left(self) -> str:
         """Estimate by the mean pace so far, cut by the time budget.
@@ -172,15 +181,21 @@ class LiveView(Listener):
             return "time left not known yet"
         return f"about {format_seconds(min(estimates))} left"
 
-    def _render(self) -> Group:
+    def _table(self) -> Table:
+        """Return the running trials, at least one."""
         table = Table(box=None, pad_edge=False)
         for column in ("trial", "recipe", "stage", "time"):
             table.add_column(column, no_wrap=column != "recipe")
         for number, trial in sorted(self._running.items()):
-            stage = f"{trial.stage} {trial.share:.0%}"
+            stage = trial.stage if trial.share is None else f"{trial.stage} {trial.share:.0%}"
             seconds = format_seconds(time.time() - trial.start)
             table.add_row(str(number), name_recipe(trial.recipe), stage, seconds)
-        counts = [f"{len(self._running)} running", self._progress()]
+        return table
+
+    def _render(self) -> Group:
+        tables = [self._table()] if self._running else []
+        running = [f"{len(self._running)} running"] if self._running else []
+        counts = [*running, self._progress()]
         for outcome in ("stopped early", OVER_A_LIMIT):
             if self._counts[outcome]:
                 counts.append(f"{self._counts[outcome]} {outcome}")
@@ -189,4 +204,4 @@ class LiveView(Listener):
         for name, (number, scores) in self._best.items():
             title = TITLES.get(name, f"best {name}")
             lines.append(f"{title}: trial {number}, {self._figures(scores)}")
-        return Group(table, *map(Text, lines))
+        return Group(*tables, *map(Text, lines))

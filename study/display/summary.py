@@ -63,6 +63,8 @@ def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console)
     )
     for record in failed:
         say(console, f"trial {record.number} failed: {record.reason}")
+    for text in run.warnings:
+        say(console, f"warned   {text}")
     print_front(console, rows, run.objectives)
     if rows:
         picked = Path(pick_model(rows)["package_path"]).parent.name

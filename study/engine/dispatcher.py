@@ -171,8 +171,7 @@ class Dispatcher:
             self._begin_again(number, reason)
         else:
             failure = Failure(number, reason, self._take_off(number))
-            held = f"broke ({reason}); counts as failed once another trial ends otherwise"
-            self._watcher.on_warning(number, held)
+            self._watcher.on_hold(number, reason)
             with self._halting():
                 self._recording.fail(self._failures.hold_back(failure))
             self.halted = self.halted or self._failures.systematic()

@@ -17,6 +17,7 @@ from study.engine.timings import Timings
 from study.results.dominance import dominates
 from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
+from study.run.trial_attributes import attributes
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Variant:
     @property
     def scores(self) -> Scores:
         """What the trial measured; nothing where it was refused."""
-        return dict(self.trial.user_attrs.get("scores") or {})
+        return dict(attributes(self.trial).get("scores") or {})
 
     @cached_property
     def compression(self) -> FrozenTrial:

@@ -3,7 +3,8 @@
 from search_spaces.space import SearchSpace
 from study.engine.history import History
 from study.engine.knob_sets import backbone_knobs
-from study.run.storage import StudyStorage
+from study.run.storage import IN_LINE, StudyStorage
+from study.run.trial_attributes import has_recipe
 
 LEAST_SHARE = 0.01  # Of new backbones, which a space might exclude.
 
@@ -42,7 +43,8 @@ class Line:
         """
         if not self._left:
             return False
-        num_rows = self._storage.num_rows_begun()
+        trials = self._storage.frozen_trials()
+        num_rows = sum(IN_LINE in trial.system_attrs and has_recipe(trial) for trial in trials)
         num_drawn = self._history.num_accepted - num_rows
         is_turn = num_drawn >= (self._turn - 1) * (num_rows - self._num_first + 1)
         return (is_turn or not self._history.complete) and self.put_next()

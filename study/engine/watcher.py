@@ -25,6 +25,9 @@ class Listener:
     def on_retry(self, number: int, reason: str) -> None:
         """A running trial broke and is started again."""
 
+    def on_hold(self, number: int, reason: str) -> None:
+        """A running trial broke for good; it counts as failed once another one ends otherwise."""
+
     def on_warning(self, number: int, text: str) -> None:
         """A running trial's worker warns of something."""
 
@@ -56,6 +59,10 @@ class Listeners(Listener):
     def on_retry(self, number: int, reason: str) -> None:
         """Tell that a running trial broke and is started again."""
         self._tell(lambda listener: listener.on_retry(number, reason))
+
+    def on_hold(self, number: int, reason: str) -> None:
+        """Tell that a running trial broke for good."""
+        self._tell(lambda listener: listener.on_hold(number, reason))
 
     def on_warning(self, number: int, text: str) -> None:
         """Tell that a running trial's worker warns of something."""

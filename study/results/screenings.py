@@ -37,8 +37,9 @@ class Screening:
     yardstick: int = YARDSTICK
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as the journal keeps it."""
-        return asdict(self)
+        """Return it as the journal keeps it: without what most of them lack."""
+        lacking = [name for name in ("cool_down_images", "reason") if not getattr(self, name)]
+        return {name: value for name, value in asdict(self).items() if name not in lacking}
 
     @classmethod
     def from_dict(cls, values: Any) -> Self:
@@ -54,7 +55,7 @@ class Screening:
         if drift is not None and not 0 <= drift < MOST_DRIFT:
             raise ValueError(f"drift is {drift}; allowed: from 0 to {MOST_DRIFT:g}")
         scores: dict[str, int] = checked("scores", values["scores"], dict[str, int])
-        images: int = checked("cool_down_images", values["cool_down_images"], int)
+        images: int = checked("cool_down_images", values.get("cool_down_images", 0), int)
         if images < 0:
             raise ValueError(f"cool_down_images is {images}; allowed: 0 or more")
         if drift is not None and not all(0 < scores.get(name, 0) < 2**63 for name in EXACT):
@@ -65,6 +66,6 @@ class Screening:
             drift=drift,
             cool_down_images=images,
             scores=scores,
-            reason=checked("reason", values["reason"], str | None),
+            reason=checked("reason", values.get("reason"), str | None),
             yardstick=checked("yardstick", values.get("yardstick", 1), int),
         )

@@ -1,7 +1,7 @@
 """Which files of a run's folder are mirrored: those that are finished, in the order to copy them.
 
-The journal is copied apart from them. What is hidden is somebody's scratch, and links are no
-files of ours.
+The journal is copied apart from them. What is hidden is somebody's scratch, links are no files of
+ours, and the dashboard's pictures are second names of those in the trials' folders.
 """
 
 import os
@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from study.run.folder import JOURNAL_NAME
+from study.run.for_dashboard import ARTIFACTS
 from study.run.key_folder import CHECKPOINT, RECORD
 from study.run.mirror_state import Stamp
 
@@ -48,7 +49,7 @@ def stamp(path: Path) -> Stamp | None:
 def _names(run_dir: Path, folder: Path) -> Iterator[str]:
     """Yield the files in a folder and in those in it; what vanishes meanwhile is passed over."""
     for root, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and n != ARTIFACTS)
         for path in map(Path(root).joinpath, sorted(files)):
             if _is_plain(path) and path.is_file():
                 yield path.relative_to(run_dir).as_posix()

@@ -108,3 +108,10 @@ def _study(storage: BaseStorage, name: str, directions: list[StudyDirection]) ->
 
 def _storage(path: Path | None) -> BaseStorage:
     return InMemoryStorage() if path is None else Journal(path)
+
+
+def name_study(place: Place) -> str:
+    """Return what a study is called where it is not as we write it."""
+    if place is None:
+        return "the study in memory"
+    return str(place) if isinstance(place, Database) else f"journal {place}"

@@ -13,6 +13,7 @@ from study.results.records import TrialRecord
 from study.results.rows import FrontRow
 from study.run.reading import read_records
 from study.run.settings import RunSettings
+from study.run.warned import read_warnings
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Run:
     def limits(self) -> dict[str, float]:
         """The most that a score may be, by its name."""
         return {**self.settings.limits, **self.chosen.most}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its trials were warned of, each text once, in the order in which they were."""
+        return read_warnings(self.folder)
 
     def with_records(self, records: Iterable[TrialRecord]) -> Self:
         """Return the same run with its trials seen otherwise, such as with verified scores."""

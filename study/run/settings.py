@@ -21,6 +21,7 @@ from study.results.objectives import check_objectives
 from study.run.database import Database, check_database
 from study.run.files import write_json
 from study.run.folder import EXTRACTOR_NAME, SETTINGS_NAME
+from study.run.loggers import check_loggers, check_tracking_id
 from study.run.settings_format import FORMAT_VERSION, read_settings
 
 DEVICES = ("cpu", "cuda")
@@ -61,6 +62,8 @@ class RunSettings:
         space_sha256: of the file that the space is; None for one of ours.
         storage: URL of the database that has the study, without a password; None for a journal.
         study_name: of the study in that database.
+        loggers: trackers that trials are logged to as they run, as `--log` names them.
+        tracking_id: by which they find the study's runs again; None as long as there are none.
     """
 
     space: str
@@ -96,6 +99,8 @@ class RunSettings:
     concurrent_trials_asked: int | None = None
     storage: str | None = None
     study_name: str | None = None
+    loggers: tuple[str, ...] = ()
+    tracking_id: str | None = None
 
     @property
     def database(self) -> Database | None:
@@ -153,6 +158,8 @@ class RunSettings:
             given["backbones"] = _backbones(given["backbones"], data)
             given["objectives"] = check_objectives(tuple(given["objectives"]))
             given["limits"] = check_limits(given["limits"].items())
+            given["loggers"] = check_loggers(given["loggers"])
+            given["tracking_id"] = check_tracking_id(given["tracking_id"])
             given["extractor"] = _extractor_of(run_dir, given["extractor"])
             settings = cls(**_checked_fields(given))
             if settings.backbones and settings.store is None:

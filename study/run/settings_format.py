@@ -7,7 +7,7 @@ from typing import Any
 from diffusion.errors import one_line
 from study.run.files import read_json
 
-FORMAT_VERSION = 10
+FORMAT_VERSION = 11
 # What each format has that those before it lack.
 NEW: dict[int, dict[str, Any]] = {
     5: {"address": None},
@@ -15,7 +15,8 @@ NEW: dict[int, dict[str, Any]] = {
     7: {"backbones": []},
     8: {"space_sha256": None},
     9: {"concurrent_trials_asked": None},
-    FORMAT_VERSION: {"storage": None, "study_name": None},
+    10: {"storage": None, "study_name": None},
+    FORMAT_VERSION: {"loggers": [], "tracking_id": None},
 }
 OLDEST_VERSION = min(NEW) - 1
 

@@ -3,7 +3,8 @@
 Every trial, its recipe, state, scores and reason lives in one append-only file, or in a database
 where one is asked for; the driver alone writes it. Optuna's states are used so that its samplers
 see the truth: COMPLETE with values, FAIL with a reason, PRUNED for what was stopped early, and
-with its constraint violated for what cannot be built or is too large.
+with its constraint violated for what cannot be built or is over a limit: with scores, but without
+values, since Optuna's dashboard takes those that are COMPLETE for the best, whatever they violate.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,12 +20,13 @@ from study.results.limits import constraint_of, excesses, over_limits, scores_of
 from study.results.objectives import Scores, objective_values
 from study.results.records import TrialRecord
 from study.results.screenings import Screening
-from study.run.database import Database
+from study.results.words import name_recipe
 from study.run.folder import JOURNAL_NAME, has_trials
+from study.run.for_dashboard import Dashboard, Pictures
 from study.run.journal_file import Journal
-from study.run.opening import Place, open_study, settle
+from study.run.opening import Place, name_study, open_study, settle
 from study.run.settings import RunSettings
-from study.run.trial_attributes import RUNG_PREFIX, SCREENED
+from study.run.trial_attributes import OURS, RECIPE, RUNG_PREFIX, SCREENED, attributes
 from study.run.trial_records import TrialRecords
 
 FEASIBLE = "recipe"  # The constraint: 0 when the recipe can be built, 1 when not.
@@ -45,6 +47,7 @@ class StudyStorage:
         limits: Mapping[str, float] | None = None,
         *,
         begin: bool = True,
+        pictures: Pictures | None = None,
     ) -> None:
         """Open the study, or begin it where there is none.
 
@@ -53,6 +56,7 @@ class StudyStorage:
             objectives: names of the scores to minimise or maximise.
             limits: the most, or least, of a score, by its key; None for those of the study.
             begin: whether it is begun in a database that does not have it.
+            pictures: of a run that this process writes; None where nothing is shown of it.
 
         Raises:
             ValueError: it is none of ours, has other objectives or limits, or is not there.
@@ -60,8 +64,9 @@ class StudyStorage:
         """
         self.objectives = objectives
         self._storage, self._study = open_study(place, objectives, begin=begin)
+        self._dashboard = Dashboard(self._study, objectives, pictures)
         self._study_id = self._storage.get_study_id_from_name(self._study.study_name)
-        self._records = TrialRecords(objectives, _name(place))
+        self._records = TrialRecords(objectives, name_study(place))
         settle(self._study, "objectives", list(objectives))
         self.limits: dict[str, float] = settle(self._study, "limits", limits, {})
 
@@ -99,7 +104,8 @@ class StudyStorage:
         """Keep the recipe of a started trial."""
         with self.at_once():
             trial.set_constraint(FEASIBLE, 0.0)
-            trial.set_user_attr("recipe", recipe.to_dict())
+            self._set_ours(trial.number, RECIPE, recipe.to_dict())
+            self._set_attrs(trial.number, model=name_recipe(recipe))
 
     def refuse(self, trial: optuna.Trial, reason: str) -> None:
         """End a trial that is not to be run; samplers avoid what is like it."""
@@ -121,12 +127,12 @@ class StudyStorage:
 
     def keep_rung(self, number: int, train_images: int, scores: Scores) -> None:
         """Keep what a running trial's uncompressed training scored on its way."""
-        self._set_attrs(number, **{f"{RUNG_PREFIX}{train_images}": scores})
+        self._set_ours(number, f"{RUNG_PREFIX}{train_images}", scores)
 
     def keep_screened(self, number: int, screenings: Sequence[Screening]) -> None:
         """Keep what a running trial's worker screened, beside what it screened before."""
-        kept = self._frozen(number).user_attrs.get(SCREENED, [])
-        self._set_attrs(number, **{SCREENED: [*kept, *(s.to_dict() for s in screenings)]})
+        kept = attributes(self._frozen(number)).get(SCREENED, [])
+        self._set_ours(number, SCREENED, [*kept, *(s.to_dict() for s in screenings)])
 
     def complete(self, number: int, scores: Scores, wall_seconds: float) -> None:
         """End a trial with its scores; without finite objectives it is a failure."""
@@ -136,14 +142,22 @@ class StudyStorage:
         except ValueError as error:
             self.fail(number, str(error), wall_seconds, scores.get("trained_images"))
             return
+        reason = over_limits(scores, self.limits)
         with self.at_once():
-            self._set_attrs(number, scores=scores, wall_seconds=wall_seconds)
-            if reason := over_limits(scores, self.limits):
-                self._set_attrs(number, reason=reason)
+            self._set_ours(number, "scores", scores)
+            reasons = {} if reason is None else {"reason": reason}
+            self._set_attrs(number, wall_seconds=wall_seconds, **reasons)
+            self._dashboard.show(self._frozen(number), scores, is_over=reason is not None)
             trial = self._trial(number)
             for key, share in excesses(scores, self.limits).items():
                 trial.set_constraint(constraint_of(key), share)
-            self._study.tell(number, values)
+            ended = (values,) if reason is None else (None, TrialState.PRUNED)
+            self._study.tell(number, *ended)
+
+    def keep_note(self, number: int | None, text: str) -> None:
+        """Keep what the dashboard shows as a note on a trial, or on the study for None."""
+        with self.at_once():
+            self._dashboard.note(None if number is None else self._trial_id(number), text)
 
     def prune(
         self, number: int, reason: str, wall_seconds: float, trained_images: int | None = None
@@ -161,8 +175,6 @@ class StudyStorage:
         """End a trial as failed.
 
         Args:
-            number: of the trial.
-            reason: why it failed.
             wall_seconds: that it took, where known.
             trained_images: that it was trained on until then, where known.
         """
@@ -203,11 +215,6 @@ class StudyStorage:
         attrs = [trial.system_attrs for trial in self.frozen_trials()]
         return [dict(each[IN_LINE]) for each in attrs if IN_LINE in each]
 
-    def num_rows_begun(self) -> int:
-        """Return how many trials that were put in line were begun."""
-        trials = self.frozen_trials()
-        return sum(IN_LINE in t.system_attrs and "recipe" in t.user_attrs for t in trials)
-
     def _frozen(self, number: int) -> FrozenTrial:
         """Return Optuna's own view of one trial, without a look at the others."""
         return self._storage.get_trial(self._trial_id(number))
@@ -219,9 +226,14 @@ class StudyStorage:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _set_attrs(self, number: int, **attrs: Any) -> None:
+        """Keep what people read in the dashboard, and programs where it is a number or a text."""
         trial_id = self._trial_id(number)
         for name, value in attrs.items():
             self._storage.set_trial_user_attr(trial_id, name, value)
+
+    def _set_ours(self, number: int, name: str, value: Any) -> None:
+        """Keep what programs read."""
+        self._storage.set_trial_system_attr(self._trial_id(number), f"{OURS}{name}", value)
 
 
 def open_storage(run_dir: Path, settings: RunSettings) -> StudyStorage:
@@ -234,12 +246,5 @@ def open_storage(run_dir: Path, settings: RunSettings) -> StudyStorage:
         OSError: its database cannot be reached.
     """
     place = settings.database or run_dir / JOURNAL_NAME
-    begin = not has_trials(run_dir)
-    return StudyStorage(place, settings.objectives, settings.limits, begin=begin)
-
-
-def _name(place: Place) -> str:
-    """Return what a study is called where it is not as we write it."""
-    if place is None:
-        return "the study in memory"
-    return str(place) if isinstance(place, Database) else f"journal {place}"
+    asked = place, settings.objectives, settings.limits
+    return StudyStorage(*asked, begin=not has_trials(run_dir), pictures=Pictures(run_dir))

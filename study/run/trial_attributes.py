@@ -1,7 +1,9 @@
 """What the journal keeps of a trial beside Optuna's own, checked as it is read.
 
 The journal is a file that anything may have happened to: what is not as we write it is said with
-the journal's name and the trial's number, before anybody reckons with it.
+the journal's name and the trial's number, before anybody reckons with it. Objects, which programs
+read, are system attributes; what a dashboard shows to people are user attributes, which held
+everything in the runs of before.
 """
 
 import math
@@ -19,9 +21,11 @@ from study.results.objectives import OBJECTIVES, Scores, objective_values
 from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS
 from study.results.screenings import SCALARS, Screening
 
+OURS = "paretodiff:"  # how the names of our system attributes begin
 RUNG_PREFIX = "rung "  # of a trial's attributes, before the training images
 COUNTED = "trained_images"  # by the budget
 SCREENED = "screened"
+RECIPE = "recipe"
 NUMBERS = {
     *(*OBJECTIVES, *SCORE_COLUMNS, *LATER_SCORE_COLUMNS),
     *("generate_seconds", "score_seconds", COUNTED, "threads", "peak_memory_bytes"),
@@ -41,10 +45,10 @@ def read_attributes(trial: FrozenTrial, objectives: tuple[str, ...], where: str)
     Raises:
         ValueError: a value is not as we write it.
     """
-    attrs = trial.user_attrs
+    attrs = attributes(trial)
     try:
         known = {
-            "recipe": _recipe(attrs.get("recipe")),
+            "recipe": _recipe(attrs.get(RECIPE)),
             "scores": None if attrs.get("scores") is None else check_scores(attrs["scores"]),
             "reason": checked("reason", attrs.get("reason"), str | None),
             "wall_seconds": _seconds(attrs.get("wall_seconds")),
@@ -57,13 +61,25 @@ def read_attributes(trial: FrozenTrial, objectives: tuple[str, ...], where: str)
             "screened": tuple(Screening.from_dict(s) for s in attrs.get(SCREENED, ())),
             "images_before_end": checked("trained_images", attrs.get(COUNTED), int | None),
         }
-        if trial.state == TrialState.COMPLETE:
+        is_over = trial.state == TrialState.PRUNED and known["scores"] is not None
+        if trial.state == TrialState.COMPLETE or is_over:
             objective_values(known["scores"] or {}, objectives)
     except WRONG as error:
         raise ValueError(
             one_line(f"{where} is not as we write it: trial {trial.number}: {error}")
         ) from error
     return known
+
+
+def attributes(trial: FrozenTrial) -> dict[str, Any]:
+    """Return what was kept of a trial, by the names without what marks them as ours."""
+    marked = {name: value for name, value in trial.system_attrs.items() if name.startswith(OURS)}
+    return trial.user_attrs | {name.removeprefix(OURS): v for name, v in marked.items()}
+
+
+def has_recipe(trial: FrozenTrial) -> bool:
+    """Whether a trial was begun, by its recipe."""
+    return f"{OURS}{RECIPE}" in trial.system_attrs or RECIPE in trial.user_attrs
 
 
 def check_scores(values: Any) -> Scores:

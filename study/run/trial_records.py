@@ -9,7 +9,7 @@ _STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.COMPLETE: "complete",
     TrialState.FAIL: "failed",
-    TrialState.PRUNED: "pruned",  # or infeasible, by its constraints
+    TrialState.PRUNED: "pruned",  # or by its constraints infeasible, or complete but over a limit
     TrialState.WAITING: "waiting",
 }
 
@@ -21,8 +21,9 @@ def as_record(trial: FrozenTrial, objectives: tuple[str, ...], where: str) -> Tr
         ValueError: a value is not as we write it; the message names the journal and the trial.
     """
     known = read_attributes(trial, objectives, where)
-    refused = trial.state == TrialState.PRUNED and not known["feasible"]
-    state = "infeasible" if refused else _STATES[trial.state]
+    state = _STATES[trial.state]
+    if state == "pruned" and not known["feasible"]:
+        state = "infeasible" if known["scores"] is None else "complete"
     return TrialRecord(number=trial.number, state=state, **known)
 
 

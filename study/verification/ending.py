@@ -13,7 +13,9 @@ from study.display.page import write_report
 from study.results.rows import FrontRow
 from study.run.packages import sound_run
 from study.run.run import Run
+from study.run.storage import StudyStorage
 from study.verification.file import Verification
+from study.verification.notes import keep_notes
 from study.verification.tasks import Failure
 from study.verification.verified import verified_run
 
@@ -46,9 +48,16 @@ def attempt(console: Console, go_on: str, work: Callable[[], Result]) -> Result 
         return None
 
 
-def write_verified(verification: Verification) -> tuple[Run, list[FrontRow]]:
-    """Write the front and the report anew; return the run as they show it, and its rows."""
+def write_verified(
+    verification: Verification, storage: StudyStorage
+) -> tuple[Run, list[FrontRow]]:
+    """Write the front and the report anew, and what the storage shows beside the search's scores.
+
+    Returns:
+        The run as the front shows it, and the front's rows.
+    """
     verification.save_points()
+    keep_notes(storage, verification)
     run = sound_run(verified_run(verification))
     return run, write_run(run)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from study.display.console import say
-from study.display.progress import show_tasks
+from study.display.progress import Count, show_tasks
 from study.results.records import TrialRecord
 from study.verification.ending import Ending
 from study.verification.file import Verification
@@ -52,10 +52,10 @@ class Session:
         A trial whose verified scores are over a limit keeps others off the front no more.
         """
         tried: set[tuple[int, int]] = set()
-        in_time = True
+        in_time, drawn = True, Count()
         while in_time and (to_score := self._next_round(tried)):
             self._say(self._what(to_score))
-            with show_tasks(self.console, "drawing again") as on_task:
+            with show_tasks(self.console, "drawing again", drawn) as on_task:
                 in_time = self.verifier.score(to_score, self._to_time(), on_task)
             if latency_counts(self._verification):  # by which the next round is chosen
                 self._time()

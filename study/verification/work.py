@@ -191,6 +191,7 @@ class Verifier:
         """Yield each task that was done with its result or its failure."""
         at_once = at_once or self.resources.concurrent_trials
         resources = replace(self.resources, concurrent_trials=at_once)
+        on_task(0, len(tasks))
         results = run_tasks(work, tasks, resources, is_late)
         for done, (task, outcome) in enumerate(results, start=1):
             # Of the worker itself, which may have died.

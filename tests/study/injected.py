@@ -25,6 +25,7 @@ from study.run.checkpoints import CheckpointFile
 from study.run.cool_downs import CoolDownStore
 from study.run.key_folder import CHECKPOINT
 from study.trial import evaluate
+from study.verification import short
 
 # What keeps a trial of a test from being scored again lies in its folder.
 FAULT, NO_MODEL = "fault", "no model"
@@ -235,6 +236,6 @@ CHOICES = {
 }
 
 if __name__ == "__main__":
-    search.SHORT_SECONDS = 3_600.0  # no verification is cut short on a busy machine
+    short.SECONDS = 3_600.0  # no verification is cut short on a busy machine
     mirror.EVERY_SECONDS = 0.2
     cli.run_command(lambda: search.main(sys.argv[2:], CHOICES[sys.argv[1]], rescored, timed))

@@ -35,13 +35,13 @@ class Log(Listener):
     def __init__(self) -> None:
         self.ends: list[tuple[int, str, str | None]] = []
         self.retries: list[tuple[int, str]] = []
-        self.warnings: list[tuple[int, str]] = []
+        self.holds: list[tuple[int, str]] = []
 
     def on_retry(self, number: int, reason: str) -> None:
         self.retries.append((number, reason))
 
-    def on_warning(self, number: int, text: str) -> None:
-        self.warnings.append((number, text))
+    def on_hold(self, number: int, reason: str) -> None:
+        self.holds.append((number, reason))
 
     def on_end(self, record: TrialRecord) -> None:
         self.ends.append((record.number, record.state, record.reason))

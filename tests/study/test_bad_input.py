@@ -26,7 +26,7 @@ from study.generate import main as generate
 from study.record import main as record
 from study.run.folder import JOURNAL_NAME
 from study.run.settings import RunSettings, save_settings
-from study.run.settings_format import FORMAT_VERSION
+from study.run.settings_format import FORMAT_VERSION, OLDEST_VERSION
 from study.run.storage import StudyStorage
 from study.search import main as search
 from study.tables import main as tables
@@ -34,9 +34,12 @@ from study.train_extractor import main as train_extractor
 from study.verify import main as verify
 
 Refused = Callable[[Callable[[], int]], str]
+FORMATS = " or ".join(map(str, range(OLDEST_VERSION, FORMAT_VERSION + 1)))
 
 CASES = [
     (["--space", "nope"], "space is 'nope'; allowed: quick, "),
+    (["--log", "mlfow"], "--log is 'mlfow'; allowed: tensorboard, mlflow, wandb, or mlflow:URI"),
+    (["--log", "mlflow:http://me:pw@host"], "--log has an address with a password; allowed: "),
     (["--dataset", "nope"], "dataset is 'nope'; allowed: mnist5k, mnist"),
     (["--dataset", "folder:/no/such"], "/no/such is no folder of class folders"),
     (["--objective", "beauty"], "objective is 'beauty'; allowed: fid, "),
@@ -429,11 +432,11 @@ def test_a_link_in_place_of_the_backbones_is_refused(
         (["format"], "run.json has no format of ours"),
         (
             {"format": 3, "versions": {"paretodiff": "0.0.7"}},
-            f"has format 3; allowed: 4 or 5 or 6 or 7 or 8 or 9 or {FORMAT_VERSION}. What another "
+            f"has format 3; allowed: {FORMATS}. What another "
             "version wrote is read by that one: paretodiff 0.0.7",
         ),
         ({"format": 99, "versions": "many"}, "has format 99; allowed"),
-        ({"format": [4]}, "has format [4]; allowed: 4 or 5 or 6 or 7 or 8 or 9 or 10"),
+        ({"format": [4]}, f"has format [4]; allowed: {FORMATS}"),
     ],
 )
 def test_a_run_of_others_is_told_and_stays_as_it_is(

@@ -466,7 +466,7 @@ def test_a_run_of_an_older_format_is_refused(
     (tmp_path / "run.json").write_text(json.dumps(values))
     line = refused(lambda: search(["--resume", str(tmp_path)]))
     assert (
-        f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5 or 6 or 7 or 8 or 9 or 10. What"
+        f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5 or 6 or 7 or 8 or 9 or 10 or 11. "
         in line
     )
     assert line.endswith("is read by that one: paretodiff 0.1")

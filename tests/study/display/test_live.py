@@ -49,7 +49,7 @@ def test_lines_outside_a_terminal_tell_all_but_progress(
     ]
     assert lines[3].startswith("trial 7 FID 12.3, 98.8 kB (2 of 4 finished, about ")
     assert lines[4].startswith("trial 6 FID 12.3, 98.8 kB (3 of 4 finished, about ")
-    assert lines[5].startswith("trial 5 FID 12.3, 98.8 kB, on gpu 3 (4 of 4 finished, about ")
+    assert lines[5].startswith("trial 5 FID 12.3, 98.8 kB, on gpu 3 (4 of 4 finished)")
     assert lines[7].startswith("trial 8 failed: diverged at step 3 (5 of 4 finished")
     assert "\x1b" not in out.getvalue()
 
@@ -96,6 +96,49 @@ def test_what_was_stopped_or_is_over_a_limit_is_told_as_that_and_is_never_the_be
     text = " ".join(out.getvalue().split())
     assert "1 stopped early, 1 over a limit, 0 failed" in text
     assert "best FID: trial 0, FID 40.0, 3 MB" in out.getvalue()
+
+
+def test_a_warning_is_said_once_for_all_trials(digit_recipe: Recipe) -> None:
+    live, out = view(digit_recipe, terminal=False)
+    with live:
+        for number in (1, 2, 3):
+            live.on_warning(number, "48 reference images")
+        live.on_warning(2, "torn")
+        live.on_hold(2, "boom")
+    assert out.getvalue().splitlines() == [
+        "trial 1: 48 reference images",
+        "trial 2: torn",
+        "trial 2 broke (boom); counts as failed once another trial ends otherwise",
+    ]
+
+
+def test_at_the_end_no_table_is_left_without_a_trial(digit_recipe: Recipe) -> None:
+    live, out = view(digit_recipe, terminal=True, trials=2)
+    with live:
+        live.on_start(1, digit_recipe)
+        live.on_end(complete(1, digit_recipe, 30.0, 2_000_000))
+    last = out.getvalue().rpartition("\x1b[2K")[2]
+    assert "2 of 2 finished, 0 failed" in last
+    for word in ("recipe", "stage", "running", "left"):
+        assert word not in last
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_table_of_running_trials_keeps_to_its_width_and_loses_no_word(
+    digit_recipe: Recipe, width: int
+) -> None:
+    live, _ = view(digit_recipe, terminal=True)
+    for number in range(1, 5):
+        live.on_start(number, digit_recipe)
+        live.on_progress(number, "cool-down", 0.25)
+    out = io.StringIO()
+    Console(file=out, width=width).print(live._render())
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    words = " ".join(out.getvalue().split())
+    assert words.count("cool-down 25%") == 4
+    assert words.count("weights8") == 4
+    assert words.startswith("trial recipe stage time")
 
 
 def test_the_best_of_a_maximised_objective_is_the_largest(digit_recipe: Recipe) -> None:

@@ -1,11 +1,13 @@
 """Tasks are shown as they end: a bar in a terminal, a line for each tenth outside one."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from study.display.progress import show_tasks
+from study.display import progress
+from study.display.progress import Count, show_tasks
 
 
 def shown(*series: int, terminal: bool = False, name: str = "drawing") -> str:
@@ -29,13 +31,36 @@ def shown(*series: int, terminal: bool = False, name: str = "drawing") -> str:
     ],
 )
 def test_each_tenth_is_a_line_where_there_is_no_terminal(total: int, told: list[int]) -> None:
-    assert shown(total).splitlines() == [f"drawing: {done} of {total}" for done in told]
+    lines = [line.split(",")[0] for line in shown(total).splitlines()]
+    assert lines == [f"drawing: {done} of {total}" for done in told]
 
 
 def test_tasks_that_begin_anew_are_told_of_again() -> None:
-    assert shown(2, 2, 1).splitlines() == [
+    assert [line.split(",")[0] for line in shown(2, 2, 1).splitlines()] == [
         *("drawing: 1 of 2", "drawing: 2 of 2") * 2,
         "drawing: 1 of 1",
+    ]
+
+
+def test_the_count_of_rounds_never_runs_backwards() -> None:
+    out, count = io.StringIO(), Count()
+    for total in (30, 9, 1):
+        with show_tasks(Console(file=out), "drawing", count) as on_task:
+            for done in range(total + 1):
+                on_task(done, total)
+    pairs = [re.findall(r"\d+", line)[:2] for line in out.getvalue().splitlines()]
+    counts = [int(done) for done, _ in pairs]
+    assert counts == sorted(set(counts))
+    assert [pair for pair in pairs if pair[0] == pair[1]] == [[n, n] for n in ("30", "39", "40")]
+
+
+def test_a_line_says_what_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([100.0, 130.0, 160.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(seconds, 190.0))
+    assert shown(3).splitlines() == [
+        "drawing: 1 of 3, about 1 min 00 s left",
+        "drawing: 2 of 3, about 30 s left",
+        "drawing: 3 of 3",
     ]
 
 

@@ -172,8 +172,7 @@ def test_a_trial_that_breaks_is_handed_out_again_before_it_fails(tmp_path: Path)
         assert (again.number, again.recipe) == (first.number, first.recipe)
     source.break_off(first.number, "boom 2")
     assert log.retries == [(first.number, "boom 0"), (first.number, "boom 1")]
-    held = "broke (boom 2); counts as failed once another trial ends otherwise"
-    assert log.warnings == [(first.number, held)]
+    assert log.holds == [(first.number, "boom 2")]
     (other,) = take(source, 1)
     assert other.number != first.number
     source.end(other.number, SCORES, None)
@@ -200,8 +199,9 @@ def test_a_trial_whose_machine_is_lost_begins_again_however_few_retries_it_has(
         assert (again.number, again.recipe) == (first.number, first.recipe)
     assert log.retries == [(first.number, "spot was lost")] * MOST_LOSSES
     source.lose(first.number, "spot was lost")
-    held = "broke (spot was lost); counts as failed once another trial ends otherwise"
-    assert log.warnings == [(first.number, held)], "it may be the trial that they are lost by"
+    assert log.holds == [(first.number, "spot was lost")], (
+        "it may be the trial that they are lost by"
+    )
 
 
 def test_a_trial_that_is_stopped_while_its_machine_is_lost_is_not_started_again(

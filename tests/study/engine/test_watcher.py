@@ -22,6 +22,7 @@ EVENTS: dict[str, tuple[Any, ...]] = {
     "on_progress": (3, "train", 0.5),
     "on_rung": (3, 8_000, {"fid": 1.0}),
     "on_retry": (3, "boom"),
+    "on_hold": (3, "boom"),
     "on_warning": (3, "torn"),
     "on_note": ("node large gets no trials",),
     "on_end": (TrialRecord(3, "failed", RECIPE),),

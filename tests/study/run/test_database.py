@@ -20,6 +20,7 @@ from study.run.opening import Place
 from study.run.reading import read_records
 from study.run.settings import RunSettings
 from study.run.storage import StudyStorage, open_storage
+from study.run.trial_attributes import OURS
 
 OBJECTIVES = ("fid", "size_bytes")
 
@@ -139,7 +140,10 @@ def test_other_objectives_or_limits_are_refused(kept: RunSettings, digit_recipe:
         ("update alembic_version set version_num = 'v99'", "is no longer compatible"),
         ("update trials set state = 'LOST'", "'LOST' is not among"),
         ("update trial_user_attributes set value_json = '{'", "JSONDecodeError"),
-        ("update trial_user_attributes set value_json = '3' where key = 'recipe'", "trial 0: "),
+        (
+            f"update trial_system_attributes set value_json = '3' where key = '{OURS}recipe'",
+            "trial 0: ",
+        ),
     ],
 )
 def test_an_altered_database_is_said_in_one_line(

@@ -78,6 +78,7 @@ def test_a_missing_field_is_named(tmp_path: Path, settings: RunSettings, field: 
     [
         *((4, "address", None), (6, "backbones", ()), (7, "space_sha256", None)),
         *((9, "storage", None), (9, "study_name", None)),
+        *((10, "loggers", ()), (10, "tracking_id", None)),
     ],
 )
 def test_a_run_of_a_format_before_lacks_what_was_added(
@@ -89,6 +90,17 @@ def test_a_run_of_a_format_before_lacks_what_was_added(
     (tmp_path / "run.json").write_text(json.dumps({**values, "format": version}))
     assert RunSettings.load(tmp_path) == settings
     assert getattr(settings, field) == value
+
+
+def test_trackers_round_trip(tmp_path: Path, settings: RunSettings) -> None:
+    kept = replace(settings, loggers=("wandb", "mlflow:http://host"), tracking_id="0" * 16)
+    save_settings(tmp_path, kept)
+    assert RunSettings.load(tmp_path) == kept
+    values = json.loads((tmp_path / "run.json").read_text())
+    for change in ({"loggers": ["mlfow"]}, {"loggers": "wandb"}, {"tracking_id": "' or 1"}):
+        (tmp_path / "run.json").write_text(json.dumps(values | change))
+        with pytest.raises(ValueError, match=r"run\.json is not as we write it: "):
+            RunSettings.load(tmp_path)
 
 
 def test_a_database_round_trips_and_a_journal_is_none(

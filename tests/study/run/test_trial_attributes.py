@@ -12,7 +12,7 @@ from diffusion.errors import LONGEST_LINE
 from diffusion.recipe import Recipe
 from study.run.reading import read_journal
 from study.run.storage import StudyStorage
-from study.run.trial_attributes import check_scores
+from study.run.trial_attributes import OURS, check_scores
 
 OBJECTIVES = ("fid", "size_bytes")
 SCORES = {"fid": 3.0, "size_bytes": 10, "sampling": {"steps": 3}, "extractor": "digits"}
@@ -35,9 +35,11 @@ def rewrite(path: Path, attribute: str, change: Callable[[Any], Any]) -> None:
     """Change a trial's attribute of that name wherever a journal has it."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     for entry in entries:
-        known = entry.get("user_attr", {})
-        if "trial_id" in entry and attribute in known:
-            known[attribute] = change(known[attribute])
+        known = entry.get("user_attr", {}) | entry.get("system_attr", {})
+        for name in known.keys() & {attribute, f"{OURS}{attribute}"}:
+            if "trial_id" in entry:
+                kind = "user_attr" if name in entry.get("user_attr", {}) else "system_attr"
+                entry[kind][name] = change(known[name])
     path.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
 
 
@@ -51,6 +53,21 @@ def test_what_was_kept_comes_back(journal: Path, digit_recipe: Recipe) -> None:
     assert complete.end_time is not None
     assert pruned.end_time is not None
     assert complete.end_time <= pruned.end_time
+
+
+def test_a_journal_of_before_which_has_all_as_user_attributes_reads_the_same(
+    journal: Path,
+) -> None:
+    known = read_journal(journal, OBJECTIVES)
+    entries = [json.loads(line) for line in journal.read_text().splitlines()]
+    for entry in entries:
+        (name, value), *_ = [*entry.get("system_attr", {"": None}).items()]
+        if name.startswith(OURS):
+            del entry["system_attr"]
+            entry |= {"op_code": 8, "user_attr": {name.removeprefix(OURS): value}}
+    assert any(entry.get("user_attr", {}).get("scores") == SCORES for entry in entries)
+    journal.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries))
+    assert read_journal(journal, OBJECTIVES) == known
 
 
 def test_a_running_trial_has_no_end(tmp_path: Path, digit_recipe: Recipe) -> None:

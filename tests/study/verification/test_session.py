@@ -421,6 +421,5 @@ def test_a_replicate_that_fails_in_passing_is_tried_again(verify: Verify) -> Non
 
 def test_progress_is_written_where_there_is_no_terminal(verify: Verify) -> None:
     printed = verify(Models(), Plan(1_000, 40)).printed.splitlines()
-    assert [line for line in printed if line.startswith("drawing again")] == [
-        f"drawing again: {done} of 40" for done in range(4, 41, 4)
-    ]
+    told = [line.split(",")[0] for line in printed if line.startswith("drawing again")]
+    assert told == [f"drawing again: {done} of 40" for done in range(4, 41, 4)]
