@@ -128,6 +128,11 @@ def build_parser(description: str) -> cli.Parser:
         f"${VARIABLE}, which may have one; else a journal in the run's folder)",
     )
     add("--name", help="name of the run (default: the space's, numbered)")
+    add(
+        "--open-report",
+        action="store_true",
+        help="show the report while the study runs, served on this machine alone (127.0.0.1)",
+    )
     add("--no-verify", action="store_true", help="do not score the front again at the end")
     add(
         "--resume",

@@ -8,6 +8,7 @@ from typing import Any
 from study.results.limits import over_limits
 from study.results.objectives import Scores, cost
 from study.results.records import TrialRecord
+from study.results.rows import SEARCHED
 from study.run.run import Run
 from study.verification.confidence import NOISY, front_probabilities, mean_intervals
 from study.verification.file import Verification
@@ -114,8 +115,10 @@ def _together(record: TrialRecord, verification: Verification, num_images: int) 
     """Return a trial's scores with the means over its seeds."""
     point = verification.known(record.number)
     runs = list(point.scores(num_images).values())
+    searched = record.scores or {}
     return {
-        **(record.scores or {}),
+        **searched,
+        SEARCHED: {name: searched[name] for name in (*runs[0], "latency_ms") if name in searched},
         **{name: _mean([scores.get(name) for scores in runs]) for name in runs[0]},
         "verified_seeds": len(runs),
         **({} if point.latency_ms is None else {"latency_ms": point.latency_ms}),
