@@ -1,6 +1,5 @@
 """Which knobs mattered for each objective, by Optuna's importances."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +10,9 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import FrozenTrial, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
+from study.engine.draws import looking_at
 from study.results.objectives import OBJECTIVES, cost
 from study.results.records import TrialRecord
 from study.results.rows import SEARCHED
@@ -43,12 +43,9 @@ def _importances(complete: Sequence[TrialRecord], name: str) -> dict[str, Any]:
     valued = [(r, value) for r in complete if (value := _value(r, name)) is not None]
     if why := _why_not(valued):
         return {"shares": [], "why": why}
-    study = optuna.create_study()
     distributions = _distributions([record for record, _ in valued])
-    study.add_trials([_as_trial(record, value, distributions) for record, value in valued])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        shares = optuna.importance.get_param_importances(study)
+    study = looking_at([_as_trial(record, value, distributions) for record, value in valued])
+    shares = optuna.importance.get_param_importances(study)
     return {"shares": [[knob, round(share, 4)] for knob, share in shares.items()], "why": None}
 
 
@@ -70,8 +67,19 @@ def _value(record: TrialRecord, name: str) -> float | None:
 def _as_trial(
     record: TrialRecord, value: float, distributions: dict[str, BaseDistribution]
 ) -> FrozenTrial:
-    of_it = {name: distributions[name] for name in record.knobs}
-    return create_trial(value=value, params=dict(record.knobs), distributions=of_it)
+    return FrozenTrial(
+        number=record.number,
+        trial_id=record.number,
+        state=TrialState.COMPLETE,
+        value=value,
+        params=dict(record.knobs),
+        distributions={name: distributions[name] for name in record.knobs},
+        datetime_start=None,
+        datetime_complete=None,
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+    )
 
 
 def _distributions(records: Sequence[TrialRecord]) -> dict[str, BaseDistribution]:

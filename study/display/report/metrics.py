@@ -28,8 +28,9 @@ class Metric:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the page has it."""
-        maximize = self.name in OBJECTIVES and OBJECTIVES[self.name].maximize
-        return {**asdict(self), "maximize": maximize}
+        objective = OBJECTIVES.get(self.name)
+        maximize = objective is not None and objective.maximize
+        return {**asdict(self), "aim": objective is not None, "maximize": maximize}
 
 
 METRICS = (

@@ -9,7 +9,7 @@ from study.results.records import TrialRecord
 from study.results.rows import FrontRow
 from study.run.run import Run
 
-MOST_BYTES = 1_200_000  # of all pictures in a page
+MOST_BYTES = 1_000_000  # of all pictures in a page
 FIGURES = ("verified_seeds", "fid")
 
 

@@ -8,7 +8,7 @@ from study.display.report.metrics import figure
 from study.results.records import TrialRecord
 from study.results.screenings import EXACT, Screening
 
-MOST = 3_000  # in a page: those that change least
+MOST = 2_000  # in a page: those that change least
 COLUMNS = ("trial", "drift", *EXACT)
 COMPRESSION = ("compression.", "ema.")  # how the knobs begin that tell one from another
 

@@ -98,6 +98,7 @@ function openTrial(trial) {
   const close = make("button", { type: "button", onclick: () => at("dialog").close() }, "Close");
   const title = make("h2", { id: "dialog-title" }, nameOf(trial));
   fill("dialog-body", make("div", { class: "bar-top" }, title, close), cardOf(trial, "h2"));
+  at("tip").hidden = true;
   keep({ open: trial.trial });
   if (!at("dialog").open) at("dialog").showModal();
 }

@@ -65,10 +65,13 @@ function tracesOf({ both, edge, strip }) {
   return [...traces, ...linesOf(both), ringOf()];
 }
 
+/* Whether a model can beat another one in both metrics: less of a trial's number is no merit. */
+const hasLine = () => METRICS.get(CHOSEN.x).aim && METRICS.get(CHOSEN.y).aim && CHOSEN.x !== CHOSEN.y;
+
 /* The staircase of what no rival beats, and the intervals of its FIDs. */
 function linesOf(both) {
   const { x, y } = CHOSEN;
-  const line = unbeaten(both.filter(isRival), x, y);
+  const line = hasLine() ? unbeaten(both.filter(isRival), x, y) : [];
   const ends = (metric, axis) => (axis === "fid" && CHOSEN.intervals ? {
     type: "data", symmetric: false, thickness: 1.2, width: 4, color: colour("front"),
     array: FRONT.map((t) => Math.max((t.interval?.[1] ?? t.scores.fid) - t.scores.fid, 0)),
@@ -131,7 +134,7 @@ function sayFront({ both, edge, strip }) {
   const drawn = TRIALS.filter(isDrawn).length;
   const inStrip = strip.length ? `, of which ${strip.length} lack one of the two figures and stand in the strip below` : "";
   const screened = edge.length ? ` Screened compressions have no ${METRICS.get(CHOSEN.y).title}: they stand along the upper edge.` : "";
-  const line = both.length ? ` The line joins what no ${ANY_VERIFIED ? "verified" : "other"} model beats in both.` : "";
+  const line = both.length && hasLine() ? ` The line joins what no ${ANY_VERIFIED ? "verified" : "other"} model beats in both.` : "";
   at("front-text").textContent = `${begun}; ${drawn} are drawn${inStrip}.${line}${screened}`;
 }
 

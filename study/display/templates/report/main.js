@@ -10,23 +10,37 @@ function showHeading() {
   at("written").textContent = `Written ${run.written}. Drawn by Plotly, which is embedded; nothing is fetched.`;
 }
 
-function drawAll() {
+/* Plots below the first one, drawn once they come near the window; printing shows all. */
+const LATER = new Map([["course", drawCourse], ["trainings", drawTrainings]]);
+const drawn = new Set();
+const seer = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) if (isIntersecting) drawLater(target.id);
+}, { rootMargin: "400px" });
+
+function drawLater(id) {
+  seer.unobserve(at(id));
+  drawn.add(id);
+  LATER.get(id)();
+}
+
+function drawAgain() {
   drawFront();
-  drawCourse();
-  drawTrainings();
+  for (const id of drawn) LATER.get(id)();
 }
 
 showHeading();
 beginCards();
 beginAxes();
-drawAll();
-beginPointing();
 beginPicker();
+drawFront();
+beginPointing();
 beginTable();
 beginCourse();
 beginKnobs();
 beginTrainings();
 beginWatch();
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-window.matchMedia("(max-width: 640px)").addEventListener("change", drawAll);
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAgain);
+window.matchMedia("(max-width: 640px)").addEventListener("change", drawAgain);
+window.addEventListener("beforeprint", () => LATER.forEach((_, id) => drawLater(id)));
+LATER.forEach((_, id) => seer.observe(at(id)));
 document.documentElement.dataset.ready = "yes";

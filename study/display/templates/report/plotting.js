@@ -7,7 +7,7 @@ function looks() {
   return {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
     font: { family: FONT, size: 13, color: colour("text") }, hovermode: "closest",
-    margin: { l: 64, r: 14, t: 14, b: 48 }, transition: { duration: 0 },
+    margin: { l: 64, r: 14, t: 14, b: 48 },
   };
 }
 
