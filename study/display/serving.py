@@ -1,5 +1,6 @@
 """A run's report, served to this machine while its study runs."""
 
+import functools
 import http
 import os
 import sys
@@ -48,7 +49,8 @@ def serving(path: Path) -> Iterator[str]:
         path: of the file, read anew for each request; it may come to be later.
     """
     server = _Server(path)
-    thread = threading.Thread(target=server.serve_forever, name="report server", daemon=True)
+    serve = functools.partial(server.serve_forever, poll_interval=0.1)
+    thread = threading.Thread(target=serve, name="report server", daemon=True)
     thread.start()
     try:
         yield f"http://{HOST}:{server.server_port}/"

@@ -1,7 +1,9 @@
 """Runs for tests of the report: trials of every kind, with pictures, as a search leaves them."""
 
+import json
 import math
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +13,15 @@ import numpy as np
 from PIL import Image
 from small_run import run_of
 
-from diffusion.recipe import CompressionConfig, DataConfig, EmaConfig, NetworkConfig, Recipe
-from diffusion.recipe import SamplingConfig, TrainingConfig
+from diffusion.recipe import (
+    CompressionConfig,
+    DataConfig,
+    EmaConfig,
+    NetworkConfig,
+    Recipe,
+    SamplingConfig,
+    TrainingConfig,
+)
 from study.display.page import REPORT_NAME, write_report
 from study.results.front import front_rows
 from study.results.records import TrialRecord
@@ -64,7 +73,7 @@ def verified(record: TrialRecord) -> TrialRecord:
 
 
 def small_report(folder: Path, records: Sequence[TrialRecord], **changes: Any) -> Path:
-    """Write the report of a run with these trials, and a sheet of samples for each that has any."""
+    """Write the report of a run with these trials, and the samples of those that have any."""
     run = run_of(folder, records, data=vars(DATA), **changes)
     for each in records:
         if each.scores is not None:
@@ -76,6 +85,14 @@ def report_of(run: Run, *, is_live: bool = False) -> Path:
     """Write a run's report; return its path."""
     write_report(run, front_rows(run.records, run.objectives), is_live=is_live)
     return run.folder / REPORT_NAME
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    """Return the data that a report's page holds."""
+    element = r'<script type="application/json" id="data">(.*?)</script>'
+    (text,) = re.findall(element, page.read_text(), re.S)
+    data: dict[str, Any] = json.loads(text)
+    return data
 
 
 def write_samples(folder: Path, columns: int = 10) -> None:
@@ -105,9 +122,7 @@ def _recipe(draw: random.Random) -> Recipe:
         NetworkConfig("mini_ddpm", draw.choice(WIDTHS), groups=draw.choice((1, 2)), patch_size=2),
         TrainingConfig(train_images=80_000),
         EmaConfig(draw.choice(("none", "short", "mid"))),
-        CompressionConfig(
-            method, ratio, "all", quantization=quantization, quantization_step=step
-        ),
+        CompressionConfig(method, ratio, "all", quantization=quantization, quantization_step=step),
         SamplingConfig(steps=draw.choice((6, 8, 12)), guidance=draw.choice((1.5, 2.0, 2.5))),
     )
 

@@ -60,15 +60,16 @@ function pointsInOrder() {
   return points.filter((point) => point.isSeen).sort((a, b) => a.x - b.x || a.y - b.y);
 }
 
+/* Go on from the point that is pointed at; the first step is to the first or the last one. */
 function step(by) {
   const points = pointsInOrder();
-  if (!points.length) return;
   const now = points.findIndex((point) => point.trial === pointed);
   const begin = by > 0 ? 0 : points.length - 1;
   goTo(points, now < 0 ? begin : Math.min(Math.max(now + by, 0), points.length - 1));
 }
 
 function goTo(points, place) {
+  if (!points.length) return;
   const { trial, x, y } = points[place];
   showTip(trial, { x0: x - 6, x1: x + 6, y0: y - 6, y1: y + 6 });
   const text = [nameOf(trial), wordsOf(trial.status), ...figuresInTip(trial)].join(", ");
@@ -77,7 +78,7 @@ function goTo(points, place) {
 
 const ON_KEY = {
   ArrowRight: () => step(1), ArrowDown: () => step(1), ArrowLeft: () => step(-1), ArrowUp: () => step(-1),
-  Home: () => step(-Infinity), End: () => step(Infinity), Escape: hideTip, Enter: () => pointed && openTrial(pointed),
+  Home: () => goTo(pointsInOrder(), 0), End: () => goTo(pointsInOrder(), pointsInOrder().length - 1), Escape: hideTip, Enter: () => pointed && openTrial(pointed),
   "+": () => zoomBy(0.7), "-": () => zoomBy(1 / 0.7), 0: () => zoomTo(null),
 };
 
