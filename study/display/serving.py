@@ -106,6 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Cache-Control", "no-store")
         self.send_header("ETag", tag)
+        self.send_header("Server-Timing", f"file;desc={tag}")  # so that a page knows its own
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
         if with_content:

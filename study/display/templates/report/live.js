@@ -6,6 +6,13 @@ function isServed() {
   return location.protocol === "http:" && ["127.0.0.1", "localhost"].includes(location.hostname);
 }
 
+/* The tag of the page as it was loaded, which may be older than what is served by now. */
+function ownTag() {
+  const [loaded] = performance.getEntriesByType("navigation");
+  const timing = loaded?.serverTiming?.find(({ name }) => name === "file");
+  return timing ? `"${timing.description}"` : null;
+}
+
 async function tagOf() {
   const response = await fetch(location.href, { method: "HEAD", cache: "no-store" });
   return response.headers.get("ETag");
@@ -36,5 +43,5 @@ function beginWatch() {
     document.documentElement.style.scrollBehavior = "";
     if (place[2] && !at("dialog").open) at(place[2])?.focus({ preventScroll: true });
   }
-  setTimeout(watch, POLL_MS, null);
+  setTimeout(watch, POLL_MS, ownTag());
 }
