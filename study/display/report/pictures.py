@@ -25,8 +25,8 @@ def pictures_of(
         front: rows of the front by their trials.
 
     Returns:
-        By trial the addresses of its `strip` and, on the front, of its `sheet` with the `columns`
-        of it; and what is to be said of pictures that cannot be shown.
+        By trial the addresses of its `strip` and, on the front, of its `sheet`, and whether their
+        columns are classes, `by_class`; and what is to be said of pictures that cannot be shown.
     """
     pictures: dict[int, dict[str, Any]] = {}
     notes, left = [], MOST_BYTES
@@ -39,6 +39,7 @@ def pictures_of(
         if samples is None:
             continue
         picture = _picture(samples, whole=record.number in front)
+        picture["by_class"] = _is_by_class(samples, record)
         left -= sum(len(text) for text in picture.values() if isinstance(text, str))
         if left < 0:
             break
@@ -62,8 +63,16 @@ def _samples(run: Run, number: int) -> Samples | None:
     return None if content is None else read_samples(content, run.settings.data["image_size"])
 
 
+def _is_by_class(samples: Samples, record: TrialRecord) -> bool:
+    """Whether each column of a trial's samples is of one class."""
+    recipe = record.recipe
+    if recipe is None or not recipe.network.conditional:
+        return False
+    return samples.columns == recipe.data.num_classes
+
+
 def _picture(samples: Samples, *, whole: bool) -> dict[str, Any]:
     picture: dict[str, Any] = {"strip": encode(samples.strip), "width": samples.whole.width}
     if whole:
-        picture |= {"sheet": encode(samples.sheet), "columns": samples.columns}
+        picture["sheet"] = encode(samples.sheet)
     return picture

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-GAP, ZOOM = 2, 2  # of the sheets that trials leave: between images, and how often a pixel is there
+# Of the sheets that trials leave: pixels between images, how often each is there, and how high the
+# line of headings is, where there is one.
+GAP, ZOOM, HEADING_HEIGHT = 2, 2, 22
+LEAST_COLUMN = 56  # pixels that an image is wide at least, above which there are headings
 SHEET_ROWS, STRIP_ROWS = 4, 2
 MOST_PIXELS = 2**24
 MOST_WIDTH = 720
@@ -61,11 +64,14 @@ def read_samples(content: bytes, image_size: int) -> Samples:
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"it is no picture that can be read: {error}") from error
     cell = image_size + GAP
-    columns, rest = divmod(sheet.width // ZOOM - GAP, cell)
-    if sheet.width % ZOOM or rest:
-        return Samples(_fitted(sheet), 1, 0)
-    size = (sheet.width // ZOOM, sheet.height // ZOOM)
-    return Samples(sheet.resize(size, Image.Resampling.NEAREST), columns, cell)
+    for zoom in (ZOOM, math.ceil(LEAST_COLUMN / image_size)):
+        columns, rest = divmod(sheet.width - GAP * zoom, cell * zoom)
+        top = (sheet.height - GAP * zoom) % (cell * zoom)
+        if rest == 0 and top in (0, HEADING_HEIGHT):
+            size = (sheet.width // zoom, (sheet.height - top) // zoom)
+            grid = sheet.crop((0, top, sheet.width, sheet.height))
+            return Samples(grid.resize(size, Image.Resampling.NEAREST), columns, cell)
+    return Samples(_fitted(sheet), 1, 0)
 
 
 def encode(picture: Image.Image) -> str:

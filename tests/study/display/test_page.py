@@ -65,7 +65,7 @@ def test_verified_figures_come_first_with_the_search_s_beside_them(tmp_path: Pat
     assert trial["images"] == 1_000
     assert trial["scores"]["fid"] == pytest.approx(0.9 * trial["searched"]["fid"], rel=1e-4)
     assert trial["searched_images"] == 500
-    assert any("are verified" in note for note in data["notes"])
+    assert any("were verified" in note for note in data["notes"])
 
 
 @pytest.mark.parametrize("field", ["space", "dataset"])

@@ -20,8 +20,8 @@ function statusLine(trial) {
 function sheetOf(trial) {
   const picture = DATA.pictures[trial.trial];
   if (!picture) return null;
-  const byClass = picture.sheet && picture.columns === DATA.classes.length;
-  const what = byClass ? "a column a class" : "sorted by class";
+  const byClass = picture.by_class;
+  const what = byClass ? "a column a class" : "evenly over all labels";
   const label = `${picture.sheet ? "Samples" : "Some samples"} of ${nameOf(trial).toLowerCase()}, ${what}`;
   const long = DATA.classes.some((name) => name.length > 2);
   const heads = byClass

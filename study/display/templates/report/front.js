@@ -72,15 +72,15 @@ const hasLine = () => METRICS.get(CHOSEN.x).aim && METRICS.get(CHOSEN.y).aim && 
 function linesOf(both) {
   const { x, y } = CHOSEN;
   const line = hasLine() ? unbeaten(both.filter(isRival), x, y) : [];
-  const ends = (metric, axis) => (axis === "fid" && CHOSEN.intervals ? {
-    type: "data", symmetric: false, thickness: 1.2, width: 4, color: colour("front"),
-    array: FRONT.map((t) => Math.max((t.interval?.[1] ?? t.scores.fid) - t.scores.fid, 0)),
-    arrayminus: FRONT.map((t) => Math.max(t.scores.fid - (t.interval?.[0] ?? t.scores.fid), 0)),
-  } : { visible: false });
   const points = isDrawn({ status: "front" }) ? FRONT.filter((trial) => hasBoth(trial, x, y)) : [];
+  const reach = (trial, end) => Math.abs((trial.interval?.[end] ?? trial.scores.fid) - trial.scores.fid);
+  const ends = (name) => (name === "fid" && CHOSEN.intervals ? {
+    type: "data", symmetric: false, thickness: 1.2, width: 4, color: colour("front"),
+    array: points.map((trial) => reach(trial, 1)), arrayminus: points.map((trial) => reach(trial, 0)),
+  } : { visible: false });
   return [
     { type: "scatter", mode: "lines", hoverinfo: "skip", line: { color: colour("front"), width: 1.4, shape: METRICS.get(x).maximize ? "vh" : "hv" }, x: line.map((t) => t.scores[x]), y: line.map((t) => t.scores[y]) },
-    { type: "scatter", mode: "markers", hoverinfo: "skip", marker: { opacity: 0 }, x: points.map((t) => t.scores[x]), y: points.map((t) => t.scores[y]), error_y: ends("y", y), error_x: ends("x", x) },
+    { type: "scatter", mode: "markers", hoverinfo: "skip", marker: { opacity: 0 }, x: points.map((t) => t.scores[x]), y: points.map((t) => t.scores[y]), error_y: ends(y), error_x: ends(x) },
   ];
 }
 

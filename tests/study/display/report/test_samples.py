@@ -9,7 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from study.display.report.samples import GAP, SHEET_ROWS, STRIP_ROWS, encode, read_samples
+from study.display.report.samples import (
+    GAP,
+    HEADING_HEIGHT,
+    SHEET_ROWS,
+    STRIP_ROWS,
+    encode,
+    read_samples,
+)
 from study.evaluation.pictures import save_grid
 
 
@@ -27,6 +34,21 @@ def test_the_grid_of_a_sheet_is_found_again(
     first = np.asarray(samples.whole)[GAP : GAP + size, GAP : GAP + size]
     expected = images[0].permute(1, 2, 0).expand(-1, -1, 3).numpy()
     np.testing.assert_array_equal(first, expected)
+
+
+@pytest.mark.parametrize(("size", "zoom"), [(28, 2), (16, 4), (8, 7)])
+def test_headings_above_the_grid_are_left_out(size: int, zoom: int, tmp_path: Path) -> None:
+    images = torch.randint(0, 256, (24, 1, size, size), dtype=torch.uint8)
+    save_grid(images, 3, tmp_path / "samples.png", zoom)
+    grid = Image.open(tmp_path / "samples.png")
+    headed = Image.new("RGB", (grid.width, grid.height + HEADING_HEIGHT), "white")
+    headed.paste(grid, (0, HEADING_HEIGHT))
+    content = io.BytesIO()
+    headed.save(content, format="PNG")
+    samples = read_samples(content.getvalue(), size)
+    assert (samples.columns, samples.cell) == (3, size + GAP)
+    first = np.asarray(samples.whole)[GAP : GAP + size, GAP : GAP + size, 0]
+    np.testing.assert_array_equal(first, images[0, 0].numpy())
 
 
 def test_a_picture_that_is_no_grid_is_shown_whole() -> None:
