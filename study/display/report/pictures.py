@@ -29,12 +29,12 @@ def pictures_of(
         columns are classes, `by_class`; and what is to be said of pictures that cannot be shown.
     """
     pictures: dict[int, dict[str, Any]] = {}
-    notes, left = [], MOST_BYTES
+    faults, left = [], MOST_BYTES
     for record in _in_turn(run.complete(), front):
         try:
             samples = _samples(run, record.number)
         except ValueError as error:
-            notes.append(f"The samples of trial {record.number} cannot be shown: {error}.")
+            faults.append(f"The samples of trial {record.number} cannot be shown: {error}.")
             continue
         if samples is None:
             continue
@@ -44,7 +44,13 @@ def pictures_of(
         if left < 0:
             break
         pictures[record.number] = picture
-    return pictures, notes
+    return pictures, _summed_up(faults)
+
+
+def _summed_up(faults: Sequence[str]) -> list[str]:
+    """Return the first fault, and how many there are like it."""
+    more = [f"So it is with {len(faults) - 1:,} trials more."] if len(faults) > 1 else []
+    return [" ".join([*faults[:1], *more])] if faults else []
 
 
 def _in_turn(
