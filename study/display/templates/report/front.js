@@ -98,7 +98,8 @@ function layoutOf({ both, edge, strip }) {
   const ranges = CHOSEN.zoom ?? wholeView(both, edge);
   const most = isNarrow() ? 5 : 9;
   const title = (name) => METRICS.get(name).title + (METRICS.get(name).maximize ? " (more is better)" : "");
-  const foot = strip.length ? 0.2 : 0;
+  const foot = strip.length ? (isNarrow() ? 0.29 : 0.2) : 0;
+  const top = foot / (isNarrow() ? 3.8 : 3.4); // of the strip; its caption is above it
   const last = Math.max(1, ...TRIALS.map((trial) => trial.trial));
   return {
     ...looks(), dragmode: isNarrow() ? false : "zoom",
@@ -106,9 +107,9 @@ function layoutOf({ both, edge, strip }) {
     xaxis: { ...axisOver(x, title(x), ranges.x, isLogX(), most), anchor: "y", fixedrange: isNarrow() },
     yaxis: { ...axisOver(y, title(y), ranges.y, isLogY(), 9), domain: [foot, 1], fixedrange: isNarrow() },
     xaxis2: { ...axisLooks(""), anchor: "y2", range: [-0.5, last + 0.5], fixedrange: true, visible: strip.length > 0, showgrid: false, nticks: most },
-    yaxis2: { domain: [0, foot / 3.4], range: [0, 1], visible: false, fixedrange: true },
+    yaxis2: { domain: [0, top], range: [0, 1], visible: false, fixedrange: true },
     yaxis3: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true },
-    annotations: strip.length ? [{ text: "without both figures, by trial number", xref: "paper", yref: "paper", x: 1, xanchor: "right", y: foot / 3.4, yanchor: "bottom", showarrow: false, font: { size: 12, color: colour("muted") } }] : [],
+    annotations: strip.length ? [{ text: "without both figures, by trial number", xref: "paper", yref: "paper", x: 1, xanchor: "right", y: top, yanchor: "bottom", showarrow: false, font: { size: 12, color: colour("muted") } }] : [],
   };
 }
 

@@ -6,7 +6,7 @@ const figureColumn = (name, title) => ({
 /* What became of a trial, with its reason; some begin with the same words. */
 function becameOf({ status, reason = "" }) {
   const words = wordsOf(status);
-  return !reason ? words : reason.startsWith(words) ? reason : `${words}: ${reason}`;
+  return !reason ? words : reason.includes(words) ? reason : `${words}: ${reason}`;
 }
 
 const COLUMNS = [
@@ -75,7 +75,8 @@ function rowOf(trial) {
     const text = column.text(trial);
     const content = column.name === "trial"
       ? make("button", { type: "button", "aria-label": `Open trial ${text}`, onclick: () => openTrial(trial) }, text) : text;
-    return make("td", { class: column.isNumber ? "number" : column.name, "data-label": column.title }, content);
+    const kind = `${column.isNumber ? "number" : column.name}${text === "–" ? " none" : ""}`;
+    return make("td", { class: kind, "data-label": column.title }, content);
   }));
 }
 
