@@ -27,18 +27,18 @@ class ReportRefresher(Listener):
     """
 
     def __init__(self, run: Run, read: Callable[[], Sequence[TrialRecord]]) -> None:
-        """Begin with a report that is due.
+        """Take note of what is to be shown.
 
         Args:
-            run: whose report it is.
+            run: whose report it is, with the trials that there are already.
             read: returns its trials as they are; called by who tells of them.
         """
         self._run, self._read = run, read
         self._thread: threading.Thread | None = None
-        self._is_changed, self._next_seconds, self._has_failed = True, 0.0, False
+        self._is_changed, self._next_seconds, self._has_failed = False, 0.0, False
 
     def __enter__(self) -> Self:
-        self._refresh()
+        self._begin(self._run)
         return self
 
     def __exit__(
@@ -77,7 +77,9 @@ class ReportRefresher(Listener):
         if not self._is_changed or is_writing or time.monotonic() < self._next_seconds:
             return
         self._is_changed = False
-        run = self._run.with_records(self._read())
+        self._begin(self._run.with_records(self._read()))
+
+    def _begin(self, run: Run) -> None:
         self._thread = threading.Thread(target=self._write, args=(run,), name="report")
         self._thread.start()
 

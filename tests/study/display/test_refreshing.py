@@ -84,6 +84,17 @@ def test_what_takes_long_to_write_is_written_the_more_seldom(
     assert 4 * len(written) <= refreshing.SHARE * (clock.seconds - written[0]) + 4
 
 
+def test_it_begins_with_the_trials_that_there_are_and_reads_none(
+    tmp_path: Path, clock: Clock
+) -> None:
+    def read() -> list[TrialRecord]:
+        raise OSError("the database is gone")
+
+    with ReportRefresher(run_of(tmp_path, [record(0)], data=vars(DATA)), read):
+        pass
+    assert len(data_of(tmp_path / "report.html")["trials"]) == 1
+
+
 def test_a_fault_is_said_once_and_the_next_report_is_tried(
     tmp_path: Path,
     clock: Clock,
