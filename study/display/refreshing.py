@@ -21,7 +21,7 @@ SHARE = 0.02  # of the time, at most, in which a report is being written
 
 
 class ReportRefresher(Listener):
-    """Writes the report once something happened, seldom, and in a thread of its own.
+    """Writes the report when something has happened, seldom, and in a thread of its own.
 
     Where it cannot be written that is said once, and tried again: the study goes on.
     """
@@ -34,11 +34,13 @@ class ReportRefresher(Listener):
             read: returns its trials as they are; called by who tells of them.
         """
         self._run, self._read = run, read
-        self._thread: threading.Thread | None = None
-        self._is_changed, self._next_seconds, self._has_failed = False, 0.0, False
+        self._latest, self._has_failed = run, False
+        self._is_changed, self._is_closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="report")
 
     def __enter__(self) -> Self:
-        self._begin(self._run)
+        self._is_changed.set()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -47,17 +49,14 @@ class ReportRefresher(Listener):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._is_closing.set()
+        self._is_changed.set()
         # The report of the end, which another one writes, must come last.
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
 
     def on_start(self, number: int, recipe: Recipe) -> None:
         """A trial begins."""
         self._note_change()
-
-    def on_progress(self, number: int, stage: str, share: float) -> None:
-        """A running trial has done a share of a stage: what changed before may be due now."""
-        self._refresh()
 
     def on_rung(self, number: int, train_images: int, scores: Scores) -> None:
         """A running trial's training was scored on its way."""
@@ -68,23 +67,18 @@ class ReportRefresher(Listener):
         self._note_change()
 
     def _note_change(self) -> None:
-        self._is_changed = True
-        self._refresh()
+        self._latest = self._run.with_records(self._read())
+        self._is_changed.set()
 
-    def _refresh(self) -> None:
-        """Begin to write what changed, where it is time and nothing is being written."""
-        is_writing = self._thread is not None and self._thread.is_alive()
-        if not self._is_changed or is_writing or time.monotonic() < self._next_seconds:
-            return
-        self._is_changed = False
-        self._begin(self._run.with_records(self._read()))
-
-    def _begin(self, run: Run) -> None:
-        self._thread = threading.Thread(target=self._write, args=(run,), name="report")
-        self._thread.start()
+    def _work(self) -> None:
+        """Write what is the latest, again and again, with a pause after each time."""
+        while self._is_changed.wait() and not self._is_closing.is_set():
+            self._is_changed.clear()
+            start = time.monotonic()
+            self._write(self._latest)
+            self._is_closing.wait(pause_seconds(time.monotonic() - start))
 
     def _write(self, run: Run) -> None:
-        start = time.monotonic()
         try:
             write_report(run, front_rows(run.records, run.objectives), is_live=True)
         except Exception as error:
@@ -92,5 +86,8 @@ class ReportRefresher(Listener):
                 what = f"{type(error).__name__}: {error}"
                 logger.warning("the report cannot be refreshed, and the study goes on: %s", what)
             self._has_failed = True
-        took = time.monotonic() - start
-        self._next_seconds = start + took + max(EVERY_SECONDS, took / SHARE)
+
+
+def pause_seconds(took_seconds: float) -> float:
+    """Return for how long no report is written after one that took so long."""
+    return max(EVERY_SECONDS, took_seconds / SHARE)
