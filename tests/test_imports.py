@@ -64,7 +64,7 @@ def test_what_takes_seconds_to_import_is_imported_where_it_is_used(package: str)
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_those_before_it(room: str) -> None:
-    files = list((ROOT / "study" / room).glob("*.py"))
+    files = list((ROOT / "study" / room).rglob("*.py"))
     assert len(files) > 1
     allowed = {room, *ROOMS[: ROOMS.index(room)]}
     for path in files:

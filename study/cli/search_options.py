@@ -189,6 +189,11 @@ def _add_places(parser: cli.Parser) -> None:
         "the run's journal)",
     )
     add(
+        "--open-report",
+        action="store_true",
+        help="show the report while the study runs, served on this machine alone (127.0.0.1)",
+    )
+    add(
         "--log",
         action="append",
         metavar="tensorboard|mlflow[:URI]|wandb",

@@ -28,6 +28,8 @@ from study.cluster.tuner import run_trials
 from study.display.commands import command
 from study.display.console import print_soundness, say
 from study.display.live import LiveView
+from study.display.refreshing import ReportRefresher
+from study.display.serving import open_report
 from study.display.summary import introduce, sum_up
 from study.engine.assembly import dispatcher_of
 from study.engine.mirroring import MirrorListener
@@ -111,6 +113,8 @@ def _mirrored_study(
     ended = [record.number for record in run.records if record.finished]
     tell = functools.partial(say, console)
     with contextlib.ExitStack() as stack:
+        if given.open_report:
+            stack.enter_context(open_report(run.folder, tell))
         try:
             mirror = stack.enter_context(mirroring(run.folder, remote, ended, tell, new=new))
         except (OSError, ValueError):
@@ -190,18 +194,11 @@ def _search(
 ) -> bool:
     """Run the trials that are missing; return whether nothing cut them off."""
     settings, scratch_dir = run.settings, run.folder / ".tune"
-    view = LiveView(
-        console,
-        settings.trials,
-        run.records,
-        seconds_left(settings, run.records),
-        settings.objectives,
-    )
-    listeners = [
-        view,
-        WarningKeeper(run.folder),
-        *([] if mirror is None else [MirrorListener(mirror)]),
-    ]
+    seconds = seconds_left(settings, run.records)
+    view = LiveView(console, settings.trials, run.records, seconds, settings.objectives)
+    report = ReportRefresher(run, storage.records)
+    mirrors = [] if mirror is None else [MirrorListener(mirror)]
+    listeners = [view, WarningKeeper(run.folder), report, *mirrors]
     context = RunContext.of(run.folder, settings)
     left = settings.trials - sum(record.finished for record in run.records)
     joins = settings.address is not None
@@ -209,6 +206,7 @@ def _search(
         with (
             tracking(run, functools.partial(say, console)) as trackers,
             view,
+            report,
             asking_for_nodes(resources, max(left, 1)) if joins else nullcontext(),
         ):
             dispatcher = dispatcher_of(run, space, storage, *listeners, *trackers)

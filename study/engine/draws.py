@@ -65,7 +65,7 @@ def draw_all(
     Yields:
         The knobs and their recipe; where it cannot be built, those up to there and None.
     """
-    study = _looking_at(trials)
+    study = looking_at(trials)
     for sampler in samplers:
         trial, recipe = asked_of(study, sampler), None
         with suppress(InvalidRecipe):
@@ -75,12 +75,14 @@ def draw_all(
 
 def begun(trials: Sequence[FrozenTrial], sampler: BaseSampler) -> optuna.Trial:
     """Begin a trial in memory, whose sampler sees a view."""
-    study = _looking_at(trials)
+    study = looking_at(trials)
     study.sampler = sampler
     return study.ask()
 
 
-def _looking_at(trials: Sequence[FrozenTrial]) -> optuna.Study:
+def looking_at(trials: Sequence[FrozenTrial]) -> optuna.Study:
+    """Return a study in memory of the given trials, none of which is copied."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each such study
     num_objectives = next((len(trial.values) for trial in trials if trial.values), 1)
     return optuna.create_study(storage=_View(trials), directions=["minimize"] * num_objectives)
 

@@ -55,6 +55,8 @@ VERIFIED_COLUMNS = (
 TIMED_ALONE = "timed_alone"
 # In the order in which they came to be.
 LATEST_COLUMNS = (*LATER_SCORE_COLUMNS, *VERIFIED_COLUMNS, "package_sha256", "finetune_seconds")
+# Of a verified trial's scores: the search's own of those that were scored again.
+SEARCHED = "searched"
 # Of the recipe's compression; they came to be after all these scores.
 KNOB_COLUMNS = ("quantization_step", "finetune_images", "finetune_teacher")
 

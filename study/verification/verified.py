@@ -7,7 +7,7 @@ from typing import Any
 
 from study.results.objectives import Scores, cost
 from study.results.records import TrialRecord
-from study.results.rows import TIMED_ALONE
+from study.results.rows import SEARCHED, TIMED_ALONE
 from study.run.run import Run
 from study.verification.confidence import NOISY, front_probabilities, mean_intervals
 from study.verification.file import Verification
@@ -113,8 +113,10 @@ def _together(record: TrialRecord, verification: Verification, num_images: int) 
     """Return a trial's scores with the means over its seeds."""
     point = verification.known(record.number)
     runs = list(point.scores(num_images).values())
+    searched = record.scores or {}
     return {
-        **(record.scores or {}),
+        **searched,
+        SEARCHED: {name: searched[name] for name in (*runs[0], "latency_ms") if name in searched},
         **{name: _mean([scores.get(name) for scores in runs]) for name in runs[0]},
         "verified_seeds": len(runs),
         **(

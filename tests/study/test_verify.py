@@ -1,6 +1,5 @@
 """The verification: real Ray and files; only what a trial and its rescoring do is injected."""
 
-import html
 import json
 import shlex
 import shutil
@@ -13,6 +12,7 @@ from typing import Any
 
 import injected
 import pytest
+from report_runs import data_of
 from small_space import small_space
 
 from study import verify
@@ -122,7 +122,8 @@ def test_a_run_whose_models_all_turn_out_worse_than_noise_says_so(
     assert f"no trial keeps to the limits (the last: {reason}), so there is no front" in printed
     assert "not verified" not in printed
     assert front(run) == []
-    assert html.unescape((run / "report.html").read_text()).count(reason) == 18
+    trials = data_of(run / "report.html")["trials"]
+    assert sum(trial.get("reason") == reason for trial in trials) == 18
     # Once more, when nothing is within reach.
     assert verify.main([str(run), "--images", "5000"], worse, injected.timed) == 1
     assert "no trial keeps to the limits" in capsys.readouterr().out

@@ -6,7 +6,7 @@ from study.cli.search_options import build_parser
 
 FLAGS = {
     *("download", "no_early_stopping", "no_reuse", "no_verify"),
-    *("dry_run", "insecure"),
+    *("dry_run", "insecure", "open_report"),
 }
 
 

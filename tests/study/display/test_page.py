@@ -1,53 +1,92 @@
-"""The page holds the front's figures and needs no other file; no text in it is markup."""
+"""The page holds a run's trials as data and needs no other file; no text in it is markup."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from report_runs import DATA, data_of, record, report_of, small_report, verified, write_samples
 from small_run import run_of
 from small_scores import ROW
 
 from diffusion.recipe import Recipe
-from study.display.own_files import remove_own
 from study.display.page import write_report
 from study.results.records import TrialRecord
 from study.results.words import name_recipe
-from study.run.settings import RunSettings
+
+MARKUP = "</script><b>&amp;<!--"
 
 
-def test_the_page_shows_the_front_and_embeds_its_pictures(
-    tmp_path: Path, settings: RunSettings
-) -> None:
-    point = tmp_path / "front" / "01-17"
-    point.mkdir(parents=True)
-    for path in (point / "samples.png", tmp_path / "front" / "front.png"):
-        Image.new("L", (4, 4)).save(path)
-    write_report(run_of(tmp_path, dataset="<mnist5k>"), [ROW])
-    page = (tmp_path / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 2
-    assert not re.search(r'(src|href)="(?!data:)', page), "the page needs another file"
-    for text in ("01-17", "random 30% extremes", "123 kB", "20.0", "18.0-22.0", "95%"):
-        assert text in page
-    assert "&lt;mnist5k&gt;" in page
-    assert "<mnist5k>" not in page
+def test_the_page_needs_no_other_file_and_no_network(tmp_path: Path) -> None:
+    page = small_report(tmp_path, [record(n) for n in range(10)]).read_text()
+    own = page.split("<script>")[0] + page.split("</script>")[-2]
+    assert not re.search(r'(?:src|href)="(?!data:|#)', own)
+    assert "default-src 'none'" in own
+    assert "://" not in own
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in own
 
 
-@pytest.mark.parametrize("field", ["space", "dataset", "seed", "threads", "device"])
+def test_the_front_is_shown_with_its_samples_commands_and_conditions(tmp_path: Path) -> None:
+    data = data_of(small_report(tmp_path, [record(n) for n in range(10)]))
+    front = [trial for trial in data["trials"] if trial["status"] == "front"]
+    assert front
+    for trial in front:
+        number = str(trial["trial"])
+        assert data["pictures"][number]["sheet"].startswith("data:image/webp;base64,")
+        assert data["commands"][number]["draw"].endswith("-n 64 --out grid.png")
+        conditions = data["conditions"][trial["conditions"]]
+        assert conditions["floors"]["fid"] == 1.93
+        assert conditions["noise"] == 691.0
+        assert ["drawn", "500 images, against the train split"] in conditions["lines"]
+    assert data["pick"] in [trial["trial"] for trial in front]
+
+
+def test_every_trial_that_began_is_counted_as_what_became_of_it(tmp_path: Path) -> None:
+    records = [*map(record, range(10)), TrialRecord(10, "waiting", None)]
+    data = data_of(small_report(tmp_path, records))
+    statuses = {trial["trial"]: trial["status"] for trial in data["trials"]}
+    assert statuses.keys() == set(range(10))
+    assert {number: statuses[number] for number in (3, 5, 7, 9)} == {
+        3: "stopped",
+        5: "failed",
+        7: "refused",
+        9: "noise",
+    }
+    assert {statuses[number] for number in (0, 1, 2, 4, 6, 8)} == {"front", "dominated"}
+    (note,) = [note for note in data["notes"] if "noise" in note]
+    assert "a limit that every study has, whether one is set or not" in note
+
+
+def test_verified_figures_come_first_with_the_search_s_beside_them(tmp_path: Path) -> None:
+    records = [verified(record(n)) if n % 2 == 0 else record(n) for n in range(10)]
+    data = data_of(small_report(tmp_path, records))
+    (trial,) = [trial for trial in data["trials"] if trial["trial"] == 4]
+    assert trial["seeds"] == 3
+    assert trial["images"] == 1_000
+    assert trial["scores"]["fid"] == pytest.approx(0.9 * trial["searched"]["fid"], rel=1e-4)
+    assert trial["searched_images"] == 500
+    assert any("were verified" in note for note in data["notes"])
+
+
+@pytest.mark.parametrize("field", ["space", "dataset"])
 def test_no_setting_is_markup_on_the_page(field: str, tmp_path: Path) -> None:
-    write_report(run_of(tmp_path, **{field: "<script>1</script>"}), [])
-    page = (tmp_path / "report.html").read_text()
-    assert "<script>" not in page
-    assert "&lt;script&gt;1&lt;/script&gt;" in page
+    page = report_of(run_of(tmp_path, data=vars(DATA), **{field: MARKUP}))
+    assert MARKUP not in page.read_text()
+    assert MARKUP in str(data_of(page)["run"]["facts"])
 
 
-def test_a_run_s_name_is_no_markup_on_the_page(tmp_path: Path) -> None:
+def test_names_and_reasons_are_no_markup_on_the_page(tmp_path: Path) -> None:
     folder = tmp_path / "<b>&amp;"
     folder.mkdir()
-    write_report(run_of(folder), [])
-    page = (folder / "report.html").read_text()
-    assert page.count("&lt;b&gt;&amp;amp;") == 2
-    assert "<b>" not in page
+    page = report_of(
+        run_of(folder, [TrialRecord(0, "failed", None, None, MARKUP)], data=vars(DATA))
+    )
+    assert MARKUP not in page.read_text()
+    assert page.read_text().count("&lt;b&gt;&amp;amp;") == 2
+    assert "<b>&amp;" not in page.read_text()
+    data = data_of(page)
+    assert data["run"]["name"] == "<b>&amp;"
+    assert data["trials"][0]["reason"] == MARKUP
 
 
 @pytest.mark.parametrize("name", ["report.html", ".report.html"])
@@ -61,60 +100,87 @@ def test_a_link_in_place_of_the_page_is_not_written_through(name: str, tmp_path:
     assert not (run / "report.html").is_symlink()
 
 
-@pytest.mark.parametrize("linked", ["front", "front/01-17", "front/01-17/samples.png"])
-def test_a_picture_behind_a_link_is_refused(linked: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("linked", ["trials", "trials/0", "trials/0/samples.png"])
+def test_a_picture_behind_a_link_is_not_shown_and_the_page_says_so(
+    linked: str, tmp_path: Path
+) -> None:
     run, outside = tmp_path / "run", tmp_path / "outside"
     for folder in (run, outside):
-        (folder / "front" / "01-17").mkdir(parents=True)
-        Image.new("L", (4, 4)).save(folder / "front" / "01-17" / "samples.png")
-    remove_own(run / linked)
+        write_samples(folder / "trials" / "0")
+    (shutil.rmtree if (run / linked).is_dir() else Path.unlink)(run / linked)
     (run / linked).symlink_to(outside / linked)
-    with pytest.raises(ValueError, match=f"{run / linked} is a link; allowed: "):
-        write_report(run_of(run), [ROW])
-    assert not (run / "report.html").exists()
+    data = data_of(report_of(run_of(run, [record(0)], data=vars(DATA))))
+    assert data["pictures"] == {}
+    said = f"The samples of trial 0 cannot be shown: {run / linked} is a link; allowed: "
+    assert any(note.startswith(said) for note in data["notes"])
 
 
-def test_what_is_not_on_the_front_is_shown_as_what_it_is(
-    tmp_path: Path, settings: RunSettings, digit_recipe: Recipe
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n", b"GIF89a", "half"])
+def test_a_half_written_picture_is_not_shown_and_the_page_says_so(
+    content: bytes | str, tmp_path: Path
 ) -> None:
-    scores = {"fid": 12.34, "size_bytes": 600_000, "train_images": 64_000}
+    write_samples(tmp_path / "trials" / "0")
+    path = tmp_path / "trials" / "0" / "samples.png"
+    path.write_bytes(path.read_bytes()[:999] if isinstance(content, str) else content)
+    data = data_of(report_of(run_of(tmp_path, [record(0)], data=vars(DATA))))
+    assert data["pictures"] == {}
+    assert any("samples of trial 0 cannot be shown" in note for note in data["notes"])
+
+
+def test_limits_are_said(tmp_path: Path, digit_recipe: Recipe) -> None:
+    scores = {"fid": 12.34, "size_bytes": 600_000, "fid_noise": 691.0}
     over = TrialRecord(5, "complete", digit_recipe, scores, "size_bytes 600,000 is over", 1, False)
-    rungs = {8_000: {"fid": 99.0}, 16_000: {"fid": 88.8, "size_bytes": 1_000_000}}
-    reason = "stopped early after 16,000 training images"
-    records = [
-        over,
-        TrialRecord(6, "pruned", digit_recipe, None, reason, 1, rungs=rungs),
-        TrialRecord(7, "failed", digit_recipe, None, "<boom>"),
-        TrialRecord(8, "infeasible", None, None, "groups"),
-        TrialRecord(9, "complete", digit_recipe, scores),
-        TrialRecord(10, "waiting", None),
-    ]
-    limits, objectives = {"size_bytes": 500_000}, ("fid", "recall")
-    write_report(run_of(tmp_path, records, limits, objectives=objectives), [])
-    page = (tmp_path / "report.html").read_text()
-    assert "minimising fid, maximising recall; size_bytes at most 500,000;" in page
-    counts = "1 over a limit, 1 stopped early, 1 failed, 1 refused, 1 complete;"
-    assert f"trials: {counts}" in page
-    _, *lines = re.findall("<tr>(.*?)</tr>", page)
-    cells = [re.findall("<td[^>]*>(.*?)</td>", line) for line in lines]
-    model = name_recipe(digit_recipe)
-    assert cells == [
-        ["5", model, "size_bytes 600,000 is over", "64,000", "600 kB", "12.3"],
-        ["6", model, reason, "16,000", "1 MB", "88.8"],
-        ["7", model, "&lt;boom&gt;", "-", "-", "-"],
-    ]
+    objectives = ("fid", "recall")
+    run = run_of(tmp_path, [over], {"size_bytes": 500_000}, objectives=objectives)
+    data = data_of(report_of(run))
+    said = "minimising fid, maximising recall; size_bytes at most 500,000"
+    assert data["run"]["aims"] == said
+    assert data["trials"][0]["status"] == "over"
+    assert data["trials"][0]["name"] == name_recipe(digit_recipe)
+    assert any("No trial keeps to the limits" in note for note in data["notes"])
 
 
-def test_an_objective_that_has_no_column_gets_one(tmp_path: Path, settings: RunSettings) -> None:
-    names = ("fid", "recall", "macs")
-    row = {**ROW, "recall": 0.4321, "macs": 1_234_567}
-    write_report(run_of(tmp_path, objectives=names), [row])
-    page = (tmp_path / "report.html").read_text()
-    assert page.endswith("</html>\n")
-    assert re.findall("<th>(.*?)</th>", page)[-2:] == ["recall", "macs"]
-    assert re.findall('<td class="number">(.*?)</td>', page)[-2:] == ["0.4321", "1.23457e+06"]
+def test_a_run_without_a_trial_says_so(tmp_path: Path) -> None:
+    data = data_of(report_of(run_of(tmp_path)))
+    assert data["notes"] == ["No trial has begun yet."]
+    assert data["pick"] is None
 
 
-def test_a_run_without_a_front_still_has_a_page(tmp_path: Path, settings: RunSettings) -> None:
-    write_report(run_of(tmp_path), [])
-    assert "trials: none" in (tmp_path / "report.html").read_text()
+def test_a_run_without_a_finished_trial_says_so(tmp_path: Path, digit_recipe: Recipe) -> None:
+    data = data_of(report_of(run_of(tmp_path, [TrialRecord(0, "running", digit_recipe)])))
+    assert data["notes"][0] == "No trial is complete, so there is no front."
+    assert "is running, or was cut off and can be resumed" in data["notes"][1]
+
+
+def test_a_run_that_is_being_written_says_that_it_runs(
+    tmp_path: Path, digit_recipe: Recipe
+) -> None:
+    run = run_of(tmp_path, [TrialRecord(0, "running", digit_recipe)])
+    data = data_of(report_of(run, is_live=True))
+    assert data["run"]["live"]
+    assert not any("cut off" in note for note in data["notes"])
+
+
+def test_a_trial_of_an_older_version_is_shown_with_what_it_has(
+    tmp_path: Path, digit_recipe: Recipe
+) -> None:
+    old = TrialRecord(0, "complete", digit_recipe, {"fid": 12.0, "size_bytes": 600})
+    run = run_of(tmp_path, [old])
+    write_report(run, [{**ROW, "trial": 0}])
+    data = data_of(tmp_path / "report.html")
+    assert data["trials"][0]["scores"] == {"fid": 12.0, "size_bytes": 600, "trial": 0}
+    assert any("of an older version" in note for note in data["notes"])
+
+
+def test_the_page_of_200_trials_is_below_six_and_a_half_megabytes(tmp_path: Path) -> None:
+    records = [record(number) for number in range(200)]
+    for number in range(8):
+        write_samples(tmp_path / "sheets" / str(number))
+    for number in range(200):
+        folder = tmp_path / "trials" / str(number)
+        shutil.copytree(tmp_path / "sheets" / str(number % 8), folder)
+    page = report_of(run_of(tmp_path, records, data=vars(DATA)))
+    data = data_of(page)
+    assert len(data["trials"]) == 200
+    assert len(data["pictures"]) > 50
+    assert page.stat().st_size < 6_500_000

@@ -1,0 +1,93 @@
+"""The report of a study that runs, written anew as it goes on."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from diffusion.recipe import Recipe
+from study.display.page import write_report
+from study.engine.watcher import Listener
+from study.results.front import front_rows
+from study.results.objectives import Scores
+from study.results.records import TrialRecord
+from study.run.run import Run
+
+logger = logging.getLogger(__name__)
+EVERY_SECONDS = 10.0
+SHARE = 0.02  # of the time, at most, in which a report is being written
+
+
+class ReportRefresher(Listener):
+    """Writes the report when something has happened, seldom, and in a thread of its own.
+
+    Where it cannot be written that is said once, and tried again: the study goes on.
+    """
+
+    def __init__(self, run: Run, read: Callable[[], Sequence[TrialRecord]]) -> None:
+        """Take note of what is to be shown.
+
+        Args:
+            run: whose report it is, with the trials that there are already.
+            read: returns its trials as they are; called by who tells of them.
+        """
+        self._run, self._read = run, read
+        self._latest, self._has_failed = run, False
+        self._is_changed, self._is_closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="report")
+
+    def __enter__(self) -> Self:
+        self._is_changed.set()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._is_closing.set()
+        self._is_changed.set()
+        # The report of the end, which another one writes, must come last.
+        self._thread.join()
+
+    def on_start(self, number: int, recipe: Recipe) -> None:
+        """A trial begins."""
+        self._note_change()
+
+    def on_rung(self, number: int, train_images: int, scores: Scores) -> None:
+        """A running trial's training was scored on its way."""
+        self._note_change()
+
+    def on_end(self, record: TrialRecord) -> None:
+        """A trial is complete, was stopped early, or failed."""
+        self._note_change()
+
+    def _note_change(self) -> None:
+        self._latest = self._run.with_records(self._read())
+        self._is_changed.set()
+
+    def _work(self) -> None:
+        """Write what is the latest, again and again, with a pause after each time."""
+        while self._is_changed.wait() and not self._is_closing.is_set():
+            self._is_changed.clear()
+            start = time.monotonic()
+            self._write(self._latest)
+            self._is_closing.wait(pause_seconds(time.monotonic() - start))
+
+    def _write(self, run: Run) -> None:
+        try:
+            write_report(run, front_rows(run.records, run.objectives), is_live=True)
+        except Exception as error:
+            if not self._has_failed:
+                what = f"{type(error).__name__}: {error}"
+                logger.warning("the report cannot be refreshed, and the study goes on: %s", what)
+            self._has_failed = True
+
+
+def pause_seconds(took_seconds: float) -> float:
+    """Return for how long no report is written after one that took so long."""
+    return max(EVERY_SECONDS, took_seconds / SHARE)
