@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
+from diffusion.class_names import CLASSES_NAME
 from study.display.own_files import read_own
 from study.run.files import MEGABYTE, parse_json
 from study.run.run import Run
-
-CLASSES_NAME = "classes.json"
 
 
 def class_names_of(run: Run, trials: Sequence[int]) -> tuple[list[str], list[str]]:
