@@ -23,10 +23,8 @@ from study.engine.screened import Screened
 # scoring, beside the time that it costs.
 TRIAL_WORTH = 2.0
 Prices = Mapping[tuple[bool, bool], float]  # By whether a trial trains, and cools down.
-# Screened models that are looked at in all their ways of drawing; so many more of those that
-# promise most are remembered, and all others are looked at again once so large a share of the
-# study's trials has ended since.
-MOST_MODELS, MOST_REMEMBERED, NEWS_SHARE = 32, 128, 1 / 32
+# Screened models that are looked at in all their ways of drawing.
+MOST_MODELS = 32
 
 
 class Chooser:
@@ -45,8 +43,6 @@ class Chooser:
         self._screened = screened
         self._objectives = objectives
         self._points: dict[int, Point] = {}  # of complete trials, by number
-        self._promising: set[int] = set()  # screenings, when so many trials were complete:
-        self._num_looked_at = 0
 
     def choose(
         self, trainings: Sequence[Sequence[Candidate]], allowed: Allowance = ANYTHING
@@ -77,7 +73,6 @@ class Chooser:
 
     def _close(self, models: list[Model], outlook: Outlook, prices: Prices) -> list[Model]:
         """Return the models to look at closely: the most promising, by one of their ways each."""
-        models = self._remembered(models)
         if len(models) <= MOST_MODELS:
             return models
         ways = Counter(sampling_knobs(v.trial.params) for v in self._history.front)
@@ -85,18 +80,7 @@ class Chooser:
         means, deviations = outlook.values(glimpses)
         gains = outlook.gap(means, deviations).gains(means, deviations)
         rates = gains / np.array([prices[False, model.cools] for model in models])
-        order = np.argsort(-rates, kind="stable")
-        if not self._promising:
-            self._promising = {id(models[n].screening) for n in order[:MOST_REMEMBERED]}
-        return [models[place] for place in sorted(order[:MOST_MODELS])]
-
-    def _remembered(self, models: list[Model]) -> list[Model]:
-        """Return those that promised most, all of them where enough has ended since."""
-        num_complete = len(self._history.complete)
-        if num_complete - self._num_looked_at > NEWS_SHARE * num_complete:
-            self._promising, self._num_looked_at = set(), num_complete
-        known = [model for model in models if id(model.screening) in self._promising]
-        return known or models
+        return [models[place] for place in sorted(np.argsort(-rates, kind="stable")[:MOST_MODELS])]
 
     def _prices(self, trials: float) -> Prices:
         """Return what a trial costs, where it does not outlast so many trials of others."""
