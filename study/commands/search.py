@@ -71,7 +71,8 @@ def search(given: Namespace, work: Work) -> tuple[Path, int]:
     run_dir, wanted = settle(given, place)
     with ray_session(wanted["address"], insecure=given.insecure), sigterm_as_ctrl_c():
         if wanted["address"] is not None and not given.dry_run:
-            await_first_node(functools.partial(say, Console(markup=False, emoji=False)))
+            tell = functools.partial(say, Console(markup=False, emoji=False))
+            await_first_node(wanted["cpus_per_trial"], wanted["gpus_per_trial"], tell)
         resources = resolve_resources(
             wanted["cpus_per_trial"],
             wanted["gpus_per_trial"],

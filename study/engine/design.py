@@ -14,10 +14,9 @@ from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace, Value
 from study.engine.design_backbones import PLACE, Backbone, chosen_backbones, drawn_backbones
 from study.engine.design_compressions import Branch, choose
-from study.engine.design_draws import Candidate, candidates
+from study.engine.design_draws import Candidate, candidates, holds
 from study.engine.draws import begun, draw_seed, fixing, suggested
 from study.engine.knob_sets import sampling_knobs
-from study.engine.memory_trial import holds
 from study.run.storage import StudyStorage
 
 MOST_ALIKE = 8  # Compressions of a backbone, where only a longer design has every level.

@@ -156,6 +156,14 @@ def _bits(quantization: Quantization, step: float) -> float:
     return 4 if quantization == "linear4" else 8
 
 
+def holds(distribution: BaseDistribution | None, value: Value) -> bool:
+    """Whether a knob can have a value; None stands for one that is not there."""
+    if isinstance(distribution, CategoricalDistribution):
+        return value in distribution.choices
+    numeric: Any = distribution
+    return numeric is not None and numeric.low <= value <= numeric.high
+
+
 def _level(value: Any, distribution: BaseDistribution) -> Value:
     """Return a knob's value, or the number of the stratum that it lies in."""
     level: Value = value

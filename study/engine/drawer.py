@@ -33,9 +33,8 @@ CANDIDATES = (24, 3, 0, 0, 0, 0, 0, 0)
 # More draws at random where a trial has to train anew: one untried backbone of twelve is missed
 # once in 5,000 times.
 MORE_CANDIDATES = (0,) * 92
-# That the best of what was screened is compared with, drawn anew when backbones have news: more
-# than so large a share of all, for one trial of hundreds hardly changes what is drawn.
-NEW_BACKBONES, NEWS_SHARE = 4, 1 / 32
+# That the best of what was screened is compared with, drawn anew when backbones have news.
+NEW_BACKBONES = 4
 # Before compressions are worth a closer look, however long a training takes.
 LEAST_BACKBONES = 4
 NEW = -2  # The place of their draws among a study's, beside the numbers of trials.
@@ -71,11 +70,8 @@ class Drawer:
         self._chooser = chooser
         self._seed = seed
         self._reuse = reuse
-        # Of new ones: what was known of backbones when they were drawn, how much that was, and
-        # what their networks count.
-        self._drawn_for: object = None
-        self._drawn_after = 0
-        self._drawn: dict[Knobs, Scores] = {}
+        self._drawn_for: object = None  # What was known of backbones when new ones were drawn.
+        self._drawn: dict[Knobs, Scores] = {}  # These, and what their networks count.
 
     def sampler(self, number: int, allowed: Allowance = ANYTHING) -> BaseSampler:
         """Return what draws the knobs of a trial, by its number and what it may take."""
@@ -112,28 +108,12 @@ class Drawer:
 
     def _trainings(self) -> list[list[Candidate]]:
         """Return a few new backbones, with what they might be compressed to."""
-        if self._history.front and self._has_news():
-            self._drawn = dict(self._new_backbones())
+        backbones = self._history.backbones
+        known = [(knobs, b.tried, b.num_refused, b.told) for knobs, b in backbones.items()]
+        if self._history.front and known != self._drawn_for:
+            self._drawn_for, self._drawn = known, dict(self._new_backbones())
         candidates = self._chooser.candidates
         return [list(candidates.trainings(*drawn)) for drawn in self._drawn.items()]
-
-    def _has_news(self) -> bool:
-        """Tell whether enough was learned of backbones to draw new ones, and note it."""
-        backbones = self._history.backbones
-        num_news = sum(backbone.num_news for backbone in backbones.values())
-        is_little = num_news - self._drawn_after <= NEWS_SHARE * num_news
-        if is_little and all(self._is_new(knobs) for knobs in self._drawn):
-            return False
-        known = [(knobs, b.tried, b.num_refused, b.told) for knobs, b in backbones.items()]
-        if known == self._drawn_for:
-            return False
-        self._drawn_for, self._drawn_after = known, num_news
-        return True
-
-    def _is_new(self, backbone: Knobs) -> bool:
-        """Tell whether a backbone was neither tried nor refused too often."""
-        known = self._history.backbones.get(backbone)
-        return known is None or not (known.tried or known.num_refused >= CHANCES)
 
     def _new_backbones(self) -> Iterator[tuple[Knobs, Scores]]:
         """Draw a few new backbones, and count their parameters and multiply-accumulates."""
@@ -178,8 +158,9 @@ class Drawer:
         view = backbone_view(self._history.backbones.values())
         for num_candidates in candidates:
             knobs = draw(view, _draw_sampler(generator, num_candidates), self._space, self._data)
-            if self._is_new(backbone := backbone_knobs(knobs)):
-                return backbone
+            known = self._history.backbones.get(backbone_knobs(knobs))
+            if known is None or not (known.tried or known.num_refused >= CHANCES):
+                return backbone_knobs(knobs)
         return None
 
     def _may_train(self) -> bool:

@@ -1,4 +1,7 @@
-"""Draws of a search space's knobs, by any sampler of Optuna's and from any trials."""
+"""Draws of a search space's knobs, by samplers of Optuna's and from any trials.
+
+A sampler that draws from a view looks at no running trial and writes nothing, as `view_tpe`.
+"""
 
 import hashlib
 import warnings

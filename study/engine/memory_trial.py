@@ -1,7 +1,7 @@
 """A trial without a study: its knobs are drawn when they are asked for, and kept in order.
 
 It takes a third of the time of a trial that is asked of a study, which writes each knob into a
-storage: a study draws some thirty times for each of its trials.
+storage: a study draws some thirty times for each of its trials, most of them to be screened.
 """
 
 import functools
@@ -13,6 +13,7 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    check_distribution_compatibility,
 )
 from optuna.samplers import BaseSampler
 from optuna.study import Study
@@ -67,7 +68,8 @@ class MemoryTrial(FixedTrial):
         if name not in self._known:
             self._known[name] = self._drawn(name, distribution)
         self._asked[name] = self._known[name]
-        self._drawn_from.setdefault(name, distribution)
+        if (before := self._drawn_from.setdefault(name, distribution)) is not distribution:
+            check_distribution_compatibility(before, distribution)
         return self._known[name]
 
     def _drawn(self, name: str, distribution: Distribution) -> Any:
@@ -84,7 +86,8 @@ def asked_of(study: Study, sampler: BaseSampler) -> MemoryTrial:
 
     Args:
         study: that the sampler sees.
-        sampler: that looks at no trial that runs.
+        sampler: that looks at no trial that runs and writes nothing, as `view_tpe` and
+            RandomSampler do.
     """
     running = create_trial(state=TrialState.RUNNING)
     sampler.before_trial(study, running)
@@ -92,19 +95,13 @@ def asked_of(study: Study, sampler: BaseSampler) -> MemoryTrial:
     drawn = sampler.sample_relative(study, running, together)
 
     def draw(name: str, distribution: Distribution) -> Any:
-        if name in drawn and holds(distribution, drawn[name]):
-            return drawn[name]
+        if name in drawn:
+            check_distribution_compatibility(together[name], distribution)
+            if distribution._contains(distribution.to_internal_repr(drawn[name])):
+                return drawn[name]
         return sampler.sample_independent(study, running, name, distribution)
 
     return MemoryTrial({}, draw)
-
-
-def holds(distribution: BaseDistribution | None, value: Any) -> bool:
-    """Whether a knob can have a value; None stands for one that is not there."""
-    if isinstance(distribution, CategoricalDistribution):
-        return value in distribution.choices
-    numeric: Any = distribution
-    return numeric is not None and numeric.low <= value <= numeric.high
 
 
 @functools.lru_cache(maxsize=1_000)

@@ -70,9 +70,13 @@ def kill(pids: list[int]) -> None:
 
 
 def _said(process: subprocess.Popen[Any]) -> str:
-    """Return what an ended process wrote into its pipes."""
-    pipes = (process.stdout, process.stderr)
-    return "\n".join(str(pipe.read()) for pipe in pipes if pipe is not None)
+    """Return what an ended process wrote into its pipes, which its children may hold open."""
+    said = []
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            os.set_blocking(pipe.fileno(), False)
+            said.append(str(pipe.read()))
+    return "\n".join(said)
 
 
 def _parent(folder: Path) -> int | None:

@@ -145,21 +145,40 @@ def test_a_head_alone_is_waited_with_and_an_autoscaler_asked_for_a_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[list[dict[str, float]]] = []
-    there = iter([[Node(0)], [], [Node(0), Node(4)]])
+    there = iter([*[[Node(0)]] * 6, [Node(0), Node(4)]])
     monkeypatch.setattr("study.cluster.growing.LOOK_EVERY_SECONDS", 0)
     monkeypatch.setattr("study.cluster.growing.alive_nodes", lambda: next(there))
     monkeypatch.setattr(
         "study.cluster.growing.request_resources", lambda bundles: asked.append(bundles)
     )
     said: list[str] = []
-    await_first_node(said.append)
-    assert (asked, len(said), list(there)) == ([[{"CPU": 1}], []], 1, [])
+    await_first_node(2, 0.5, said.append)
+    assert asked == [[{"CPU": 2, "GPU": 0.5}], []]
+    assert len(said) == 2, "ever more rarely: at the first and the fourth look"
+    assert next(there, None) is None
 
 
 def test_nothing_is_asked_or_said_where_a_node_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("study.cluster.growing.alive_nodes", lambda: [Node(0), Node(1)])
     monkeypatch.setattr("study.cluster.growing.request_resources", pytest.fail)
-    await_first_node(pytest.fail)
+    await_first_node(None, None, pytest.fail)
+
+
+def test_a_wait_that_is_cut_off_takes_back_what_it_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    asked: list[list[dict[str, float]]] = []
+    monkeypatch.setattr("study.cluster.growing.time.sleep", interrupt)
+    monkeypatch.setattr("study.cluster.growing.alive_nodes", list)
+    monkeypatch.setattr(
+        "study.cluster.growing.request_resources", lambda bundles: asked.append(bundles)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        await_first_node(None, None, str)
+    assert asked == [[{"CPU": 1.0}], []]
 
 
 def test_a_study_goes_on_where_no_autoscaler_can_be_asked(

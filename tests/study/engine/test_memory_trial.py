@@ -28,10 +28,19 @@ def every_kind(trial: Any, data: DataConfig) -> Recipe:
     return load_space("quick").suggest(trial, data)
 
 
+def of_two_grids(trial: Any, data: DataConfig) -> Recipe:
+    """Draw a knob whose step depends on another knob."""
+    fine = trial.suggest_categorical("compression.mode", ["fine", "coarse"]) == "fine"
+    trial.suggest_int("compression.extra", 0, 64, step=1 if fine else 16)
+    trial.suggest_float("compression.more", 0.0, 1.0, step=0.1 if fine else 0.5)
+    return load_space("quick").suggest(trial, data)
+
+
 SPACES = [
     load_space("quick"),
     load_space("mnist"),
     SearchSpace("every-kind", every_kind, (), trials=1, reuse_share=0.5, fid_num_images=10),
+    SearchSpace("two-grids", of_two_grids, (), trials=1, reuse_share=0.5, fid_num_images=10),
 ]
 FIXED: list[dict[str, Any]] = [{}, {"compression.quantization": "weights8", "d": 6}]
 of_each_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
@@ -91,3 +100,10 @@ def test_what_a_knob_is_drawn_from_is_kept(space: SearchSpace) -> None:
     found = MemoryTrial(expected.params, pytest.fail)
     suggested(space, found, DATA)
     assert (found.params, found.distributions) == (expected.params, expected.distributions)
+
+
+def test_a_knob_that_is_drawn_twice_from_other_values_is_refused() -> None:
+    trial = MemoryTrial({}, lambda name, distribution: 1)
+    trial.suggest_categorical("a", [1, 2])
+    with pytest.raises(ValueError, match="dynamic value space"):
+        trial.suggest_categorical("a", [1, 2, 3])
