@@ -263,8 +263,8 @@ def test_a_space_without_rows_has_no_published_formulation(
         (b"\xff\xfe\x00", "cannot be read"),
         (b"[" * 100_000, "cannot be read"),
         (b"[]", "Recipe is []; allowed: an object of its fields"),
-        (b"{}", "Recipe: "),
-        (b'{"data": 3}', "DataConfig is 3; allowed: an object of its fields"),
+        (b"{}", "Recipe lacks ['data', 'network', 'training']"),
+        (b'{"data": 3}', "Recipe lacks ['network', 'training']"),
         (b'{"colour": "red"}', "Recipe has no field ['colour']; allowed: ["),
     ],
 )

@@ -187,7 +187,7 @@ def test_what_is_there_already_is_not_touched(run: Path, tmp_path: Path, refused
     [
         ("front/01-0", [], "--license is missing; allowed: an identifier"),
         ("front/01-0", ["--license", "My Licence"], "--license is 'My Licence'; allowed:"),
-        ("front", LICENSE, "model.pdm"),
+        ("front", LICENSE, "holds many models; allowed: one, like"),
         ("trials/9", LICENSE, "trials/9"),
         ("", LICENSE, "is a run; allowed: a point of its front"),
         ("", ["--format", "onnx"], "is a run; allowed: a point of its front"),

@@ -177,11 +177,11 @@ def test_a_file_longer_than_any_package_is_not_looked_into(package):
     assert f"allowed: at most {MAX_FILE_BYTES}" in refusal(package)
 
 
-@pytest.mark.parametrize("kind", ["fifo", "device", "folder", "link to a fifo"])
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder in a folder", "link to a fifo"])
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path, kind):
     path = tmp_path / "model.pdm"
-    if kind == "folder":
-        path.mkdir()
+    if kind == "folder in a folder":  # a folder's model.pdm is what is read
+        (path / "model.pdm").mkdir(parents=True)
     elif kind == "device":
         path.symlink_to("/dev/zero")
     else:

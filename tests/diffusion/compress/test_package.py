@@ -21,7 +21,7 @@ from torch import nn
 from diffusion.compress.package import gzip_state_dict_bytes, read_package, write_package
 from diffusion.compress.prune import prune
 from diffusion.compress.quantize import QuantizedTensor, quantize_weights
-from diffusion.data import DATASET_NAMES
+from diffusion.dataset_names import DATASET_NAMES
 from diffusion.errors import PackageError
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network

@@ -92,7 +92,7 @@ def test_a_table_is_read_as_it_was_written(run: Path, name: str) -> None:
 
 def test_the_usual_place_is_in_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run)]) == 0
-    assert "1 trials of 4 trainings" in capsys.readouterr().out
+    assert "1 trial of 4 trainings" in capsys.readouterr().out
     assert json.loads(gzip.decompress((run / "table.json.gz").read_bytes()))["format"] == 2
 
 
