@@ -21,6 +21,7 @@ from study.results.limits import said
 from study.results.objectives import aims
 from study.results.pick import pick_model
 from study.results.rows import FrontRow
+from study.results.words import counted
 from study.run.run import Run
 
 NOT_BEGUN = "waiting"
@@ -71,7 +72,7 @@ def _heading(run: Run, *, is_live: bool) -> dict[str, Any]:
             ["space", str(settings.space)],
             ["data", str(settings.dataset)],
             ["seed", str(settings.seed)],
-            ["computed on", f"{settings.device}, {settings.threads} threads a trial"],
+            ["computed on", f"{settings.device}, {counted(settings.threads, 'thread')} a trial"],
         ],
     }
 
