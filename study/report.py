@@ -79,14 +79,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _rewrite(run: "Run") -> None:
     """Write a run's front and report anew, as they are now that nobody else may write them."""
-    from study.run.folder import exclusive
+    from study.run.folder import REPORT_NAME, exclusive
     from study.run.run import Run
     from study.verification.ending import write_run
     from study.verification.shown import shown_run
 
     with exclusive(run.folder, run.settings.database):
         write_run(shown_run(Run.read(run.folder)))
-    print(f"front and report: {run.folder / 'front'}, {run.folder / 'report.html'}")
+    print(f"front and report: {run.folder / 'front'}, {run.folder / REPORT_NAME}")
 
 
 def _check(given: Namespace) -> None:

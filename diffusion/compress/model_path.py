@@ -99,6 +99,19 @@ def find_model(models: Sequence[IndexedModel], name: str) -> IndexedModel:
     raise ValueError(f"is no model of the front; allowed: {allowed}")
 
 
+def name_in_front(models: Sequence[IndexedModel], model: IndexedModel) -> str:
+    """Return the name of a model of a front that says most of it: best, pick, smallest, or 05.
+
+    Args:
+        models: of the front, smallest first.
+        model: one of them.
+    """
+    for name in (BEST, PICK, SMALLEST):
+        if find_model(models, name) == model:
+            return name
+    return f"{model.rank:02}"
+
+
 def to_begin_with(models: Sequence[IndexedModel]) -> IndexedModel:
     """Return the smallest model whose 95 % interval of the FID reaches down to the best FID.
 

@@ -50,6 +50,8 @@ class SearchOptions(TypedDict, total=False):
     out: PathLike
     work_dir: PathLike
     storage: str
+    open_report: bool
+    log: Sequence[str]
     name: str
     no_verify: bool
     resume: PathLike

@@ -87,7 +87,13 @@ def _write_point(run: Run, row: FrontRow, sampling: SamplingConfig, aside: Path)
                 f"trial {row['trial']} is on the front, but {missing} is missing; allowed: the "
                 "folder that the trial left"
             )
-    text = card(row, run.folder.name, sampling, has_samples=(point / SAMPLES_NAME).exists())
+    text = card(
+        row,
+        run.folder.name,
+        sampling,
+        has_samples=(point / SAMPLES_NAME).exists(),
+        warnings=run.warnings,
+    )
     write_bytes(point / CARD_NAME, text.encode())
 
 

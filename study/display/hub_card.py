@@ -73,7 +73,7 @@ def hub_card(point: PointFiles, title: str, license_id: str, files: Files) -> st
         data=data_name(recipe.data.name),
         recipe=recipe,
         files=files,
-        **card_values(point.row, recipe.sampling),
+        **card_values(point.row, recipe.sampling, point.warnings),
     )
     matter = yaml.safe_dump(_front_matter(point, title, license_id, files), sort_keys=False)
     return f"---\n{matter}---\n\n{text}"

@@ -8,9 +8,8 @@ from study.display.render import render_html
 from study.display.report.content import content_of
 from study.display.report.embedding import embedded_json, own_script, own_style, plotly_script
 from study.results.rows import FrontRow
+from study.run.folder import REPORT_NAME
 from study.run.run import Run
-
-REPORT_NAME = "report.html"
 
 
 def write_report(

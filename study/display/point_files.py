@@ -17,8 +17,10 @@ from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.results.rows import LATEST_COLUMNS, SCORE_COLUMNS, FrontRow, as_row
 from study.run.files import MEGABYTE, read_json, read_regular
+from study.run.folder import SETTINGS_NAME
 from study.run.packages import HASH, UNSOUND
 from study.run.trial_attributes import check_scores
+from study.run.warned import read_warnings
 
 MAX_FRONT_BYTES = 64 * MEGABYTE
 
@@ -35,6 +37,7 @@ class PointFiles:
             a model file alone its size and counts.
         scores: with the conditions of the figures; empty for a model file alone.
         samples: content of its sample sheet; None where it has none.
+        warnings: that the trials of its run gave, where it lies in a run's folder.
     """
 
     path: Path
@@ -43,6 +46,7 @@ class PointFiles:
     row: FrontRow
     scores: Scores
     samples: bytes | None
+    warnings: tuple[str, ...]
 
 
 def read_point(path: Path) -> PointFiles:
@@ -67,7 +71,9 @@ def read_point(path: Path) -> PointFiles:
     if scores:
         row.update(_front_row(package.parent))
         samples = _optional(package.with_name(SAMPLES_NAME))
-    return PointFiles(package, content, model, row, scores, samples)
+    return PointFiles(
+        package, content, model, row, scores, samples, _warnings_of_run(package.parent)
+    )
 
 
 def _read_scores(folder: Path) -> Scores:
@@ -99,6 +105,12 @@ def _front_row(folder: Path) -> FrontRow:
         if Path(str(row.get("package_path"))).parent.name == folder.name:
             return _known(row)
     return {}
+
+
+def _warnings_of_run(folder: Path) -> tuple[str, ...]:
+    """Return the warnings of the run that a model's folder lies in; none elsewhere."""
+    run_dir = folder.resolve().parents[1]
+    return read_warnings(run_dir) if (run_dir / SETTINGS_NAME).is_file() else ()
 
 
 def _optional(path: Path) -> bytes | None:

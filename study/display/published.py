@@ -12,6 +12,7 @@ from search_spaces.space import Row
 from study.display.render import markdown_text
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
+from study.results.words import counted
 from study.run.run import Run
 
 Cells = dict[str, Any]
@@ -127,7 +128,7 @@ def conditions(run: Run) -> str:
         f"{' or '.join(f'{length:,}' for length in lengths)} training images, sampler "
         f"{', '.join(samplings)}; FID of {settings.fid_num_images:,} images on the features of "
         f"{scores.get('extractor')} ({str(scores.get('extractor_sha256'))[:8]}), uniform noise "
-        f"{said}; {settings.threads} torch threads a trial, "
+        f"{said}; {counted(settings.threads, 'torch thread')} a trial, "
         f"{settings.concurrent_trials} at once on {settings.device}."
     )
     return f"{measured} {settings.load_space().published_note}".rstrip()

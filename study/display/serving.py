@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from study.display.page import REPORT_NAME
 from study.run.files import open_own
+from study.run.folder import REPORT_NAME
 
 HOST = "127.0.0.1"
 PATHS = ("/", f"/{REPORT_NAME}")

@@ -13,6 +13,7 @@ from study.results.objectives import aims
 from study.results.pick import pick_model
 from study.results.rows import FrontRow
 from study.results.words import counted, format_seconds, name_backbone
+from study.run.folder import REPORT_NAME
 from study.run.packages import unsound
 from study.run.run import Run
 
@@ -68,7 +69,7 @@ def sum_up(run: Run, rows: Sequence[FrontRow], seconds: float, console: Console)
     print_front(console, rows, run.objectives)
     if rows:
         picked = Path(pick_model(rows)["package_path"]).parent.name
-        say(console, f"report   {run.folder / 'report.html'}")
+        say(console, f"report   {run.folder / REPORT_NAME}")
         say(console, f"pick     {picked}, the smallest model whose FID may be the lowest")
         use = command("study.generate", run.folder / FRONT / PICK, "-n", 64, "--out", "grid.png")
         say(console, f"use it   {use}")

@@ -15,6 +15,7 @@ from study.run.files import check_regular
 SETTINGS_NAME = "run.json"
 JOURNAL_NAME = "study.journal"
 LOCK_NAME = "study.lock"  # of a run whose study is in a database
+REPORT_NAME = "report.html"
 EXTRACTOR_NAME = "extractor.safetensors"  # the classifier that was trained for a run
 
 

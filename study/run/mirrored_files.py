@@ -1,14 +1,15 @@
 """Which files of a run's folder are mirrored: those that are finished, in the order to copy them.
 
 The journal is copied apart from them. What is hidden is somebody's scratch, links are no files of
-ours, and the dashboard's pictures are second names of those in the trials' folders.
+ours, and the dashboard's pictures are second names of those in the trials' folders. The report, of
+megabytes, is written many times while the study runs, and finished when that ends.
 """
 
 import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from study.run.folder import JOURNAL_NAME
+from study.run.folder import JOURNAL_NAME, REPORT_NAME
 from study.run.for_dashboard import ARTIFACTS
 from study.run.key_folder import CHECKPOINT, RECORD
 from study.run.mirror_state import Stamp
@@ -29,7 +30,8 @@ def finished_files(run_dir: Path, trials: Collection[int]) -> list[str]:
         run_dir: the run's folder.
         trials: that have ended.
     """
-    names = [path.name for path in run_dir.iterdir() if _is_plain(path) and path.is_file()]
+    own = (path for path in run_dir.iterdir() if _is_plain(path) and path.is_file())
+    names = [path.name for path in own if path.name != REPORT_NAME]
     for number in sorted(trials):
         names += _names(run_dir, run_dir / "trials" / str(number))
     trained = _names(run_dir, run_dir / "backbones")

@@ -22,11 +22,12 @@ from diffusion.recipe import (
     SamplingConfig,
     TrainingConfig,
 )
-from study.display.page import REPORT_NAME, write_report
+from study.display.page import write_report
 from study.results.front import front_rows
 from study.results.records import TrialRecord
 from study.results.rows import SEARCHED
 from study.results.screenings import Screening
+from study.run.folder import REPORT_NAME
 from study.run.run import Run
 
 DATA = DataConfig("mnist5k", 28, 1, 10, "0123456789abcdef")

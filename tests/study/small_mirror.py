@@ -20,6 +20,7 @@ REST = {
     "trials/1/recipe.json": b"{}",
     "backbones/ab/checkpoint.safetensors": b"steps",
     "backbones/cd/checkpoint-200.safetensors": b"steps",
+    "report.html": b"page",
     "front/front.json": b"{}",
     "front/01-0/model.pdm": b"model",
 }

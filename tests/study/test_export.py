@@ -26,6 +26,7 @@ from study import export
 from study.display.front_folder import write_front
 from study.results.records import TrialRecord
 from study.run.files import write_json
+from study.run.warned import keep_warning
 
 Refused = Callable[[Callable[[], int]], str]
 LICENSE = ["--license", "apache-2.0"]
@@ -187,7 +188,7 @@ def test_what_is_there_already_is_not_touched(run: Path, tmp_path: Path, refused
     [
         ("front/01-0", [], "--license is missing; allowed: an identifier"),
         ("front/01-0", ["--license", "My Licence"], "--license is 'My Licence'; allowed:"),
-        ("front", LICENSE, "holds many models; allowed: one, like"),
+        ("front", LICENSE, "holds many models; allowed: one, like "),
         ("trials/9", LICENSE, "trials/9"),
         ("", LICENSE, "is a run; allowed: a point of its front"),
         ("", ["--format", "onnx"], "is a run; allowed: a point of its front"),
@@ -209,3 +210,16 @@ def test_a_model_that_is_not_the_one_that_was_scored_is_refused(
     write_json(scores, {**json.loads(scores.read_text()), "package_sha256": "0" * 64})
     arguments = [str(run / "front" / "01-0"), "--to", str(tmp_path / "hub"), *LICENSE]
     assert "is not the file that was scored" in refused(lambda: export.main(arguments))
+
+
+def test_a_card_says_what_the_trials_of_its_run_were_warned_of(run: Path, tmp_path: Path) -> None:
+    keep_warning(run, "few reference images")
+    cards = []
+    for number, path in enumerate(("front/best", "front/01-0/model.pdm", "trials/0")):
+        to = tmp_path / f"hub{number}"
+        assert export.main([str(run / path), "--to", str(to), *LICENSE]) == 0
+        cards.append((to / "README.md").read_text())
+    assert all("- few reference images\n" in card for card in cards)
+    shutil.copy(run / "trials" / "0" / "model.pdm", tmp_path)
+    assert export.main([str(tmp_path / "model.pdm"), "--to", str(tmp_path / "x"), *LICENSE]) == 0
+    assert "warned" not in (tmp_path / "x" / "README.md").read_text()

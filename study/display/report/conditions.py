@@ -6,6 +6,7 @@ from typing import Any
 
 from study.display.report.metrics import METRICS, figure
 from study.results.limits import NOISE
+from study.results.words import counted
 
 FLOOR = "_floor"
 
@@ -51,7 +52,13 @@ def _lines(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if reference := scores.get("reference_sha256"):
         yield "references", str(reference)[:12]
     if (device := scores.get("device")) is not None:
-        yield "computed on", f"{device}, {scores.get('threads')} threads"
+        yield "computed on", f"{device}, {_threads(scores)}"
     versions = [f"{name} {scores[name]}" for name in ("paretodiff", "torch") if name in scores]
     if versions:
         yield "versions", ", ".join(versions)
+
+
+def _threads(scores: Mapping[str, Any]) -> str:
+    """Return how many threads there were; a journal may hold anything in their place."""
+    count = scores.get("threads")
+    return counted(count, "thread") if isinstance(count, int) else f"{count} threads"

@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from diffusion.compress.package import PACKAGE_NAME
+from diffusion.compress.model_path import FRONT, indexed_model, name_in_front
 from study.display.cells import scale
 from study.display.commands import command
 from study.display.report.class_names import class_names_of
@@ -54,7 +53,7 @@ def content_of(run: Run, rows: Sequence[FrontRow], *, is_live: bool) -> dict[str
         "curves": curves_of(begun.records, front),
         "pictures": pictures,
         "classes": classes,
-        "commands": {row["trial"]: _commands(run, row, is_live=is_live) for row in rows},
+        "commands": _commands(run, rows, is_live=is_live),
         "pick": pick_model(rows)["trial"] if rows else None,
         "scale": scale(rows) if rows else None,
         "notes": [*notes_of(begun, entries, rows, is_live=is_live), *faults, *faults_of_names],
@@ -78,17 +77,20 @@ def _heading(run: Run, *, is_live: bool) -> dict[str, Any]:
     }
 
 
-def _commands(run: Run, row: FrontRow, *, is_live: bool) -> dict[str, str]:
-    """Return what is done with a model of the front: on a command line, and in Python.
+def _commands(run: Run, rows: Sequence[FrontRow], *, is_live: bool) -> dict[int, dict[str, str]]:
+    """Return what is done with each model of the front: on a command line, and in Python.
 
     The folder of the front is written at the end; a trial's own is there before.
     """
-    point = run.folder / Path(row["package_path"]).parent
-    if is_live:
-        point = run.folder / "trials" / str(row["trial"])
-    package = str(point / PACKAGE_NAME)
-    return {
-        "draw": command("study.generate", point, "-n", 64, "--out", "grid.png"),
-        "python": "import torch\nfrom diffusion.compress.package import read_package\n\n"
-        f"model = read_package({package!r})\nimages = model.generate(torch.arange(10))",
-    }
+    models = [indexed_model(row) for row in rows]
+    commands = {}
+    for row, model in zip(rows, models, strict=True):
+        point = run.folder / FRONT / name_in_front(models, model)
+        if is_live:
+            point = run.folder / "trials" / str(row["trial"])
+        commands[row["trial"]] = {
+            "draw": command("study.generate", point, "-n", 64, "--out", "grid.png"),
+            "python": "import torch\nfrom diffusion.compress.package import read_package\n\n"
+            f"model = read_package({str(point)!r})\nimages = model.generate(torch.arange(10))",
+        }
+    return commands

@@ -29,6 +29,7 @@ def notes_of(
         *_on_noise(entries),
         *_on_verified(entries),
         *_on_older(run.records),
+        *(f"Trials were warned: {text}" for text in run.warnings),
     ]
 
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-# Of the sheets that trials leave: pixels between images, how often each is there, and how high the
-# line of headings is, where there is one.
-GAP, ZOOM, HEADING_HEIGHT = 2, 2, 22
-LEAST_COLUMN = 56  # pixels that an image is wide at least, above which there are headings
+from study.evaluation.pictures import HEADING_HEIGHT, PADDING, ZOOM, zoom_for
+
 SHEET_ROWS, STRIP_ROWS = 4, 2
 MOST_PIXELS = 2**24
 MOST_WIDTH = 720
@@ -42,7 +40,7 @@ class Samples:
         return self._rows(STRIP_ROWS)
 
     def _rows(self, count: int) -> Image.Image:
-        height = count * self.cell + GAP if self.cell else self.whole.height
+        height = count * self.cell + PADDING if self.cell else self.whole.height
         return self.whole.crop((0, 0, self.whole.width, min(height, self.whole.height)))
 
 
@@ -63,10 +61,10 @@ def read_samples(content: bytes, image_size: int) -> Samples:
         sheet = picture.convert("RGB")
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"it is no picture that can be read: {error}") from error
-    cell = image_size + GAP
-    for zoom in (ZOOM, math.ceil(LEAST_COLUMN / image_size)):
-        columns, rest = divmod(sheet.width - GAP * zoom, cell * zoom)
-        top = (sheet.height - GAP * zoom) % (cell * zoom)
+    cell = image_size + PADDING
+    for zoom in (ZOOM, zoom_for(image_size)):
+        columns, rest = divmod(sheet.width - PADDING * zoom, cell * zoom)
+        top = (sheet.height - PADDING * zoom) % (cell * zoom)
         if rest == 0 and top in (0, HEADING_HEIGHT):
             size = (sheet.width // zoom, (sheet.height - top) // zoom)
             grid = sheet.crop((0, top, sheet.width, sheet.height))

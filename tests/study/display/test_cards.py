@@ -54,3 +54,10 @@ def test_no_name_breaks_a_card_s_table(digit_recipe: Recipe) -> None:
     assert len(table) == 13
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {3}
     assert r"| EMA track | x \| y |" in table
+
+
+def test_a_card_says_what_trials_were_warned_of(digit_recipe: Recipe) -> None:
+    row = row_of(digit_recipe, fake_scores(5.0, 400))
+    assert "warned" not in card_of(row, digit_recipe)
+    text = card_of(row, digit_recipe, warnings=("<b>few</b> images", "torn"))
+    assert "warned of:\n\n- \\<b>few\\</b> images\n- torn\n\nDraw images" in text

@@ -13,6 +13,7 @@ from diffusion.recipe import Recipe
 from study.display.page import write_report
 from study.results.records import TrialRecord
 from study.results.words import name_recipe
+from study.run.warned import keep_warning
 
 MARKUP = "</script><b>&amp;<!--"
 
@@ -33,12 +34,35 @@ def test_the_front_is_shown_with_its_samples_commands_and_conditions(tmp_path: P
     for trial in front:
         number = str(trial["trial"])
         assert data["pictures"][number]["sheet"].startswith("data:image/webp;base64,")
-        assert data["commands"][number]["draw"].endswith("-n 64 --out grid.png")
         conditions = data["conditions"][trial["conditions"]]
         assert conditions["floors"]["fid"] == 1.93
         assert conditions["noise"] == 691.0
         assert ["drawn", "500 images, against the train split"] in conditions["lines"]
     assert data["pick"] in [trial["trial"] for trial in front]
+
+
+def test_the_commands_of_a_model_name_it_as_every_command_takes_it(tmp_path: Path) -> None:
+    run = small_report(tmp_path, [verified(record(n)) for n in range(40)]).parent
+    data = data_of(run / "report.html")
+    front = [trial for trial in data["trials"] if trial["status"] == "front"]
+    best = min(front, key=lambda trial: trial["scores"]["fid"])
+    smallest = min(front, key=lambda trial: trial["scores"]["size_bytes"])
+    folders = {number: texts["draw"].split()[3] for number, texts in data["commands"].items()}
+    assert folders[str(best["trial"])] == f"{run}/front/best"
+    assert folders[str(smallest["trial"])] == f"{run}/front/smallest"
+    ranks = {trial["rank"]: folders[str(trial["trial"])] for trial in front}
+    assert ranks[2] in (f"{run}/front/02", f"{run}/front/pick")
+    assert len(set(folders.values())) == len(front) > 3
+    for texts in data["commands"].values():
+        assert texts["draw"].endswith("-n 64 --out grid.png")
+        assert f"read_package('{texts['draw'].split()[3]}')" in texts["python"]
+
+
+def test_what_trials_were_warned_of_is_a_note(tmp_path: Path) -> None:
+    keep_warning(tmp_path, "<b>few</b> reference images")
+    page = small_report(tmp_path, [record(0)])
+    assert "Trials were warned: <b>few</b> reference images" in data_of(page)["notes"]
+    assert "<b>few" not in page.read_text()
 
 
 def test_every_trial_that_began_is_counted_as_what_became_of_it(tmp_path: Path) -> None:

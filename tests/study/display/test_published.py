@@ -244,7 +244,7 @@ def test_the_conditions_say_what_the_values_hold_for(
     for part in (
         *("system-a-ncsn", "mnist5k", "formulation edm", "300,000 training images"),
         *("dpm_solver_pp_2m in 20 steps", "1,000 images", "digits (01234567)", "noise 690;"),
-        *("1 torch threads a trial, 2 at once on cpu.", "16 images with 16", "rank nothing"),
+        *("1 torch thread a trial, 2 at once on cpu.", "16 images with 16", "rank nothing"),
     ):
         assert part in text, part
 

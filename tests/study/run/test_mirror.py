@@ -27,7 +27,7 @@ def test_what_is_finished_is_mirrored_at_once_and_the_rest_at_the_end(tmp_path: 
     mirror.end()
     assert contents(store) == {**FINISHED, **REST, "study.journal": 2 * LINE}
     assert mirror.complete
-    assert said == [f"mirror   file://{store}", "mirror   5 files still to be copied"]
+    assert said == [f"mirror   file://{store}", "mirror   6 files still to be copied"]
 
 
 def test_the_thread_copies_what_ends_meanwhile(
@@ -43,6 +43,7 @@ def test_the_thread_copies_what_ends_meanwhile(
             time.sleep(0.01)
         assert (store / "trials" / "2" / "model.pdm").read_bytes() == b"new"
         assert not (store / "trials" / "1").exists()
+        assert not (store / "report.html").exists()
 
 
 def test_a_torn_line_of_the_journal_is_not_mirrored(tmp_path: Path) -> None:

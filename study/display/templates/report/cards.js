@@ -23,7 +23,7 @@ function sheetOf(trial) {
   const byClass = picture.by_class;
   const what = byClass ? "a column a class" : "evenly over all labels";
   const label = `${picture.sheet ? "Samples" : "Some samples"} of ${nameOf(trial).toLowerCase()}, ${what}`;
-  const long = DATA.classes.some((name) => name.length > 2);
+  const long = DATA.classes.length > 12 || DATA.classes.some((name) => name.length > 2);
   const heads = byClass
     ? make("div", { class: long ? "heads long" : "heads" }, DATA.classes.map((name) => make("span", { title: name }, name)))
     : null;

@@ -10,14 +10,12 @@ import torch
 from PIL import Image
 
 from study.display.report.samples import (
-    GAP,
-    HEADING_HEIGHT,
     SHEET_ROWS,
     STRIP_ROWS,
     encode,
     read_samples,
 )
-from study.evaluation.pictures import save_grid
+from study.evaluation.pictures import HEADING_HEIGHT, PADDING, save_grid
 
 
 @pytest.mark.parametrize(("columns", "size", "channels"), [(10, 28, 1), (3, 16, 3), (1, 8, 1)])
@@ -28,10 +26,13 @@ def test_the_grid_of_a_sheet_is_found_again(
     save_grid(images, columns, tmp_path / "samples.png")
     samples = read_samples((tmp_path / "samples.png").read_bytes(), size)
     assert samples.columns == columns
-    assert samples.cell == size + GAP
-    assert samples.sheet.size == (columns * (size + GAP) + GAP, SHEET_ROWS * (size + GAP) + GAP)
-    assert samples.strip.height == STRIP_ROWS * (size + GAP) + GAP
-    first = np.asarray(samples.whole)[GAP : GAP + size, GAP : GAP + size]
+    assert samples.cell == size + PADDING
+    assert samples.sheet.size == (
+        columns * (size + PADDING) + PADDING,
+        SHEET_ROWS * (size + PADDING) + PADDING,
+    )
+    assert samples.strip.height == STRIP_ROWS * (size + PADDING) + PADDING
+    first = np.asarray(samples.whole)[PADDING : PADDING + size, PADDING : PADDING + size]
     expected = images[0].permute(1, 2, 0).expand(-1, -1, 3).numpy()
     np.testing.assert_array_equal(first, expected)
 
@@ -46,8 +47,8 @@ def test_headings_above_the_grid_are_left_out(size: int, zoom: int, tmp_path: Pa
     content = io.BytesIO()
     headed.save(content, format="PNG")
     samples = read_samples(content.getvalue(), size)
-    assert (samples.columns, samples.cell) == (3, size + GAP)
-    first = np.asarray(samples.whole)[GAP : GAP + size, GAP : GAP + size, 0]
+    assert (samples.columns, samples.cell) == (3, size + PADDING)
+    first = np.asarray(samples.whole)[PADDING : PADDING + size, PADDING : PADDING + size, 0]
     np.testing.assert_array_equal(first, images[0, 0].numpy())
 
 
