@@ -62,14 +62,18 @@ class Command:
 
 def all_blocks() -> list[Block]:
     """Return the blocks of every page."""
-    return [block for page in PAGES for block in blocks(page)]
+    return [block for page in PAGES for block in page_blocks(page)]
 
 
-def blocks(page: Path) -> list[Block]:
-    """Return the fenced and the indented blocks of a page."""
+def page_blocks(page: Path) -> list[Block]:
+    """Return the blocks of a page."""
+    return blocks(page.read_text(), str(page.relative_to(ROOT)))
+
+
+def blocks(text: str, name: str) -> list[Block]:
+    """Return the fenced and the indented blocks of a page's text."""
     found, language, begun, lines, blank = [], None, 0, [], True
-    name = str(page.relative_to(ROOT))
-    for number, line in enumerate([*page.read_text().splitlines(), "end"], 1):
+    for number, line in enumerate([*text.splitlines(), "end"], 1):
         fence = line.lstrip().startswith("```")
         indented = (line.startswith(INDENT) and (lines or blank)) or (not line.strip() and lines)
         if fence and language is None:
@@ -139,5 +143,5 @@ def is_run(command: Command) -> bool:
 
 def own_space(name: str) -> str:
     """Return the space that a page shows, by its file's name."""
-    (source,) = [b.source for b in blocks(ROOT / OWN_SPACES[name]) if b.language == "python"]
+    (source,) = [b.source for b in page_blocks(ROOT / OWN_SPACES[name]) if b.language == "python"]
     return f"{source}\n"

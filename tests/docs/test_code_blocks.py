@@ -26,6 +26,7 @@ from code_blocks import (
     Block,
     Command,
     all_blocks,
+    blocks,
     commands,
     filled,
     is_run,
@@ -54,6 +55,22 @@ def given() -> list[tuple[Block, Command]]:
 def of_program(name: str) -> list[list[str]]:
     """Return the arguments of every command of a program."""
     return [list(c.words[1:]) for _, c in given() if c.words[0] == name]
+
+
+def test_blocks_are_found_whether_fenced_or_indented() -> None:
+    text = (
+        "words\n\n    make x \\\n      y\n\n    ray stop | tr a b > out  # why\nwords\n    none\n"
+    )
+    text += "```python\n    1\n\n2\n```\n- item\n\n      A=$(aws s3) \n\n    free text\n"
+    found = blocks(text, "page")
+    assert [(b.line, b.language) for b in found] == [(3, "shell"), (10, "python"), (16, "shell")]
+    assert [c.words for c in commands(found[0].source)] == [
+        ("make", "x", "y"),
+        ("ray", "stop"),
+        ("tr", "a", "b"),
+    ]
+    assert commands(found[0].source)[-1].output == "out"
+    assert found[1].source == "    1\n\n2"
 
 
 def test_every_block_is_python_shell_or_named_as_neither() -> None:
