@@ -212,7 +212,7 @@ def test_the_last_of_two_values_of_a_field_holds(recipe_path: Path, tmp_path: Pa
         (["--set", f"network.widths={'[' * 100_000}"], "network.widths is '[["),
         (["--formulation", "published"], "--formulation is published with"),
         (["--formulation", "edm"], "--formulation is edm with"),
-        (["--formulation", "ddpm"], "invalid choice: 'ddpm' (choose from edm, published)"),
+        (["--formulation", "ddpm"], "'ddpm'; allowed: edm, published"),
         (["--recipe-out", "/no/such/folder/recipe.json"], "/no/such/folder/recipe.json"),
     ],
 )
@@ -263,8 +263,8 @@ def test_a_space_without_rows_has_no_published_formulation(
         (b"\xff\xfe\x00", "cannot be read"),
         (b"[" * 100_000, "cannot be read"),
         (b"[]", "Recipe is []; allowed: an object of its fields"),
-        (b"{}", "Recipe: "),
-        (b'{"data": 3}', "DataConfig is 3; allowed: an object of its fields"),
+        (b"{}", "Recipe lacks ['data', 'network', 'training']"),
+        (b'{"data": 3}', "Recipe lacks ['network', 'training']"),
         (b'{"colour": "red"}', "Recipe has no field ['colour']; allowed: ["),
     ],
 )
