@@ -2,7 +2,7 @@
 
 paretodiff search --time-budget 30m
 paretodiff search --help
-paretodiff generate runs/quick-001/front/01-17 -n 64 --out grid.png
+paretodiff generate runs/quick-001/front/best -n 64 --out grid.png
 eval "$(paretodiff --print-completion bash)"     completes commands and options from then on
 """
 

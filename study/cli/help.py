@@ -102,6 +102,14 @@ class GroupedParser(argparse.ArgumentParser):
             self.error(self._unknown(unknown[0]))
         return given
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is none of an argument's choices, in the words of all our refusals."""
+        if action.choices is not None and value not in action.choices:
+            choices = list(map(str, action.choices))
+            shown = repr(one_line(str(value), SHOWN_LENGTH))
+            hint = did_you_mean(str(value), choices)
+            raise argparse.ArgumentError(action, f"{shown}{hint}; allowed: {', '.join(choices)}")
+
     def _help(self, groups: Sequence[argparse._ArgumentGroup]) -> str:
         formatter = self._get_formatter()
         formatter.add_usage(self._usage(), [], [])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
+from diffusion.errors import did_you_mean
 from study.results.limits import floor, over_limits
 from study.results.objectives import check_objectives
 from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS
@@ -37,7 +38,8 @@ class Filter:
             check_objectives(self.objectives)
         for name, bound in (*self.most.items(), *self.least.items()):
             if name not in FILTERED:
-                raise ValueError(f"bound is of {name!r}; allowed: {', '.join(FILTERED)}")
+                hint = did_you_mean(name, FILTERED)
+                raise ValueError(f"bound is of {name!r}{hint}; allowed: {', '.join(FILTERED)}")
             if not _is_number(bound):
                 raise ValueError(f"bound of {name} is {bound!r}; allowed: a finite number")
 

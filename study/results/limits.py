@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from diffusion.errors import did_you_mean
 from study.results.objectives import OBJECTIVES, objective_values
 
 NOISE = "fid_noise"
@@ -64,7 +65,9 @@ def check_limits(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
     for key, value in pairs:
         name, allowed = score_of(key), _limitable(key, limits)
         if name not in allowed:
-            raise ValueError(f"limit is of {name!r}; allowed: {', '.join(allowed)}, each once")
+            hint = "" if name in OBJECTIVES else did_you_mean(name, allowed)
+            listed = ", ".join(allowed)
+            raise ValueError(f"limit is of {name!r}{hint}; allowed: {listed}, each once")
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not 0 < value < math.inf:
             raise ValueError(f"limit of {name} is {value!r}; allowed: a finite number above 0")

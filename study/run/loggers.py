@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from diffusion.config import checked
+from diffusion.errors import did_you_mean
 
 MLFLOW = "mlflow"
 KINDS = ("tensorboard", MLFLOW, "wandb")
@@ -22,8 +23,9 @@ def check_loggers(values: Any) -> tuple[str, ...]:
     kinds = [logger_kind(name) for name in names]
     for name, kind in zip(names, kinds, strict=True):
         if kind not in KINDS or (name != kind and kind != MLFLOW) or name.endswith(":"):
+            hint, listed = "" if kind in KINDS else did_you_mean(name, KINDS), ", ".join(KINDS)
             raise ValueError(
-                f"--log is {name!r}; allowed: {', '.join(KINDS)}, or mlflow:URI, each once"
+                f"--log is {name!r}{hint}; allowed: {listed}, or mlflow:URI, each once"
             )
         if _has_password(logger_address(name)):
             raise ValueError(

@@ -38,7 +38,10 @@ FORMATS = " or ".join(map(str, range(OLDEST_VERSION, FORMAT_VERSION + 1)))
 
 CASES = [
     (["--space", "nope"], "space is 'nope'; allowed: quick, "),
-    (["--log", "mlfow"], "--log is 'mlfow'; allowed: tensorboard, mlflow, wandb, or mlflow:URI"),
+    (
+        ["--log", "mlfow"],
+        "--log is 'mlfow' (did you mean 'mlflow'?); allowed: tensorboard, ",
+    ),
     (["--log", "mlflow:http://me:pw@host"], "--log has an address with a password; allowed: "),
     (["--dataset", "nope"], "dataset is 'nope'; allowed: mnist5k, mnist"),
     (["--dataset", "folder:/no/such"], "/no/such is no folder of class folders"),
@@ -47,6 +50,7 @@ CASES = [
     (["--max", "size_bytes"], "'size_bytes'; allowed: like size_bytes=500k"),
     (["--max", "size_bytes=0"], "'0'; allowed: above 0, like 250000, 500k, 100KB, 1.5MB or"),
     (["--max", "size_bytes=-5"], "'-5'; allowed: above 0"),
+    (["--max", "size_byte=3"], "limit is of 'size_byte' (did you mean 'size_bytes'?); allowed: "),
     (["--max", "beauty=3"], "limit is of 'beauty'; allowed: fid, "),
     (["--max", "recall=1"], "limit is of 'recall'; allowed: fid, "),
     (["--max", "fid=1", "--max", "fid=2"], "limit is of 'fid'; allowed: fid_held_out, "),
@@ -70,7 +74,7 @@ CASES = [
     (["--train-images", "0"], "'0'; allowed: a whole number, 1 or more"),
     (["--formulation", "published"], "space 'quick' has no named rows; --formulation and --row"),
     (["--row", "base"], "space 'quick' has no named rows; --formulation and --row go with"),
-    (["--formulation", "score_matching"], "invalid choice: 'score_matching'"),
+    (["--formulation", "score_matching"], "'score_matching'; allowed: edm, published"),
     (["--space", "system-a-ncsn", "--row", "rand 20"], "row is 'rand 20' in space 'system-a-nc"),
     (["--extractor", "/no/such"], "/no/such"),
     (["--resume", "/no/such/run"], "/no/such/run is no run of a study"),

@@ -212,7 +212,7 @@ def test_the_last_of_two_values_of_a_field_holds(recipe_path: Path, tmp_path: Pa
         (["--set", f"network.widths={'[' * 100_000}"], "network.widths is '[["),
         (["--formulation", "published"], "--formulation is published with"),
         (["--formulation", "edm"], "--formulation is edm with"),
-        (["--formulation", "ddpm"], "invalid choice: 'ddpm' (choose from edm, published)"),
+        (["--formulation", "ddpm"], "'ddpm'; allowed: edm, published"),
         (["--recipe-out", "/no/such/folder/recipe.json"], "/no/such/folder/recipe.json"),
     ],
 )

@@ -54,7 +54,7 @@ def test_a_command_runs_with_its_arguments_and_its_status() -> None:
     [
         (["verfy", "runs/x"], "command is 'verfy' (did you mean 'verify'?); allowed: "),
         (["--debug", "search"], "the first argument is --debug; allowed: the command, then its"),
-        (["--print-completion", "csh"], "invalid choice: 'csh'"),
+        (["--print-completion", "csh"], "'csh' (did you mean 'zsh'?); allowed: bash, zsh"),
     ],
 )
 def test_what_is_no_command_is_refused_in_one_line(arguments: list[str], said: str) -> None:

@@ -93,7 +93,7 @@ def test_other_objectives_make_another_front(
     [
         (["--max-fid", "5"], "no model has fid at most 5; allowed: what some finished trial has"),
         (["--max-fid", "x"], "argument --max-fid: 'x'; allowed: above 0"),
-        (["--max", "fids=5"], "bound is of 'fids'; allowed: parameters"),
+        (["--max", "fids=5"], "bound is of 'fids' (did you mean 'fid'?); allowed: parameters"),
         (["--max", "fid"], "argument --max: 'fid'; allowed: like size_bytes=500k"),
         (["--min", "fid=1", "--min", "fid=2"], "--min is of 'fid' twice"),
         (["--max", "fid=1", "--max-fid", "2"], "bound of fid is given twice"),

@@ -131,7 +131,7 @@ def test_a_run_without_a_complete_trial_has_a_report_that_says_so_and_no_plot(
         (["--x", "macs"], "--x is given; allowed: with --plot FILE"),
         (["--only-front"], "--only-front is given; allowed: with --plot FILE"),
         (["--plot", "{}", "--x", "fid"], "--x and --y are both fid; allowed: two scores"),
-        (["--plot", "{}", "--y", "beauty"], "invalid choice: 'beauty'"),
+        (["--plot", "{}", "--y", "beauty"], "'beauty'; allowed: fid, "),
         (["--plot", "{}", "--published", "quick"], "'quick', which has no published rows"),
         (["--plot", "{}", "--published", "nope"], "space is 'nope'"),
         (["--plot", "{}", "--y", "ssim"], "no model of the front has size_bytes and ssim"),

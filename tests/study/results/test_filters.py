@@ -44,7 +44,7 @@ def test_what_is_worse_than_noise_stays_left_out() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"most": {"fids": 1}}, "bound is of 'fids'; allowed: parameters"),
+        ({"most": {"fids": 1}}, "bound is of 'fids' .did you mean 'fid'..; allowed: parameters"),
         ({"most": {"backbone_key": 1}}, "bound is of 'backbone_key'"),
         ({"least": {"fid": math.nan}}, "bound of fid is nan; allowed: a finite number"),
         ({"least": {"fid": "9"}}, "bound of fid is '9'"),

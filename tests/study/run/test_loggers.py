@@ -30,7 +30,10 @@ def test_a_name_is_a_kind_and_maybe_an_address(name: str, kind: str, address: st
 @pytest.mark.parametrize(
     ("names", "why"),
     [
-        (["mlfow"], "--log is 'mlfow'; allowed: tensorboard, mlflow, wandb, or mlflow:URI"),
+        (
+            ["mlfow"],
+            r"--log is 'mlfow' \(did you mean 'mlflow'\?\); allowed: tensorboard, mlflow, ",
+        ),
         (["wandb:me"], "--log is 'wandb:me'; allowed: "),
         (["mlflow:"], "--log is 'mlflow:'; allowed: "),
         ([""], "--log is ''; allowed: "),
