@@ -46,7 +46,7 @@ SEARCHED = {
     "--space compress": ["--trials", "1"],
     "--open-report": ["--trials", "1", "--space", "small.py"],
     # So long that a model is better than noise.
-    **{name: ["--trials", "1", "--train-images", "17k"] for name in OWN_SPACES},
+    **{name: ["--trials", "1", "--train-images", "17000"] for name in OWN_SPACES},
 }
 MAX_NOTEBOOK_BYTES = 400_000
 
