@@ -27,6 +27,7 @@ OWN_SPACES = {"my_space.py": "docs/own_space.md", "widths.py": "docs/guide/own_s
 # Commands of ours that no test runs, by what is in their lines, and why.
 ONLY_PARSED = {
     "--address": "a cluster",
+    "/mnt/": "a cluster's folder",
     "s3://": "a bucket",
     "--download": "a download",
     "--dataset mnist": "a download",
