@@ -30,7 +30,7 @@ def test_a_killed_study_goes_on_logging_one_run_a_trial(tmp_path: Path) -> None:
     runs.Reload()
     assert sorted(runs.Runs()) == [f"trial-{number:03}" for number in finished]
     assert all("fid" in found["scalars"] for found in runs.Runs().values())
-    assert out.stdout.count("mlflow") == 1
+    assert out.stdout.count("mlflow logs no more of the study") == 1
     assert "mlflow logs no more of the study: MlflowException: " in out.stdout
     assert "Traceback" not in out.stderr
 
