@@ -61,7 +61,7 @@ def test_a_new_run_that_a_node_does_not_see_leaves_no_folder_and_no_mirror(
 
     module, resources = "study.commands.search", Resources(1, 0, 1)
     monkeypatch.setattr(f"{module}.ray_session", lambda address, *, insecure: nullcontext())
-    monkeypatch.setattr(f"{module}.await_first_node", lambda tell: None)
+    monkeypatch.setattr(f"{module}.await_first_node", lambda *asked: None)
     monkeypatch.setattr(f"{module}.resolve_resources", lambda *wanted, may_grow: resources)
     monkeypatch.setattr("study.cluster.nodes.check_nodes", unseen)
     by_url = ["--work-dir", str(tmp_path / "runs")] if "://" in out else []
