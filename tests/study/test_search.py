@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -44,7 +45,11 @@ def front(run: Path) -> list[dict[str, Any]]:
     return points
 
 
-def test_a_study_reaches_its_trials_and_leaves_a_whole_run_folder(tmp_path: Path) -> None:
+def test_a_study_reaches_its_trials_and_leaves_a_whole_run_folder_without_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = secrets.token_hex(32)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
     out = search("tabulated", "--trials", "18", "--out", str(tmp_path), "--name", "whole")
     assert out.returncode == 0, out.stderr
     run = tmp_path / "whole"
@@ -62,6 +67,9 @@ def test_a_study_reaches_its_trials_and_leaves_a_whole_run_folder(tmp_path: Path
         assert (run / point["package_path"]).exists()
     keys = [record.recipe.key for record in records(run) if record.recipe is not None]
     assert len(set(keys)) == len(keys), "a recipe ran twice"
+    assert token not in out.stdout + out.stderr
+    files = [path for path in run.rglob("*") if path.is_file()]
+    assert [path for path in files if token.encode() in path.read_bytes()] == []
 
 
 @pytest.mark.slow
