@@ -30,7 +30,7 @@ ONLY_PARSED = {
     "/mnt/": "a cluster's folder",
     "s3://": "a bucket",
     "--download": "a download",
-    "--dataset mnist": "a download",
+    "--dataset mnist ": "a download",
     "runs/system-": "hours of training, whose run it reads",
 }
 OURS = re.compile(r"(?:python -m study\.|paretodiff )(\w[\w-]*)")

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 POLL_SECONDS = 0.02
+PIPE_BYTES = 2**16
 
 
 @contextmanager
@@ -71,12 +72,14 @@ def kill(pids: list[int]) -> None:
 
 def _said(process: subprocess.Popen[Any]) -> str:
     """Return what an ended process wrote into its pipes, which its children may hold open."""
-    said = []
+    said = b""
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             os.set_blocking(pipe.fileno(), False)
-            said.append(str(pipe.read()))
-    return "\n".join(said)
+            with suppress(BlockingIOError):  # a child holds it open, and wrote no more
+                while part := os.read(pipe.fileno(), PIPE_BYTES):
+                    said += part
+    return said.decode(errors="replace")
 
 
 def _parent(folder: Path) -> int | None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -189,6 +190,7 @@ def test_a_study_on_an_open_cluster_asks_for_insecure_each_time(
     line_of(run("study.search", *search), open_to_all.address)
     out = run("study.search", *search, "--insecure")
     assert out.returncode == 0, out.stderr
+    assert "insecure" not in tomllib.loads(out.stdout)
     save_settings(tmp_path, replace(settings, address=open_to_all.address))
     line_of(run("study.search", "--resume", str(tmp_path), "--dry-run"), open_to_all.address)
     line_of(run("study.verify", str(tmp_path)), open_to_all.address)

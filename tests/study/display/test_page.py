@@ -92,7 +92,7 @@ def test_verified_figures_come_first_with_the_search_s_beside_them(tmp_path: Pat
     assert any("were verified" in note for note in data["notes"])
 
 
-@pytest.mark.parametrize("field", ["space", "dataset"])
+@pytest.mark.parametrize("field", ["space", "dataset", "seed", "device"])
 def test_no_setting_is_markup_on_the_page(field: str, tmp_path: Path) -> None:
     page = report_of(run_of(tmp_path, data=vars(DATA), **{field: MARKUP}))
     assert MARKUP not in page.read_text()

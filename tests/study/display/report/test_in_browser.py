@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import SIZES, chromium, opened
 from report_runs import DATA, data_of, record, report_of, small_report, verified
 from small_run import run_of
@@ -53,8 +54,7 @@ def of_status(report: Path, *statuses: str) -> list[dict[str, Any]]:
 
 def violations(page: Any) -> list[str]:
     """Return what axe-core finds wrong."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page).response["violations"]
+    found = Axe().run(page).response["violations"]
     return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
 
 
