@@ -57,8 +57,8 @@ def write_verified(
         The run as the front shows it, and the front's rows.
     """
     verification.save_points()
-    keep_notes(storage, verification)
     run = sound_run(verified_run(verification))
+    keep_notes(storage, verification.run, run)
     return run, write_run(run)
 
 

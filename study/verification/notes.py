@@ -7,26 +7,28 @@ from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.results.words import format_bytes, format_figure
 from study.run.for_dashboard import MARKER
+from study.run.run import Run
 from study.run.storage import StudyStorage
-from study.verification.file import Verification
-from study.verification.verified import verified_run
 
 
-def keep_notes(storage: StudyStorage, verification: Verification) -> None:
+def keep_notes(storage: StudyStorage, run: Run, shown: Run) -> None:
     """Write what a verification says of each trial, and of the front as a table.
 
     Args:
         storage: of the run's study.
-        verification: of the run; without a verified front nothing is written.
+        run: as the search left it.
+        shown: the run with verified scores; without a verified front nothing is written.
     """
-    searched = {r.number: r for r in verification.run.records}
-    shown = verified_run(verification)
-    verified = [r for r in shown.records if r.scores and r.scores.get("verified_seeds")]
-    for record in verified:
+    searched = {record.number: record for record in run.records}
+    for record in filter(_is_verified, shown.records):
         storage.keep_note(record.number, _of_trial(record, searched[record.number]))
-    front = [record for record in shown.front() if record in verified]
+    front = list(filter(_is_verified, shown.front()))
     if front:
         storage.keep_note(None, _of_study(front, searched))
+
+
+def _is_verified(record: TrialRecord) -> bool:
+    return bool((record.scores or {}).get("verified_seeds"))
 
 
 def _of_trial(record: TrialRecord, searched: TrialRecord) -> str:

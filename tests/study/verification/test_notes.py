@@ -13,6 +13,7 @@ from study.run.run import Run
 from study.run.storage import StudyStorage, open_storage
 from study.verification.file import Verification
 from study.verification.notes import keep_notes
+from study.verification.verified import verified_run
 
 
 def searched(folder: Path, recipe: Recipe) -> tuple[StudyStorage, Verification]:
@@ -35,12 +36,12 @@ def notes(folder: Path) -> dict[str, str]:
 
 def test_a_verified_trial_has_both_scores(tmp_path: Path, digit_recipe: Recipe) -> None:
     storage, verification = searched(tmp_path, digit_recipe)
-    keep_notes(storage, verification)
+    keep_notes(storage, verification.run, verified_run(verification))
     assert notes(tmp_path) == {}
     fill(verification, 0, 15.0, 16.0, 17.0)
     fill(verification, 1, 18.0, 19.0, 20.0)
     fill(verification, 2, 8.0, 8.5, 9.0)
-    keep_notes(storage, verification)
+    keep_notes(storage, verification.run, verified_run(verification))
     found = notes(tmp_path)
     assert set(found) == {
         f"dashboard:{place}note_str:0" for place in ("", *(f"{n}:" for n in range(3)))
@@ -55,7 +56,7 @@ def test_a_verified_trial_has_both_scores(tmp_path: Path, digit_recipe: Recipe) 
     assert table[4].endswith("| 20.0 |")
     assert "| 100 B | 16.0 |" in table[4]
     size = (tmp_path / JOURNAL_NAME).stat().st_size
-    keep_notes(storage, verification)
+    keep_notes(storage, verification.run, verified_run(verification))
     assert (tmp_path / JOURNAL_NAME).stat().st_size == size
 
 
@@ -67,6 +68,6 @@ def test_a_trial_that_a_verification_shows_to_be_over_a_limit_says_so(
         fill(verification, number, 8.0, 8.5, 9.0)
     noisy = {seed: {**scores(50.0), "fid_noise": 40.0} for seed in (7, 8, 9)}
     verification.point(0).seeds[1_000] = noisy
-    keep_notes(storage, verification)
+    keep_notes(storage, verification.run, verified_run(verification))
     text = notes(tmp_path)["dashboard:0:note_str:0"]
     assert "It is left out of the front: fid 50.0 is worse than uniform noise's 40.0." in text
