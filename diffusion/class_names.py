@@ -36,11 +36,31 @@ def class_names(data: DataConfig, path: Path) -> tuple[str, ...]:
         ValueError: the file is damaged, or of other classes than the model's.
     """
     try:
-        names = json.loads(read_bounded(path, MAX_BYTES))
+        content = read_bounded(path, MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
+        content = None
+    except (OSError, ValueError) as error:
+        raise ValueError(about_path("classes", path, f"cannot be read: {error}")) from error
+    return parsed_names(data, content, path)
+
+
+def parsed_names(data: DataConfig, content: bytes | None, path: Path) -> tuple[str, ...]:
+    """Return the names of a model's classes from the content of their file.
+
+    Args:
+        data: of the model's recipe.
+        content: of the file; None where there is none.
+        path: of the file, as it is named where it is damaged.
+
+    Raises:
+        ValueError: the file is damaged, or of other classes than the model's.
+    """
+    if content is None:
         known = KNOWN.get(data.name, ())
         return known if len(known) == data.num_classes else _numbers(data.num_classes)
-    except (OSError, ValueError, RecursionError) as error:
+    try:
+        names = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise ValueError(about_path("classes", path, f"cannot be read: {error}")) from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(about_path("classes", path, "are no names; allowed: a list of texts"))

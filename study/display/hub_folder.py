@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from diffusion.class_names import CLASSES_NAME, class_names
 from diffusion.compress.package import PACKAGE_NAME
 from diffusion.errors import about_path
 from diffusion.files import write_bytes
@@ -26,6 +27,7 @@ ABOUT = {
     PACKAGE_NAME: "the model that was scored: one range-coded file",
     "model.safetensors": "the same weights as plain float32 tensors",
     "config.json": "the recipe: everything that defines the model",
+    CLASSES_NAME: "names of the classes that it draws",
     SAMPLES_NAME: "images that it drew",
     "sample.py": "draws images with the model",
     "model.onnx": "its denoiser for any runtime of ONNX, low-bit weights kept low-bit",
@@ -56,7 +58,7 @@ def write_hub_folder(
         for name, content in {**_own_files(point), **programs}.items():
             write_bytes(aside / name, content)
         if point.samples is None:
-            _draw_samples(point.model, aside / SAMPLES_NAME)
+            _draw_samples(point.model, _class_names(point), aside / SAMPLES_NAME)
         sizes = {n: (aside / n).stat().st_size for n in ABOUT if (aside / n).exists()}
         text = hub_card(
             point, title, license_id, {n: (size, ABOUT[n]) for n, size in sizes.items()}
@@ -92,6 +94,7 @@ def _own_files(point: PointFiles) -> dict[str, bytes]:
         PACKAGE_NAME: point.package,
         "model.safetensors": _weights(point.model),
         "config.json": recipe.encode(),
+        CLASSES_NAME: json.dumps(_class_names(point), indent=2).encode(),
         "sample.py": script,
         **({} if point.samples is None else {SAMPLES_NAME: point.samples}),
     }
@@ -102,11 +105,14 @@ def _weights(model: DiffusionModel) -> bytes:
     return safetensors.torch.save({name: t.contiguous() for name, t in state.items()})
 
 
-def _draw_samples(model: DiffusionModel, path: Path) -> None:
+def _class_names(point: PointFiles) -> tuple[str, ...]:
+    return class_names(point.model.recipe.data, point.path.with_name(CLASSES_NAME))
+
+
+def _draw_samples(model: DiffusionModel, names: Sequence[str], path: Path) -> None:
     """Draw a sheet for a model file that has none beside it."""
-    classes = model.recipe.data.num_classes
+    classes = len(names)
     labels = (torch.arange(8 * min(classes, 10)) % classes).sort().values
-    names = [str(label) for label in range(classes)]
     is_labelled = model.recipe.network.conditional
     save_samples(model.generate(labels), labels, names if is_labelled else None, path)
 

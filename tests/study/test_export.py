@@ -22,7 +22,7 @@ from diffusion.compress.package import read_package, write_package
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.recipe import Recipe
-from study import export
+from study import Model, export
 from study.display.front_folder import write_front
 from study.results.records import TrialRecord
 from study.run.files import write_json
@@ -94,6 +94,14 @@ def test_weights_and_config_rebuild_the_model_of_the_package(run: Path, tmp_path
     expected = read_package(run / "trials" / "0" / "model.pdm").generate(labels)
     assert torch.equal(DiffusionModel(recipe, network).generate(labels), expected)
     assert (to / "model.pdm").read_bytes() == (run / "trials/0/model.pdm").read_bytes()
+
+
+def test_an_exported_model_knows_its_classes_by_name(run: Path, tmp_path: Path) -> None:
+    names = ["ape", "bee", "cat"]
+    (run / "front" / "01-0" / "classes.json").write_text(json.dumps(names))
+    to = tmp_path / "hub"
+    export.main([str(run / "front" / "01-0"), "--to", str(to), *LICENSE])
+    assert Model.read(to).class_names == tuple(names)
 
 
 def test_the_sampling_script_runs_from_anywhere(run: Path, tmp_path: Path) -> None:
