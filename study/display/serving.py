@@ -2,6 +2,7 @@
 
 import functools
 import http
+import logging
 import os
 import sys
 import threading
@@ -11,9 +12,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from diffusion.errors import one_line
 from study.run.files import open_own
 from study.run.folder import REPORT_NAME
 
+logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 PATHS = ("/", f"/{REPORT_NAME}")
 WAITING = (
@@ -70,7 +73,10 @@ class _Server(ThreadingHTTPServer):
         self.path = path
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a browser that went away in the middle of an answer."""
+        """Say nothing of a browser that went away in the middle of an answer; log all else."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            logger.warning("the report was not served: %s: %s", type(error).__name__, error)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -99,8 +105,11 @@ class _Handler(BaseHTTPRequestHandler):
             with open_own(self.server.path) as file:
                 found = os.fstat(file.fileno())
                 content, tag = file.read(), f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
-        except (OSError, ValueError):
+        except FileNotFoundError:
             content, tag = WAITING, '"waiting"'
+        except (OSError, ValueError) as error:
+            self.send_error(http.HTTPStatus.INTERNAL_SERVER_ERROR, explain=one_line(str(error)))
+            return
         self.send_response(http.HTTPStatus.OK)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
