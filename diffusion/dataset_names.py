@@ -18,8 +18,18 @@ _SIZED = re.compile(r"(\d{1,9})px:(.+)", re.DOTALL)
 
 
 def sized_name(name: str, image_size: int | None) -> str:
-    """Return the name of a data set whose images are resized; as it is without a size."""
-    return name if image_size is None else f"{image_size}px:{split_size(name)[0]}"
+    """Return the name of a data set whose images are resized; as it is without a size.
+
+    Raises:
+        DataUnavailable: the name has another size.
+    """
+    plain, own = split_size(name)
+    if None not in (own, image_size) and own != image_size:
+        raise DataUnavailable(
+            f"dataset {name!r} is of {own} pixels a side, and --image-size is {image_size}; "
+            "allowed: one of the two"
+        )
+    return name if image_size is None else f"{image_size}px:{plain}"
 
 
 def split_size(name: str) -> tuple[str, int | None]:

@@ -38,7 +38,7 @@ def plan_lines(run: Run, space: SearchSpace) -> list[str]:
         f"extractor {settings.extractor or 'built in'}",
         f"workers  {settings.concurrent_trials} at once on {settings.device}, {each}",
         *_knob_lines(space, data),
-        *_training_lines(space, data, settings.seed, settings.trials),
+        *_training_lines(space, data, settings.seed, settings.trials, screens=settings.reuse),
         f"time     {_time(run)}",
         "",
     ]
@@ -68,22 +68,20 @@ def _values(distribution: BaseDistribution) -> str:
 
 
 def _training_lines(
-    space: SearchSpace, data: DataConfig, seed: int, num_trials: int
+    space: SearchSpace, data: DataConfig, seed: int, num_trials: int, *, screens: bool
 ) -> Iterable[str]:
     """Say which trainings the study begins with, and what they cost."""
-    rows = space.covering or design(space, data, seed, num_trials, screens=True)
+    rows = space.covering or design(space, data, seed, num_trials, screens=screens)
     recipes = [space.recipe(row, data) for row in rows]
     trainings: dict[str, Recipe] = {}
     for recipe in recipes:
         trainings.setdefault(recipe.backbone_key, recipe)
-    macs = 0
     yield f"begins   with {len(recipes)} recipes of {len(trainings)} trainings:"
     for recipe in list(trainings.values())[:MOST_NAMED]:
         yield f"{INDENT}{_cost(recipe, data)}"
     if len(trainings) > MOST_NAMED:
         yield f"{INDENT}and {len(trainings) - MOST_NAMED} more"
-    for recipe in trainings.values():
-        macs += network_cost(recipe.network, data).train_macs(recipe)
+    macs = sum(network_cost(r.network, data).train_macs(r) for r in trainings.values())
     yield f"cost     of these trainings: {macs / 1e12:.3g} T multiply-accumulates"
 
 

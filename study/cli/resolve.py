@@ -156,7 +156,9 @@ def choose_address(given: str | None, known: str | None) -> str | None:
 def _dataset_name(given: argparse.Namespace, known: str) -> str:
     """Return the data that a resume names; what it does not say is as the run has it."""
     plain, image_size = split_size(known)
-    return resolve_name(sized_name(given.dataset or plain, given.image_size or image_size))
+    name = given.dataset or plain
+    asked = given.image_size or split_size(name)[1] or image_size
+    return resolve_name(sized_name(name, asked))
 
 
 def _limits(given: argparse.Namespace) -> dict[str, float]:

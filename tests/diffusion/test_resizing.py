@@ -80,7 +80,9 @@ def test_an_embedded_data_set_is_resized_too() -> None:
 def test_a_size_in_a_name_is_read_back(name: str) -> None:
     assert split_size(name) == (name, None)
     assert split_size(sized_name(name, 32)) == (name, 32)
-    assert sized_name(sized_name(name, 32), 64) == f"64px:{name}"
+    assert sized_name(sized_name(name, 32), 32) == f"32px:{name}"
+    with pytest.raises(DataUnavailable, match="and --image-size is 64; allowed: one of the two"):
+        sized_name(sized_name(name, 32), 64)
     assert resolve_name(f"32px:{name}") == f"32px:{name}"
 
 
