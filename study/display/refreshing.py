@@ -4,13 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Self
 
 from diffusion.recipe import Recipe
 from study.display.page import write_report
 from study.engine.watcher import Listener
-from study.results.front import front_rows
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
 from study.run.run import Run
@@ -43,12 +41,7 @@ class ReportRefresher(Listener):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._is_closing.set()
         self._is_changed.set()
         # The report of the end, which another one writes, must come last.
@@ -80,7 +73,7 @@ class ReportRefresher(Listener):
 
     def _write(self, run: Run) -> None:
         try:
-            write_report(run, front_rows(run.records, run.objectives), is_live=True)
+            write_report(run, run.rows(), is_live=True)
         except Exception as error:
             if not self._has_failed:
                 what = f"{type(error).__name__}: {error}"

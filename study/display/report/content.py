@@ -90,7 +90,7 @@ def _commands(run: Run, rows: Sequence[FrontRow], *, is_live: bool) -> dict[int,
             point = run.folder / "trials" / str(row["trial"])
         commands[row["trial"]] = {
             "draw": command("study.generate", point, "-n", 64, "--out", "grid.png"),
-            "python": "import torch\nfrom diffusion.compress.package import read_package\n\n"
-            f"model = read_package({str(point)!r})\nimages = model.generate(torch.arange(10))",
+            "python": "from study import Model\n\n"
+            f"samples = Model.read({str(point)!r}).generate(64)\nsamples.save('grid.png')",
         }
     return commands

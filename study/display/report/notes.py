@@ -7,6 +7,7 @@ from study.display.report.entries import Entry
 from study.results.front import why_no_front
 from study.results.records import TrialRecord
 from study.results.rows import FrontRow
+from study.results.words import counted
 from study.run.run import Run
 
 LATER = ("fid_floor", "precision")  # figures that the earliest versions did not measure
@@ -45,16 +46,16 @@ def _on_what_runs(entries: Sequence[Entry], *, is_live: bool) -> Iterator[str]:
     count = _statuses(entries)["running"]
     if count and not is_live:
         yield (
-            f"{_trials(count)} had begun and not ended when this was written: the study is "
-            "running, or was cut off and can be resumed."
+            f"{counted(count, 'trial')} had begun and not ended when this was written: the study "
+            "is running, or was cut off and can be resumed."
         )
 
 
 def _on_noise(entries: Sequence[Entry]) -> Iterator[str]:
     if count := _statuses(entries)["noise"]:
         yield (
-            f"{_trials(count)} came out worse than uniform noise. No such model is on any front: "
-            "it is a limit that every study has, whether one is set or not."
+            f"{counted(count, 'trial')} came out worse than uniform noise. No such model is on "
+            "any front: it is a limit that every study has, whether one is set or not."
         )
 
 
@@ -63,20 +64,17 @@ def _on_verified(entries: Sequence[Entry]) -> Iterator[str]:
     count = sum("seeds" in entry for entry in scored)
     if count:
         yield (
-            f"{_trials(count)} of {len(scored)} with a FID were verified: scored again with other "
-            "noise. The front is made of them alone; the others have the search's figures, paler."
+            f"{counted(count, 'trial')} of {len(scored)} with a FID were verified: scored again "
+            "with other noise. The front is made of them alone; the others have the search's "
+            "figures, paler."
         )
 
 
 def _on_older(records: Sequence[TrialRecord]) -> Iterator[str]:
     scores = [record.scores for record in records if record.state == "complete" and record.scores]
     if count := sum(any(name not in each for name in LATER) for each in scores):
-        yield f"{_trials(count)} of an older version did not measure all that is shown."
+        yield f"{counted(count, 'trial')} of an older version did not measure all that is shown."
 
 
 def _statuses(entries: Sequence[Entry]) -> Counter[str]:
     return Counter(entry["status"] for entry in entries)
-
-
-def _trials(count: int) -> str:
-    return "1 trial" if count == 1 else f"{count:,} trials"

@@ -55,7 +55,7 @@ def test_the_commands_of_a_model_name_it_as_every_command_takes_it(tmp_path: Pat
     assert len(set(folders.values())) == len(front) > 3
     for texts in data["commands"].values():
         assert texts["draw"].endswith("-n 64 --out grid.png")
-        assert f"read_package('{texts['draw'].split()[3]}')" in texts["python"]
+        assert f"Model.read('{texts['draw'].split()[3]}')" in texts["python"]
 
 
 def test_what_trials_were_warned_of_is_a_note(tmp_path: Path) -> None:
