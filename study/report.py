@@ -53,11 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
     given = build_parser().parse_args(arguments)
     _check(given)
     # What is slow to import comes after --help.
+    import optuna
+
     from study.results.front import front_rows, why_no_front
     from study.run.folder import is_in_use
     from study.run.run import Run
     from study.verification.shown import shown_run
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of studies in memory
     run = shown_run(Run.read(whole_path(given.run)))
     at_work = is_in_use(run.folder, run.settings.database)
     if at_work and given.plot is None and given.page is None:

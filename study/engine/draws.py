@@ -85,7 +85,6 @@ def begun(trials: Sequence[FrozenTrial], sampler: BaseSampler) -> optuna.Trial:
 
 def looking_at(trials: Sequence[FrozenTrial]) -> optuna.Study:
     """Return a study in memory of the given trials, none of which is copied."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each such study
     num_objectives = next((len(trial.values) for trial in trials if trial.values), 1)
     return optuna.create_study(storage=_View(trials), directions=["minimize"] * num_objectives)
 
