@@ -24,6 +24,7 @@ from study.run.run import Run
 from study.run.storage import open_storage
 from study.verification.file import Verification
 from study.verification.notes import keep_notes
+from study.verification.verified import verified_run
 
 pytestmark = pytest.mark.slow
 README = Path(__file__).parents[2] / "README.md"
@@ -49,7 +50,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory, digit_recipe: Recipe) -> P
     verification = Verification(Run(folder, SETTINGS, tuple(storage.records())))
     for number, fids in enumerate(([15.0, 16.0, 17.0], [18.0, 19.0, 20.0], [8.0, 8.5, 9.0])):
         fill(verification, number, *fids)
-    keep_notes(storage, verification)
+    keep_notes(storage, verification.run, verified_run(verification))
     return folder
 
 
