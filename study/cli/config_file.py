@@ -11,7 +11,8 @@ from diffusion.files import read_bounded
 from study.cli.parser import Parser
 from study.cli.paths import folder, folder_or_url
 
-NEVER = frozenset({"help", "help-all", "debug", "config", "dry-run"})  # of one command alone
+# Of one command alone; a cluster without a token is agreed to each time.
+NEVER = frozenset({"help", "help-all", "debug", "config", "dry-run", "insecure"})
 TEXTS = (None, Path, folder, folder_or_url)  # types of options that no number is given to
 MAX_FILE_BYTES = 2**20
 

@@ -47,7 +47,7 @@ def settled(*arguments: str) -> tuple[RunSettings, str]:
         ("--seed", "0", "--retries", "0", "--trials", "7", "--train-images", "500"),
         ("--time-budget", "1.5h", "--train-images-total", "2M", "--cpus-per-trial", "0.25"),
         ("--no-early-stopping", "--no-verify", "--concurrent-trials", "auto"),
-        ("--concurrent-trials", "3", "--address", "local", "--insecure", "--download"),
+        ("--concurrent-trials", "3", "--address", "local", "--download"),
         ("--name", 'a "quoted" \\ name', "--out", "s3://bucket/runs", "--work-dir", "w\x7fé\t🙂"),
     ],
 )
@@ -63,6 +63,16 @@ def test_a_dry_run_s_file_begins_the_same_study(
     given, read = PARSER.parse_args(arguments), parse(PARSER, ["--config", str(path)])
     for name, value in vars(given).items():
         assert value in (None, False) or getattr(read, name) == value, name
+
+
+def test_a_file_does_not_agree_to_an_open_cluster(tmp_path: Path) -> None:
+    arguments = ("--address", "local", "--insecure")
+    settings, text = settled(*arguments)
+    assert (settings, text) == settled(*arguments[:2])
+    path = tmp_path / "study.toml"
+    path.write_text("insecure = true")
+    with pytest.raises(ValueError, match="has key 'insecure'"):
+        parse(PARSER, ["--config", str(path)])
 
 
 def test_comments_are_single_lines(tmp_path: Path) -> None:
