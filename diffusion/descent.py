@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from diffusion.batches import Batches
 from diffusion.denoiser import Denoiser
+from diffusion.device import device_of
 from diffusion.optimizers import build_optimizer, load_optimizer_state, optimizer_state
 from diffusion.process import build_denoiser
 from diffusion.recipe import Recipe, TrainingConfig
@@ -69,7 +70,6 @@ class Descent:
             labels: [N] int64.
             phase: in place of a training from scratch, which only warms up.
         """
-        device = next(network.parameters()).device
         self.step = 0
         self._config = config
         self._phase = phase or Phase(warm_up(config))
@@ -77,7 +77,9 @@ class Descent:
         self._denoiser = build_denoiser(network, recipe).train()
         self._optimizer = build_optimizer(network, config)
         self._noise = torch.Generator().manual_seed(config.seed)  # CPU: see randomness.py
-        self._batches = Batches(images, labels, config, recipe.data.num_classes, device)
+        self._batches = Batches(
+            images, labels, config, recipe.data.num_classes, device_of(network)
+        )
 
     @property
     def batch_size(self) -> int:

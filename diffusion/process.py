@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.denoiser import SIGMA_MAX, SIGMA_MIN, Denoiser, per_image
+from diffusion.device import channels_last_is_faster, device_of
 from diffusion.noise_processes import (
     EXPLODING_FIRST_TIME,
     NOISE_LEVELS,
@@ -178,7 +179,6 @@ DENOISERS: dict[str, type[Denoiser]] = {
 
 def build_denoiser(network: nn.Module, recipe: Recipe) -> Denoiser:
     """Wrap a network as its recipe's formulation asks; may lay out its weights anew, in place."""
-    if recipe.training.precision == "float32":
-        # Channels last is a tenth to a third faster on a CPU in float32, and slower in bf16.
+    if channels_last_is_faster(device_of(network), recipe.training.precision):
         network = network.to(memory_format=torch.channels_last)
     return DENOISERS[recipe.training.formulation](network, recipe.training, recipe.data)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from diffusion.data import to_signed_range
 from diffusion.denoiser import per_image
+from diffusion.device import device_of
 from diffusion.process import build_denoiser
 from diffusion.randomness import white_like
 from diffusion.recipe import Recipe
@@ -63,7 +64,7 @@ class Calibration:
             least_sigma: the least noise level, where the denoiser knows it.
             hides: whether some labels are hidden.
         """
-        denoiser, device = build_denoiser(network, recipe), next(network.parameters()).device
+        denoiser, device = build_denoiser(network, recipe), device_of(network)
         generator = torch.Generator().manual_seed(seed)
         chosen = torch.randint(len(images), (num_images,), generator=generator)
         ends = max(least_sigma, denoiser.sigma_min), min(MOST_SIGMA, denoiser.sigma_max)

@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score.extractor import ClassifierExtractor, DigitExtractor, FeatureExtractor
@@ -22,7 +24,10 @@ def is_built_in(data: DataConfig) -> bool:
 
 
 def build_extractor(
-    data: DataConfig, choice: ExtractorChoice | None = None, class_names: Sequence[str] = ()
+    data: DataConfig,
+    choice: ExtractorChoice | None = None,
+    class_names: Sequence[str] = (),
+    device: torch.device | str = "cpu",
 ) -> FeatureExtractor:
     """Return the extractor that scores a data set.
 
@@ -30,6 +35,7 @@ def build_extractor(
         data: the data set whose images are scored.
         choice: the extractor to use instead of the built-in one.
         class_names: the names of the data's classes; without them a classifier guesses no labels.
+        device: where its network runs.
 
     Raises:
         MetricUndefined: the chosen classifier is for other images, or none is chosen and none
@@ -37,9 +43,9 @@ def build_extractor(
         ValueError: the weights are missing, damaged, of another kind or not those that are meant.
     """
     if choice is not None and choice.source == INCEPTION:
-        return InceptionExtractor(choice.weights, choice.sha256)
+        return InceptionExtractor(choice.weights, choice.sha256, device)
     if choice is not None:
-        return _classifier_extractor(data, choice, class_names)
+        return _classifier_extractor(data, choice, class_names, device)
     if not is_built_in(data):
         raise MetricUndefined(
             f"dataset {data.name!r} has {_form(data)}; the built-in extractor scores grey images "
@@ -54,13 +60,16 @@ def build_extractor(
             "of its own",
             data.name,
         )
-    return DigitExtractor(knows_labels=data.name in DIGIT_SETS)
+    return DigitExtractor(knows_labels=data.name in DIGIT_SETS, device=device)
 
 
 def _classifier_extractor(
-    data: DataConfig, choice: ExtractorChoice, class_names: Sequence[str]
+    data: DataConfig,
+    choice: ExtractorChoice,
+    class_names: Sequence[str],
+    device: torch.device | str,
 ) -> ClassifierExtractor:
-    extractor = ClassifierExtractor(Path(choice.source), class_names, choice.sha256)
+    extractor = ClassifierExtractor(Path(choice.source), class_names, choice.sha256, device)
     known = extractor.trained_on.data
     if (data.channels, data.image_size) != (known.channels, known.image_size):
         raise MetricUndefined(

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diffusion.device import device_of
+from diffusion.score.batched import in_batches
 from diffusion.score.classifier import ImageClassifier, load_classifier
 from diffusion.score.digits import DIGITS_SHA256, DigitClassifier, load_digit_classifier
 
@@ -45,18 +47,29 @@ class FeatureExtractor(Protocol):
 class _NetworkExtractor:
     """A classifier's hidden layer as features, and its guesses where they mean something."""
 
-    def __init__(self, classifier: DigitClassifier | ImageClassifier, knows_labels: bool) -> None:
+    def __init__(
+        self,
+        classifier: DigitClassifier | ImageClassifier,
+        knows_labels: bool,
+        device: torch.device | str,
+    ) -> None:
         self.dimension = classifier.num_features
-        self._classifier = classifier
+        self._classifier = classifier.to(device)
         self._knows_labels = knows_labels
 
     def features(self, images: Tensor) -> np.ndarray:
-        return _in_batches(self._classifier.features, images).double().numpy()
+        return self._in_batches(self._classifier.features, images).double().numpy()
 
     def guess_labels(self, images: Tensor) -> Tensor | None:
         if not self._knows_labels:
             return None
-        return _in_batches(self._classifier, images).argmax(dim=1)
+        return self._in_batches(self._classifier, images).argmax(dim=1)
+
+    def _in_batches(self, network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        """Apply a network to [N, C, H, W] images, as many at once as memory holds with ease."""
+        height, width = images.shape[2:]
+        batch_size = max(1, BATCH_PIXELS // (height * width))
+        return in_batches(network, images, batch_size, device_of(self._classifier))
 
 
 class DigitExtractor(_NetworkExtractor):
@@ -70,8 +83,8 @@ class DigitExtractor(_NetworkExtractor):
     layer = "hidden2"
     preprocessing = "bytes / 255, float64"
 
-    def __init__(self, knows_labels: bool) -> None:
-        super().__init__(load_digit_classifier().double(), knows_labels)
+    def __init__(self, knows_labels: bool, device: torch.device | str = "cpu") -> None:
+        super().__init__(load_digit_classifier().double(), knows_labels, device)
 
 
 class ClassifierExtractor(_NetworkExtractor):
@@ -82,6 +95,7 @@ class ClassifierExtractor(_NetworkExtractor):
         class_names: the names of the classes of the data to score; labels are guessed only where
             the classifier's classes have the same.
         sha256: the SHA-256 that the file must have; None for any file.
+        device: where it runs.
 
     Raises:
         ValueError: the file is missing, damaged, not a classifier's, of another version or not
@@ -92,7 +106,11 @@ class ClassifierExtractor(_NetworkExtractor):
     preprocessing = "bytes / 127.5 - 1, float32"
 
     def __init__(
-        self, path: Path, class_names: Sequence[str] = (), sha256: str | None = None
+        self,
+        path: Path,
+        class_names: Sequence[str] = (),
+        sha256: str | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         classifier, self.trained_on, self.sha256 = load_classifier(path)
         if sha256 not in (None, self.sha256):
@@ -100,12 +118,5 @@ class ClassifierExtractor(_NetworkExtractor):
                 f"extractor {path} has SHA-256 {self.sha256}; allowed: {sha256}, as asked for"
             )
         self.name = f"classifier:{self.trained_on.data.name}"
-        super().__init__(classifier, tuple(class_names) == self.trained_on.class_names)
-
-
-@torch.inference_mode()
-def _in_batches(network: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """Apply a network to [N, C, H, W] images, as many at once as memory holds with ease."""
-    height, width = images.shape[2:]
-    batch_size = max(1, BATCH_PIXELS // (height * width))
-    return torch.cat([network(batch) for batch in images.split(batch_size)])
+        knows_labels = tuple(class_names) == self.trained_on.class_names
+        super().__init__(classifier, knows_labels, device)

@@ -22,8 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.cache import cache_dir
+from diffusion.device import device_of
 from diffusion.errors import MetricUndefined
 from diffusion.files import read_bounded, write_bytes
+from diffusion.score.batched import in_batches
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class InceptionExtractor:
         weights: the file of the weights; None for torch-fidelity's own, downloaded once into the
             cache.
         sha256: the SHA-256 that the file must have, if it is on purpose not the published one.
+        device: where the network runs.
 
     Raises:
         MetricUndefined: torch-fidelity is not installed.
@@ -59,15 +62,19 @@ class InceptionExtractor:
     layer = "2048"
     preprocessing = "RGB, resized to 299 as TensorFlow 1 does, (bytes - 128) / 128, float32"
 
-    def __init__(self, weights: Path | None = None, sha256: str | None = None) -> None:
+    def __init__(
+        self,
+        weights: Path | None = None,
+        sha256: str | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self.sha256 = sha256 or PUBLISHED_SHA256
         torch_fidelity = _import_torch_fidelity()
         if weights is None:
             weights = _obtain_published(torch_fidelity.URL_INCEPTION_V3, self.sha256)
         state = _read_state(weights, self.sha256)
-        self._network = _build_network(torch_fidelity, state, self.layer, weights)
+        self._network = _build_network(torch_fidelity, state, self.layer, weights).to(device)
 
-    @torch.inference_mode()
     def features(self, images: Tensor) -> np.ndarray:
         """Extract [N, 2048] float64 features of [N, C, H, W] uint8 images, C being 1 or 3.
 
@@ -75,8 +82,9 @@ class InceptionExtractor:
             ValueError: the images have another shape or type.
         """
         _check_images(images)
-        batches = images.expand(-1, 3, -1, -1).split(BATCH_SIZE)
-        return torch.cat([self._network(batch)[0] for batch in batches]).double().numpy()
+        colour, device = images.expand(-1, 3, -1, -1), device_of(self._network)
+        found = in_batches(lambda batch: self._network(batch)[0], colour, BATCH_SIZE, device)
+        return found.double().numpy()
 
     def guess_labels(self, images: Tensor) -> None:
         """Return None: the network's classes are those of ImageNet, not of the data."""

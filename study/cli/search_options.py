@@ -156,7 +156,8 @@ def _add_machine(parser: cli.Parser) -> None:
         "--gpus-per-trial",
         type=cli.gpus,
         metavar="N",
-        help="fractions share a GPU (default 1 where there are any)",
+        help="fractions share a GPU (default, where there are any: 0.25 for a space of small "
+        "networks, else 1)",
     )
     add(
         "--concurrent-trials",

@@ -1,7 +1,7 @@
 """What a trial gets of the machines, and how many trials they run at once."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -81,12 +81,15 @@ def resolve_resources(
     concurrent_trials: int | None,
     *,
     may_grow: bool = False,
+    gpu_share: Callable[[], float] = lambda: 1.0,
 ) -> Resources:
     """Fill in what the user left open from what the cluster's nodes have.
 
     Args:
         may_grow: whether nodes may come that are larger than those of now; then trials that fit
             on none are waited with, not refused.
+        gpu_share: tells how much of a GPU a trial takes where the user left that open and there
+            are any.
 
     Raises:
         ValueError: no node of the cluster can run a single trial with these.
@@ -94,7 +97,9 @@ def resolve_resources(
     nodes = alive_nodes()
     largest = max((node.cpus for node in nodes), default=0.0)
     coming = [Node(largest, math.ceil(gpus_per_trial))] if may_grow and gpus_per_trial else []
-    found = fit_to_nodes([*nodes, *coming], cpus_per_trial, gpus_per_trial, concurrent_trials)
+    found = fit_to_nodes(
+        [*nodes, *coming], cpus_per_trial, gpus_per_trial, concurrent_trials, gpu_share
+    )
     return found.now()
 
 
@@ -103,15 +108,18 @@ def fit_to_nodes(
     cpus_per_trial: float | None = None,
     gpus_per_trial: float | None = None,
     concurrent_trials: int | None = None,
+    gpu_share: Callable[[], float] = lambda: 1.0,
 ) -> Resources:
-    """Fill in what is None: a CPU, a GPU where there is one, and as many trials as fit.
+    """Fill in what is None: a CPU, a share of a GPU where there is one, and what fits at once.
 
     Raises:
         ValueError: no node can run a single trial with these.
     """
     most_gpus = max((node.gpus for node in nodes), default=0.0)
     cpus_each = 1.0 if cpus_per_trial is None else cpus_per_trial
-    gpus_each = min(most_gpus, 1.0) if gpus_per_trial is None else gpus_per_trial
+    gpus_each = gpus_per_trial
+    if gpus_each is None:
+        gpus_each = min(most_gpus, gpu_share()) if most_gpus else 0.0
     if gpus_each > 1 and gpus_each != int(gpus_each):
         raise ValueError(f"--gpus-per-trial is {gpus_each:g}; allowed above 1: whole numbers")
     if gpus_each > most_gpus:

@@ -9,13 +9,16 @@ import time
 from argparse import Namespace
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import optuna
 from rich.console import Console
 
+from diffusion.recipe import DataConfig
 from search_spaces.space import SearchSpace
 from study.cli import parser as cli
 from study.cli.config_text import config_text
+from study.cli.gpu_share import gpu_share
 from study.cli.plan import plan_lines
 from study.cli.run_choice import claim, locate, settle
 from study.cli.search_options import build_parser
@@ -78,6 +81,7 @@ def search(given: Namespace, work: Work) -> tuple[Path, int]:
             wanted["gpus_per_trial"],
             wanted["concurrent_trials"],
             may_grow=wanted["address"] is not None,
+            gpu_share=functools.partial(_gpu_share, wanted, given),
         )
         settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:
@@ -88,6 +92,12 @@ def search(given: Namespace, work: Work) -> tuple[Path, int]:
         with exclusive(run_dir, settings.database):
             run = Run(run_dir, settings, records=())
             return run_dir, _mirrored_study(run, remote, resources, work, given)
+
+
+def _gpu_share(wanted: dict[str, Any], given: Namespace) -> float:
+    """Return the share of a GPU that a trial of the run takes by default."""
+    settings = RunSettings(**{**wanted, **Resources(1.0, 0.0, 1).to_dict()})
+    return gpu_share(run_space(settings, given.space), DataConfig.from_dict(settings.data))
 
 
 def _dry_run(run_dir: Path, settings: RunSettings, given: Namespace) -> str:

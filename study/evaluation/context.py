@@ -12,6 +12,7 @@ from typing import Any, Self
 import torch
 
 from diffusion.data import load_dataset
+from diffusion.device import gpu_conditions, prepare
 from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.references import References
@@ -90,6 +91,7 @@ class RunContext:
     def take_share(self) -> None:
         """Keep this process to a trial's share: torch's threads, and memory of a shared GPU."""
         torch.set_num_threads(self.threads)
+        prepare(torch.device(self.device))
         if self.device == "cuda" and self.gpus < 1:
             torch.cuda.set_per_process_memory_fraction(self.gpus)
 
@@ -124,13 +126,14 @@ class RunContext:
 
     def references(self) -> References:
         """Load the data and what scores it; a worker does so once."""
-        return _load_references(self.dataset, self.data_dir, self.extractor)
+        return _load_references(self.dataset, self.data_dir, self.extractor, self.device)
 
     def conditions(self) -> Scores:
         """Return under what the scores of a trial were measured."""
         return {
             "device": self.device,
             "threads": self.threads,
+            **gpu_conditions(torch.device(self.device)),
             # Of the worker so far; a reused one keeps the peak of its earlier trials.
             "peak_memory_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
             "python": platform.python_version(),
@@ -170,9 +173,8 @@ Evaluate = Callable[[Recipe, TrialContext], Scores]
 
 @functools.lru_cache(maxsize=1)
 def _load_references(
-    name: str, data_dir: Path | None, extractor: ExtractorChoice | None
+    name: str, data_dir: Path | None, choice: ExtractorChoice | None, device: str
 ) -> References:
     dataset = load_dataset(name, data_dir)
-    return References.of(
-        dataset, build_extractor(dataset.config(), extractor, dataset.class_names)
-    )
+    extractor = build_extractor(dataset.config(), choice, dataset.class_names, device)
+    return References.of(dataset, extractor)

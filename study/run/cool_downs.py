@@ -20,6 +20,7 @@ from diffusion.compress.uniform import Steps, covered_names, grid_step, round_va
 from diffusion.config import checked
 from diffusion.cool_down import cool_down
 from diffusion.data import ImageDataset
+from diffusion.device import device_of
 from diffusion.errors import DataUnavailable
 from diffusion.networks import build_network
 from diffusion.recipe import Recipe
@@ -102,7 +103,7 @@ class CoolDownStore:
         steps = None
         if compression.quantization == "uniform":
             steps = _settle_steps(folder, allot, network)
-        device = next(network.parameters()).device
+        device = device_of(network)
         teacher = load_teacher().to(device) if compression.finetune_teacher else None
         checkpoint = folder.path / CHECKPOINT
         for end in cool_down(

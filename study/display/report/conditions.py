@@ -51,7 +51,7 @@ def _lines(scores: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "features", f"{extractor} ({str(scores.get('extractor_sha256'))[:12]})"
     if reference := scores.get("reference_sha256"):
         yield "references", str(reference)[:12]
-    if (device := scores.get("device")) is not None:
+    if (device := scores.get("gpu", scores.get("device"))) is not None:
         yield "computed on", f"{device}, {_threads(scores)}"
     versions = [f"{name} {scores[name]}" for name in ("paretodiff", "torch") if name in scores]
     if versions:

@@ -103,6 +103,13 @@ def test_what_the_user_asks_for_is_kept() -> None:
     assert fit_to_nodes([GPUS]).device == "cuda"
 
 
+def test_a_share_of_a_gpu_is_taken_where_none_is_asked_for_and_there_are_any() -> None:
+    shared = fit_to_nodes([GPUS], gpu_share=lambda: 0.25)
+    assert (shared.gpus_per_trial, shared.device) == (0.25, "cuda")
+    assert fit_to_nodes([GPUS], None, 1.0, gpu_share=lambda: 0.25).gpus_per_trial == 1
+    assert fit_to_nodes([SMALL], gpu_share=lambda: 0.25).device == "cpu"
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_two_nodes_of_one_cpu_run_no_trial_of_two() -> None:

@@ -56,8 +56,11 @@ def test_a_trial_takes_no_more_of_a_shared_gpus_memory_than_its_share(
 ) -> None:
     """No GPU is there: what torch would be told is looked at."""
     told: list[float] = []
+    prepared: list[torch.device] = []
+    monkeypatch.setattr("study.evaluation.context.prepare", prepared.append)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", told.append)
     settings = replace(SETTINGS, device=device, gpus_per_trial=gpus, threads=1)
     RunContext.of(tmp_path, settings).take_share()
     assert told == capped
+    assert prepared == [torch.device(device)]
     assert torch.get_num_threads() == 1
