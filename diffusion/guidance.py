@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from diffusion.variant_config import ANY_SIGMA
 
@@ -12,7 +12,7 @@ Denoise = Callable[[Tensor, float], Tensor]
 
 
 def guide(
-    denoiser: nn.Module,
+    denoiser: Callable[[Tensor, Tensor, Tensor], Tensor],
     labels: Tensor,
     hidden_label: int,
     guidance: float,

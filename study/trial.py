@@ -27,7 +27,7 @@ from study.evaluation.compressing import compress
 from study.evaluation.context import TRAIN, TrialContext
 from study.evaluation.cost import network_counts
 from study.evaluation.samples import SAMPLES_NAME, save_samples
-from study.evaluation.scoring import draw_and_score, latest_rung, score_rung
+from study.evaluation.scoring import draw_and_score, latest_rung, score_rung, time_onnx
 from study.results.objectives import Scores
 from study.run.backbones import Backbone, BackboneStore
 from study.run.files import make_own, write_json
@@ -69,6 +69,7 @@ def evaluate(recipe: Recipe, context: TrialContext) -> Scores:
         ),
         **network_counts(model.network, recipe.data),
         **drawing.scores,
+        **time_onnx(package_path, run),
         "train_images": recipe.training.train_images,
         "trained_images": trained_images + compressed.trained_images,
         "train_seconds": backbone.train_seconds,

@@ -22,6 +22,7 @@ from diffusion.denoiser import Denoiser
 from diffusion.export.program import (
     INPUTS,
     OUTPUT,
+    Program,
     check_program,
     export_denoiser,
     float32_denoiser,
@@ -32,6 +33,7 @@ from diffusion.schedules import noise_levels
 OPSET = 21  # The first with 4-bit numbers.
 SAMPLER = "sample_onnx.py"
 MOST_BYTES = 2**31 - 1  # of a file of protobuf
+PACKAGES = "onnx", "onnxscript", "onnxruntime"
 HINT = "install it with: pip install 'paretodiff[onnx]'"
 
 
@@ -67,7 +69,7 @@ def onnx_program(model: DiffusionModel, stored: Mapping[str, StoredTensor]) -> b
     if proto.ByteSize() > MOST_BYTES:
         raise ValueError(f"the ONNX file has {proto.ByteSize():,} bytes; allowed: {MOST_BYTES:,}")
     content: bytes = proto.SerializeToString()
-    check_program(denoiser, _in_onnxruntime(content), "the ONNX file")
+    check_program(denoiser, in_onnxruntime(content), "the ONNX file")
     return content
 
 
@@ -94,18 +96,33 @@ def sampling_facts(model: DiffusionModel, denoiser: Denoiser) -> dict[str, Any]:
 
 def check_installed() -> None:
     """Raise ValueError where what writes or runs ONNX files is missing, with how to get it."""
-    for name in ("onnx", "onnxscript", "onnxruntime"):
+    if why := why_not_installed():
+        raise ValueError(f"--format is onnx, but {why}")
+
+
+def why_not_installed() -> str | None:
+    """Say what is missing that writes or runs ONNX files, and how to get it; None for nothing."""
+    for name in PACKAGES:
         try:
             __import__(name)
-        except ImportError as error:
-            raise ValueError(f"--format is onnx, but {name} is missing; {HINT}") from error
+        except ImportError:
+            return f"{name} is missing; {HINT}"
+    return None
 
 
-def _in_onnxruntime(content: bytes) -> Any:
-    """Return a program that onnxruntime runs, which takes and returns tensors."""
+def in_onnxruntime(content: bytes, threads: int = 0) -> Program:
+    """Return an ONNX file's program, run by onnxruntime, which takes and returns tensors.
+
+    Args:
+        content: of the file.
+        threads: to compute with; 0 for all cores.
+    """
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.disable_quant_qdq", "1")  # expand weights once
+    session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
 
     def run(*inputs: Tensor) -> Tensor:
         values = {name: value.numpy() for name, value in zip(INPUTS, inputs, strict=True)}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from diffusion.model import GENERATE_BATCH_SIZE, Progress
 
+ONNX_LATENCY = "onnx_latency_ms"  # the score of diffusion.score.onnx_latency
 NUM_BATCHES = 3  # That are timed, after the one that is not.
 TIMED_IMAGES = (1 + NUM_BATCHES) * GENERATE_BATCH_SIZE
 Clock = Callable[[], float]

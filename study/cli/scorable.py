@@ -6,6 +6,7 @@ from diffusion.data import ImageDataset
 from diffusion.recipe import DataConfig, Recipe
 from diffusion.score.extractor import FeatureExtractor
 from diffusion.score.interval import IMAGES_PER_FEATURE
+from diffusion.score.latency import ONNX_LATENCY
 from search_spaces.space import SearchSpace
 from study.engine.design_draws import candidates
 from study.results.objectives import OBJECTIVES
@@ -39,6 +40,10 @@ def _why_not(
                 f"space {space.name!r} scores by {space.fid_num_images} images, and extractor "
                 f"{extractor.name!r} needs {fewest} for it"
             )
+    if name == ONNX_LATENCY:
+        from diffusion.export.onnx import why_not_installed  # slow to import
+
+        return why_not_installed()
     if name == "label_agreement":
         if extractor.guess_labels(dataset.train_images[:1]) is None:
             return f"extractor {extractor.name!r} does not know the labels of {dataset.name!r}"

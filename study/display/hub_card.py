@@ -35,6 +35,7 @@ METRICS = {
         "label_agreement": "label agreement",
         "size_bytes": "model file in bytes",
         "latency_ms": "milliseconds an image",
+        "onnx_latency_ms": "milliseconds an image in onnxruntime",
     },
     "held out": {"fid_held_out": "FID"},
 }
@@ -122,7 +123,7 @@ def _metric(point: PointFiles, score: str, words: str) -> dict[str, Any]:
     if score == "size_bytes":
         return metric
     drawn = {"sampling": name_sampling(point.model.recipe.sampling)}
-    if score == "latency_ms":
+    if score in ("latency_ms", "onnx_latency_ms"):
         return {
             **metric,
             "args": {**drawn, "batch_size": GENERATE_BATCH_SIZE, **_known(scores, ON_A_MACHINE)},

@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from study.display.scales import COUNTS
 from study.results.objectives import DEFAULT_OBJECTIVES
 
-COSTS = (*COUNTS, "latency_ms")
+COSTS = (*COUNTS, "latency_ms", "onnx_latency_ms")
 TITLES = {
     "fid": "FID",
     "fid_held_out": "FID, held-out split",
     "size_bytes": "size of the model file",
     "gzip_state_dict_bytes": "gzipped state dict",
     "latency_ms": "ms an image",
+    "onnx_latency_ms": "ms an image in onnxruntime",
     "macs": "multiply-accumulates a network call",
     "nonzero_parameters": "non-zero parameters",
 }

@@ -15,7 +15,7 @@ from study.evaluation.cost import network_counts
 from study.evaluation.samples import SAMPLES_NAME
 from study.results.objectives import Scores
 from study.results.records import TrialRecord
-from study.results.rows import LATEST_COLUMNS, SCORE_COLUMNS, FrontRow, as_row
+from study.results.rows import LATEST_COLUMNS, ONNX_COLUMNS, SCORE_COLUMNS, FrontRow, as_row
 from study.run.files import MEGABYTE, read_json, read_regular
 from study.run.folder import SETTINGS_NAME
 from study.run.packages import HASH, UNSOUND
@@ -88,7 +88,7 @@ def _known(scores: Scores) -> dict[str, Any]:
 
     What the recipe says of a model is the package's own.
     """
-    columns = (*SCORE_COLUMNS, *LATEST_COLUMNS)
+    columns = (*SCORE_COLUMNS, *LATEST_COLUMNS, *ONNX_COLUMNS)
     found = {name: scores.get(name) for name in columns}
     return {name: value for name, value in found.items() if type(value) in (int, float)}
 

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from study.results.dominance import rank
 from study.results.objectives import costs
 
-# What so few images leave undefined is judged by the FID itself.
-AT_RUNGS = {"fid_infinity": "fid"}
+# What so few images leave undefined is judged by the FID itself, what takes an export by what
+# images take here.
+AT_RUNGS = {"fid_infinity": "fid", "onnx_latency_ms": "latency_ms"}
 KEEP_SHARE = 0.5  # Of the trainings at a rung, besides all that no other one dominates.
 # A training is far behind another that needs but this part of its distance, in at most so many
 # times its bytes: compression makes up for these, and no longer training for that.

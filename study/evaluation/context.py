@@ -15,7 +15,9 @@ from diffusion.data import load_dataset
 from diffusion.device import gpu_conditions, prepare
 from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
+from diffusion.score.latency import ONNX_LATENCY
 from diffusion.score.references import References
+from study.results.limits import scores_of
 from study.results.objectives import Scores
 from study.run.mark import check_driver, check_mark, read_mark
 from study.run.settings import RunSettings
@@ -48,6 +50,7 @@ class RunContext:
         trains: whether a backbone that is missing is trained; without, it is an error.
         mark: what the driver left in the run's folder, for workers to find; None where they need
             not look.
+        times_onnx: whether models are timed in onnxruntime, too, which takes an export of each.
     """
 
     dataset: str
@@ -63,6 +66,7 @@ class RunContext:
     judges: bool = False
     trains: bool = True
     mark: str | None = None
+    times_onnx: bool = False
 
     @classmethod
     def of(cls, run_dir: Path, settings: RunSettings, data_dir: Path | None = None) -> Self:
@@ -86,6 +90,7 @@ class RunContext:
             judges=settings.early_stopping,
             trains=not settings.backbones,
             mark=read_mark(run_dir),
+            times_onnx=ONNX_LATENCY in (*settings.objectives, *scores_of(settings.limits)),
         )
 
     def take_share(self) -> None:

@@ -13,7 +13,7 @@ from diffusion.errors import DataUnavailable, MetricUndefined
 from diffusion.model import DiffusionModel, Progress
 from diffusion.recipe import CompressionConfig, EmaConfig, Recipe, Track
 from diffusion.score.labels import score_labels
-from diffusion.score.latency import BatchClock, Generate, measure_latency_ms
+from diffusion.score.latency import ONNX_LATENCY, BatchClock, Generate, measure_latency_ms
 from diffusion.score.quality import score_images
 from diffusion.train import snapshot_points
 from study.evaluation.context import RunContext, StageProgress
@@ -65,6 +65,20 @@ def draw_and_score(
         "sampling_seed": sampling.pop("seed"),
     }
     return Drawing(images, labels, scores)
+
+
+def time_onnx(package: Path, context: RunContext) -> Scores:
+    """Return a model's latency in onnxruntime, where the study asks for it; else nothing.
+
+    Raises:
+        MetricUndefined: the model cannot be exported.
+    """
+    if not context.times_onnx:
+        return {}
+    # What exports is slow to import: only where it is used.
+    from diffusion.score.onnx_latency import measure_onnx_latency_ms
+
+    return {ONNX_LATENCY: measure_onnx_latency_ms(package, context.threads)}
 
 
 def rescore(trial_dir: Path, seed: int, context: RunContext) -> Scores:

@@ -9,9 +9,9 @@ from typing import Any
 from diffusion.errors import did_you_mean
 from study.results.limits import floor, over_limits
 from study.results.objectives import check_objectives
-from study.results.rows import LATER_SCORE_COLUMNS, SCORE_COLUMNS
+from study.results.rows import LATER_SCORE_COLUMNS, ONNX_COLUMNS, SCORE_COLUMNS
 
-FILTERED = (*SCORE_COLUMNS, *LATER_SCORE_COLUMNS)
+FILTERED = (*SCORE_COLUMNS, *LATER_SCORE_COLUMNS, *ONNX_COLUMNS)
 
 
 @dataclass(frozen=True)

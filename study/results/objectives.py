@@ -38,6 +38,7 @@ OBJECTIVES = {
         Objective("parameters", "count"),
         Objective("nonzero_parameters", "count"),
         Objective("latency_ms", "milliseconds an image"),
+        Objective("onnx_latency_ms", "milliseconds an image in onnxruntime"),
         Objective("label_agreement", "share", maximize=True),
         Objective("precision", "share", maximize=True),
         Objective("recall", "share", maximize=True),

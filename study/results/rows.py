@@ -53,6 +53,8 @@ VERIFIED_COLUMNS = (
 )
 # The score of those whose latency was measured with nothing else running; it is no column.
 TIMED_ALONE = "timed_alone"
+# Measured only where a study aims at it or limits it.
+ONNX_COLUMNS = ("onnx_latency_ms",)
 # In the order in which they came to be.
 LATEST_COLUMNS = (*LATER_SCORE_COLUMNS, *VERIFIED_COLUMNS, "package_sha256", "finetune_seconds")
 # Of a verified trial's scores: the search's own of those that were scored again.
@@ -69,6 +71,7 @@ ROW_COLUMNS = (
     *LATEST_COLUMNS,
     *KNOB_COLUMNS,
     "guidance",
+    *ONNX_COLUMNS,
 )
 # What a table of all trials says of each before those.
 TRIAL_COLUMNS = ("trial", "outcome", "on_front", "model", "reason", "wall_seconds")
@@ -103,6 +106,7 @@ def as_row(record: TrialRecord, package_path: str | None = None) -> FrontRow:
         **{name: record.scores.get(name) for name in LATEST_COLUMNS},
         **{name: getattr(compression, name) for name in KNOB_COLUMNS},
         "guidance": recipe.sampling.guidance,
+        **{name: record.scores.get(name) for name in ONNX_COLUMNS},
     }
 
 

@@ -11,9 +11,10 @@ from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
 from study.verification.repeats import CONFIDENCE, Measured, Repeats, draw_jointly
 
-# Objectives that another draw of images would change; `latency_ms` that another moment would.
+# Objectives that another draw of images would change; latencies that another moment would.
 SHARES = ("label_agreement", "precision", "recall")  # of so many images
 NOISY = ("fid", "fid_held_out", "fid_infinity", "kid", *SHARES)
+LATENCIES = ("latency_ms", "onnx_latency_ms")
 LATENCY_MARGIN = 0.25
 DRAWS = 4_000
 DRAW_SEED = 0
@@ -96,7 +97,7 @@ def _costs_and_margins(
 
 
 def _margin(scores: Scores, name: str, value: float) -> float:
-    if name == "latency_ms":
+    if name in LATENCIES:
         return LATENCY_MARGIN * value
     if name not in NOISY:
         return 0.0

@@ -37,6 +37,7 @@ METRICS = (
     Metric("fid", "FID", "number"),
     Metric("size_bytes", "size", "bytes"),
     Metric("latency_ms", "ms an image", "number"),
+    Metric("onnx_latency_ms", "ms an image in onnxruntime", "number"),
     Metric("macs", "MACs a network call", "count"),
     Metric("parameters", "parameters", "count"),
     Metric("nonzero_parameters", "parameters that are not 0", "count"),

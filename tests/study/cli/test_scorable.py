@@ -1,5 +1,6 @@
 """Scores that every trial of a study would lack are refused before it begins."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -36,6 +37,16 @@ def test_an_extrapolation_needs_more_than_four_images_a_feature(
     why = f"'quick' scores by {least - 1} images, and extractor 'digits' needs {least} for it"
     with pytest.raises(ValueError, match=f"is of 'fid_infinity', but space {why}; allowed: fid, "):
         check_scorable(["fid_infinity"], few, mnist5k, extractor)
+
+
+def test_a_latency_in_onnxruntime_needs_what_exports(
+    mnist5k: ImageDataset, extractor: FeatureExtractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    check_scorable(["fid", "latency_ms"], QUICK, mnist5k, extractor)
+    why = r"'onnx_latency_ms', but onnxruntime is missing; .*paretodiff\[onnx\].*; allowed: fid, "
+    with pytest.raises(ValueError, match=why):
+        check_scorable(["onnx_latency_ms"], QUICK, mnist5k, extractor)
 
 
 def test_networks_without_labels_have_no_label_agreement(

@@ -20,6 +20,13 @@ def test_a_run_s_context_is_as_its_settings_say(tmp_path: Path) -> None:
     assert moved.data_dir == Path("/elsewhere")
 
 
+def test_models_are_timed_in_onnxruntime_where_it_is_aimed_at_or_limited(tmp_path: Path) -> None:
+    aimed = replace(SETTINGS, objectives=("fid", "onnx_latency_ms"))
+    limited = replace(SETTINGS, limits={"onnx_latency_ms": 5.0})
+    asked = [RunContext.of(tmp_path, s).times_onnx for s in (aimed, limited, SETTINGS)]
+    assert asked == [True, True, False]
+
+
 def test_a_shared_store_is_where_the_settings_say(tmp_path: Path) -> None:
     context = RunContext.of(tmp_path, replace(SETTINGS, store="/shared"))
     assert context.store_dir == Path("/shared")

@@ -1,6 +1,7 @@
 """Images drawn and scored: what their latency is taken from."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,17 @@ def test_the_latency_of_a_search_is_of_whole_batches_after_the_first(
     assert len(drawing.images) == len(drawing.labels) == num_images
     assert told[-1] == ("generate", 1.0)
     assert [share for _, share in told] == sorted(share for _, share in told)
+
+
+def test_a_model_is_exported_only_where_its_latency_there_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = "diffusion.score.onnx_latency.measure_onnx_latency_ms"
+    monkeypatch.setattr(measured, lambda package, threads: 2.5 * threads)
+    context = RunContext("mnist5k", None, tmp_path, tmp_path, 10, threads=2)
+    assert scoring.time_onnx(tmp_path, context) == {}
+    asked = replace(context, times_onnx=True)
+    assert scoring.time_onnx(tmp_path, asked) == {"onnx_latency_ms": 5.0}
 
 
 def test_the_latency_of_a_verification_is_of_as_large_batches(

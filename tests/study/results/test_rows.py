@@ -36,12 +36,13 @@ def test_a_row_ends_with_what_came_last(digit_recipe: Recipe) -> None:
     }
     recipe = digit_recipe.with_changes(changes)
     row = as_row(TrialRecord(0, "complete", recipe, fake_scores(5.0, 400, finetune_seconds=7.5)))
-    assert list(row.items())[-5:] == [
+    assert list(row.items())[-6:] == [
         ("finetune_seconds", 7.5),
         ("quantization_step", 1.2),
         ("finetune_images", 32_000),
         ("finetune_teacher", True),
         ("guidance", 1.5),
+        ("onnx_latency_ms", None),
     ]
     assert quantization(row) == "uniform 1.2 +32k distilled"
     plain = as_row(TrialRecord(0, "complete", digit_recipe, fake_scores(5.0, 400)))
