@@ -21,6 +21,7 @@ from study.cli.run_choice import claim, locate, settle
 from study.cli.search_options import build_parser
 from study.cli.space_choice import run_space
 from study.cluster.growing import asking_for_nodes, await_first_node
+from study.cluster.hardware import quickest_precision
 from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session, sigterm_as_ctrl_c
@@ -79,6 +80,9 @@ def search(given: Namespace, work: Work) -> tuple[Path, int]:
             wanted["concurrent_trials"],
             may_grow=wanted["address"] is not None,
         )
+        if wanted["precision"] == cli.AUTO:
+            joins = wanted["address"] is not None
+            wanted["precision"] = quickest_precision(resources.device, joins=joins)
         settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:
             sys.stdout.write(_dry_run(run_dir, settings, given))
