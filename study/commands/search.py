@@ -25,6 +25,7 @@ from study.cluster.hardware import quickest_precision
 from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session, sigterm_as_ctrl_c
+from study.cluster.supply import supplied
 from study.cluster.tuner import run_trials
 from study.display.commands import command
 from study.display.console import print_soundness, say
@@ -204,9 +205,11 @@ def _search(
     report = ReportRefresher(run, storage.records)
     mirrors = [] if mirror is None else [MirrorListener(mirror)]
     listeners = [view, WarningKeeper(run.folder), report, *mirrors]
-    context = RunContext.of(run.folder, settings)
-    left = settings.trials - sum(record.finished for record in run.records)
     joins = settings.address is not None
+    context = RunContext.of(run.folder, settings)
+    if joins:
+        context = supplied(context)
+    left = settings.trials - sum(record.finished for record in run.records)
     try:
         with (
             tracking(run, functools.partial(say, console)) as trackers,
