@@ -34,14 +34,6 @@ def full_float32() -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
 
 
-def channels_last_is_faster(device: torch.device, precision: str) -> bool:
-    """Whether convolutions are faster with the channels of a pixel side by side.
-
-    On a CPU by a tenth to a third in float32, and slower in bf16; on a GPU bf16 needs it.
-    """
-    return device.type == "cuda" or precision == "float32"
-
-
 def device_of(network: nn.Module) -> torch.device:
     """Return where a network's weights are."""
     return next(network.parameters()).device

@@ -19,6 +19,7 @@ from diffusion.networks.layers import (
     group_norm,
     layer_groups,
 )
+from diffusion.networks.norms import norm_silu
 from diffusion.recipe import DataConfig, NetworkConfig
 
 NORM_GROUPS = 8
@@ -57,9 +58,9 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, images: Tensor, embedding: Tensor) -> Tensor:
-        hidden = self.conv1(F.silu(self.norm1(images)))
-        scale, shift = self.dense(embedding)[:, :, None, None].chunk(2, dim=1)
-        hidden = self.conv2(F.silu(self.norm2(hidden) * (1 + scale) + shift))
+        hidden = self.conv1(norm_silu(images, self.norm1))
+        scale, shift = self.dense(embedding).float().chunk(2, dim=1)
+        hidden = self.conv2(norm_silu(hidden, self.norm2, scale, shift))
         return self.shortcut(images) + hidden
 
 
@@ -74,7 +75,8 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, images: Tensor) -> Tensor:
-        tokens = self.qkv(self.norm(images)).flatten(2).transpose(1, 2)[:, None]
+        # Norm and attention in float32: bf16 is slower in both on a CPU, and less exact.
+        tokens = self.qkv(self.norm(images.float())).float().flatten(2).transpose(1, 2)[:, None]
         mixed = F.scaled_dot_product_attention(*tokens.chunk(3, dim=3))
         return images + self.out(mixed[:, 0].transpose(1, 2).reshape(images.shape))
 
@@ -149,7 +151,7 @@ class MiniDDPM(nn.Module):
         hidden = self.bottleneck2(hidden, embedding)
         for level in self.decoder:
             hidden = level(hidden, skips.pop(), embedding)
-        hidden = self.out(F.silu(self.norm(hidden)))
+        hidden = self.out(norm_silu(hidden, self.norm))
         return F.pixel_shuffle(hidden, self.patch_size)
 
 

@@ -5,8 +5,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from diffusion.errors import MetricUndefined
 from diffusion.recipe import DataConfig
 from diffusion.score.extractor import ClassifierExtractor, DigitExtractor, FeatureExtractor
@@ -24,10 +22,7 @@ def is_built_in(data: DataConfig) -> bool:
 
 
 def build_extractor(
-    data: DataConfig,
-    choice: ExtractorChoice | None = None,
-    class_names: Sequence[str] = (),
-    device: torch.device | str = "cpu",
+    data: DataConfig, choice: ExtractorChoice | None = None, class_names: Sequence[str] = ()
 ) -> FeatureExtractor:
     """Return the extractor that scores a data set.
 
@@ -35,7 +30,6 @@ def build_extractor(
         data: the data set whose images are scored.
         choice: the extractor to use instead of the built-in one.
         class_names: the names of the data's classes; without them a classifier guesses no labels.
-        device: where its network runs.
 
     Raises:
         MetricUndefined: the chosen classifier is for other images, or none is chosen and none
@@ -43,9 +37,9 @@ def build_extractor(
         ValueError: the weights are missing, damaged, of another kind or not those that are meant.
     """
     if choice is not None and choice.source == INCEPTION:
-        return InceptionExtractor(choice.weights, choice.sha256, device)
+        return InceptionExtractor(choice.weights, choice.sha256)
     if choice is not None:
-        return _classifier_extractor(data, choice, class_names, device)
+        return _classifier_extractor(data, choice, class_names)
     if not is_built_in(data):
         raise MetricUndefined(
             f"dataset {data.name!r} has {_form(data)}; the built-in extractor scores grey images "
@@ -60,16 +54,13 @@ def build_extractor(
             "of its own",
             data.name,
         )
-    return DigitExtractor(knows_labels=data.name in DIGIT_SETS, device=device)
+    return DigitExtractor(knows_labels=data.name in DIGIT_SETS)
 
 
 def _classifier_extractor(
-    data: DataConfig,
-    choice: ExtractorChoice,
-    class_names: Sequence[str],
-    device: torch.device | str,
+    data: DataConfig, choice: ExtractorChoice, class_names: Sequence[str]
 ) -> ClassifierExtractor:
-    extractor = ClassifierExtractor(Path(choice.source), class_names, choice.sha256, device)
+    extractor = ClassifierExtractor(Path(choice.source), class_names, choice.sha256)
     known = extractor.trained_on.data
     if (data.channels, data.image_size) != (known.channels, known.image_size):
         raise MetricUndefined(

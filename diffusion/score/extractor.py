@@ -37,6 +37,9 @@ class FeatureExtractor(Protocol):
     layer: str
     preprocessing: str
 
+    def move_to(self, device: torch.device | str) -> None:
+        """Run on a device from now on, the CPU until then; images and features stay there."""
+
     def features(self, images: Tensor) -> np.ndarray:
         """Extract the features of [N, C, H, W] uint8 images."""
 
@@ -47,15 +50,13 @@ class FeatureExtractor(Protocol):
 class _NetworkExtractor:
     """A classifier's hidden layer as features, and its guesses where they mean something."""
 
-    def __init__(
-        self,
-        classifier: DigitClassifier | ImageClassifier,
-        knows_labels: bool,
-        device: torch.device | str,
-    ) -> None:
+    def __init__(self, classifier: DigitClassifier | ImageClassifier, knows_labels: bool) -> None:
         self.dimension = classifier.num_features
-        self._classifier = classifier.to(device)
+        self._classifier = classifier
         self._knows_labels = knows_labels
+
+    def move_to(self, device: torch.device | str) -> None:
+        self._classifier.to(device)
 
     def features(self, images: Tensor) -> np.ndarray:
         return self._in_batches(self._classifier.features, images).double().numpy()
@@ -83,8 +84,8 @@ class DigitExtractor(_NetworkExtractor):
     layer = "hidden2"
     preprocessing = "bytes / 255, float64"
 
-    def __init__(self, knows_labels: bool, device: torch.device | str = "cpu") -> None:
-        super().__init__(load_digit_classifier().double(), knows_labels, device)
+    def __init__(self, knows_labels: bool) -> None:
+        super().__init__(load_digit_classifier().double(), knows_labels)
 
 
 class ClassifierExtractor(_NetworkExtractor):
@@ -95,7 +96,6 @@ class ClassifierExtractor(_NetworkExtractor):
         class_names: the names of the classes of the data to score; labels are guessed only where
             the classifier's classes have the same.
         sha256: the SHA-256 that the file must have; None for any file.
-        device: where it runs.
 
     Raises:
         ValueError: the file is missing, damaged, not a classifier's, of another version or not
@@ -106,11 +106,7 @@ class ClassifierExtractor(_NetworkExtractor):
     preprocessing = "bytes / 127.5 - 1, float32"
 
     def __init__(
-        self,
-        path: Path,
-        class_names: Sequence[str] = (),
-        sha256: str | None = None,
-        device: torch.device | str = "cpu",
+        self, path: Path, class_names: Sequence[str] = (), sha256: str | None = None
     ) -> None:
         classifier, self.trained_on, self.sha256 = load_classifier(path)
         if sha256 not in (None, self.sha256):
@@ -118,5 +114,4 @@ class ClassifierExtractor(_NetworkExtractor):
                 f"extractor {path} has SHA-256 {self.sha256}; allowed: {sha256}, as asked for"
             )
         self.name = f"classifier:{self.trained_on.data.name}"
-        knows_labels = tuple(class_names) == self.trained_on.class_names
-        super().__init__(classifier, knows_labels, device)
+        super().__init__(classifier, tuple(class_names) == self.trained_on.class_names)

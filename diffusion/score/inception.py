@@ -50,7 +50,6 @@ class InceptionExtractor:
         weights: the file of the weights; None for torch-fidelity's own, downloaded once into the
             cache.
         sha256: the SHA-256 that the file must have, if it is on purpose not the published one.
-        device: where the network runs.
 
     Raises:
         MetricUndefined: torch-fidelity is not installed.
@@ -62,18 +61,17 @@ class InceptionExtractor:
     layer = "2048"
     preprocessing = "RGB, resized to 299 as TensorFlow 1 does, (bytes - 128) / 128, float32"
 
-    def __init__(
-        self,
-        weights: Path | None = None,
-        sha256: str | None = None,
-        device: torch.device | str = "cpu",
-    ) -> None:
+    def __init__(self, weights: Path | None = None, sha256: str | None = None) -> None:
         self.sha256 = sha256 or PUBLISHED_SHA256
         torch_fidelity = _import_torch_fidelity()
         if weights is None:
             weights = _obtain_published(torch_fidelity.URL_INCEPTION_V3, self.sha256)
         state = _read_state(weights, self.sha256)
-        self._network = _build_network(torch_fidelity, state, self.layer, weights).to(device)
+        self._network = _build_network(torch_fidelity, state, self.layer, weights)
+
+    def move_to(self, device: torch.device | str) -> None:
+        """Run on a device from now on."""
+        self._network.to(device)
 
     def features(self, images: Tensor) -> np.ndarray:
         """Extract [N, 2048] float64 features of [N, C, H, W] uint8 images, C being 1 or 3.

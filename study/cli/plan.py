@@ -36,7 +36,8 @@ def plan_lines(run: Run, space: SearchSpace) -> list[str]:
         f"data     {data.name}: {pixels}, {data.num_classes} classes, {data.fingerprint}",
         f"scored   by {settings.fid_num_images:,} images a trial, "
         f"extractor {settings.extractor or 'built in'}",
-        f"workers  {settings.concurrent_trials} at once on {settings.device}, {each}",
+        f"workers  {settings.concurrent_trials} at once on {settings.device}, {each}"
+        f"{f', in {settings.precision}' if settings.precision else ''}",
         *_knob_lines(space, data),
         *_training_lines(space, data, settings.seed, settings.trials, screens=settings.reuse),
         f"time     {_time(run)}",

@@ -11,10 +11,11 @@ from typing import Any, Self
 
 import torch
 
-from diffusion.data import load_dataset
+from diffusion.data import ImageDataset, load_dataset
 from diffusion.device import gpu_conditions, prepare
 from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
+from diffusion.score.extractor import FeatureExtractor
 from diffusion.score.latency import ONNX_LATENCY
 from diffusion.score.references import References
 from study.results.limits import scores_of
@@ -33,6 +34,7 @@ RungReport = Callable[[int, Scores], None]
 TrainedReport = Callable[[int], None]
 # on_screened(found): plain values of each compression that was screened.
 ScreenedReport = Callable[[list[dict[str, Any]]], None]
+Supply = Callable[[], tuple[ImageDataset, FeatureExtractor]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class RunContext:
         mark: what the driver left in the run's folder, for workers to find; None where they need
             not look.
         times_onnx: whether models are timed in onnxruntime, too, which takes an export of each.
+        supply: returns the data and the extractor where they need not be read from files.
     """
 
     dataset: str
@@ -67,6 +70,7 @@ class RunContext:
     trains: bool = True
     mark: str | None = None
     times_onnx: bool = False
+    supply: Supply | None = None
 
     @classmethod
     def of(cls, run_dir: Path, settings: RunSettings, data_dir: Path | None = None) -> Self:
@@ -129,9 +133,17 @@ class RunContext:
         if self.mark is not None:
             check_driver(self.trials_dir.parent, self.mark)
 
+    def load(self) -> tuple[ImageDataset, FeatureExtractor]:
+        """Return the data, and the extractor of its features.
+
+        Raises:
+            ValueError: the data or the extractor's weights are missing, or are others.
+        """
+        return _load(self.dataset, self.data_dir, self.extractor, self.supply)
+
     def references(self) -> References:
         """Load the data and what scores it; a worker does so once."""
-        return _load_references(self.dataset, self.data_dir, self.extractor, self.device)
+        return _references(self.dataset, self.data_dir, self.extractor, self.supply, self.device)
 
     def conditions(self) -> Scores:
         """Return under what the scores of a trial were measured."""
@@ -176,10 +188,23 @@ class TrialContext:
 Evaluate = Callable[[Recipe, TrialContext], Scores]
 
 
-@functools.lru_cache(maxsize=1)
-def _load_references(
-    name: str, data_dir: Path | None, choice: ExtractorChoice | None, device: str
-) -> References:
+def _load(
+    name: str, data_dir: Path | None, extractor: ExtractorChoice | None, supply: Supply | None
+) -> tuple[ImageDataset, FeatureExtractor]:
+    if supply is not None:
+        return supply()
     dataset = load_dataset(name, data_dir)
-    extractor = build_extractor(dataset.config(), choice, dataset.class_names, device)
+    return dataset, build_extractor(dataset.config(), extractor, dataset.class_names)
+
+
+@functools.lru_cache(maxsize=1)
+def _references(
+    name: str,
+    data_dir: Path | None,
+    choice: ExtractorChoice | None,
+    supply: Supply | None,
+    device: str,
+) -> References:
+    dataset, extractor = _load(name, data_dir, choice, supply)
+    extractor.move_to(device)
     return References.of(dataset, extractor)

@@ -9,15 +9,22 @@ from diffusion.compress.calibration import Calibration
 from diffusion.compress.prune import prune, pruned_masks
 from diffusion.compress.straight_through import StraightThrough
 from diffusion.descent import Descent, Phase
-from diffusion.device import channels_last_is_faster, full_float32, gpu_conditions, prepare
+from diffusion.device import full_float32, gpu_conditions, prepare
 from diffusion.ema import EmaTracks
 from diffusion.guidance import guide
 from diffusion.process import build_denoiser
-from diffusion.recipe import CompressionConfig, EmaConfig, Recipe, SamplingConfig, TrainingConfig
+from diffusion.recipe import (
+    CompressionConfig,
+    DataConfig,
+    EmaConfig,
+    Recipe,
+    SamplingConfig,
+    TrainingConfig,
+)
 from diffusion.samplers import SAMPLERS
 from diffusion.score.batched import in_batches
 from diffusion.score.classifier import build_classifier
-from diffusion.score.digits import load_digit_classifier
+from diffusion.score.extractor import DigitExtractor
 
 ARCHITECTURES = "ncsn", "ddpm", "mini_ddpm"
 FORMULATIONS = "edm", "score_matching", "noise_prediction"
@@ -137,15 +144,21 @@ def test_pruning_stays_on_its_device(compression, recipe):
             assert (values.device, is_zero.device) == (CUDA, CUDA)
 
 
-@pytest.mark.parametrize(
-    "build",
-    [load_digit_classifier, lambda: build_classifier(DIGITS, seed=0).eval()],
-    ids=["digits", "own"],
-)
-def test_what_scores_runs_on_its_device_and_gives_to_the_cpu(build):
-    classifier = build()
+def test_what_scores_runs_on_its_device_and_gives_to_the_cpu():
+    extractor = DigitExtractor(knows_labels=True)
     with fake_cuda():
-        found = in_batches(classifier.to(CUDA), digits(7)[0], 3, CUDA)
+        extractor.move_to(CUDA)
+        guesses = extractor.guess_labels(digits(7)[0])
+        assert (guesses.device.type, guesses.shape) == ("cpu", (7,))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_trained_classifier_runs_on_its_device(channels):
+    form = DataConfig("some", 32, channels, 10, "")
+    classifier = build_classifier(form, seed=0).eval()
+    images = torch.zeros(7, channels, 32, 32, dtype=torch.uint8)
+    with fake_cuda():
+        found = in_batches(classifier.to(CUDA), images, 3, CUDA)
         assert (found.device.type, found.shape) == ("cpu", (7, 10))
 
 
@@ -183,11 +196,3 @@ def test_a_gpu_s_name_and_peak_memory_are_conditions(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 5)
     assert gpu_conditions(CUDA) == {"gpu": "Some GPU", "gpu_peak_memory_bytes": 5}
-
-
-@pytest.mark.parametrize(
-    ("device", "precision", "faster"),
-    [("cpu", "float32", True), ("cpu", "bf16", False), ("cuda", "bf16", True)],
-)
-def test_pixels_lie_as_their_device_and_precision_like_it(device, precision, faster):
-    assert channels_last_is_faster(torch.device(device), precision) == faster

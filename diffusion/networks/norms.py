@@ -1,0 +1,106 @@
+"""Group norms with what follows them, in one step where a processor is slow at the parts.
+
+torch's own group norm over channels last handles a group's channels one at a time on a CPU: with
+3 channels a group it takes six times what the sums and products below take together.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def norm_silu(
+    images: Tensor, norm: nn.GroupNorm, scale: Tensor | None = None, shift: Tensor | None = None
+) -> Tensor:
+    """Return silu(norm(images) * (1 + scale) + shift).
+
+    Args:
+        images: [N, C, H, W].
+        norm: its groups, weight and bias count.
+        scale: [N, C]; without it and `shift` the norm stays as it is.
+        shift: [N, C].
+
+    Returns:
+        [N, C, H, W]; on a CPU in float32 also where the images are in bf16.
+    """
+    if _is_fused(images):
+        return _NormSilu.apply(images, *_affine(norm, scale, shift), norm.num_groups, norm.eps)
+    normed = norm(images)
+    if scale is not None and shift is not None:
+        normed = normed * (1 + scale[:, :, None, None]) + shift[:, :, None, None]
+    return F.silu(normed)
+
+
+def _is_fused(images: Tensor) -> bool:
+    """Whether the steps below are the fast ones; exported programs keep the named ones."""
+    return images.device.type == "cpu" and not torch.compiler.is_exporting()
+
+
+def _affine(
+    norm: nn.GroupNorm, scale: Tensor | None, shift: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return what multiplies and what is added to the normed channels, [1 or N, C]."""
+    if scale is None or shift is None:
+        return norm.weight[None], norm.bias[None]
+    return norm.weight * (1 + scale), torch.addcmul(shift, norm.bias, 1 + scale)
+
+
+class _NormSilu(torch.autograd.Function):
+    """silu(weight * x_hat + bias), x_hat the images normed by group; sums are by channel."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
+    ) -> Tensor:
+        pixels = _pixels(images)
+        grouped = (len(images), num_groups, -1)
+        count = pixels[0].numel() // num_groups
+        mean = pixels.sum(1).view(grouped).sum(2, keepdim=True) / count
+        square = (pixels * pixels).sum(1).view(grouped).sum(2, keepdim=True) / count
+        inverse = (square - mean * mean).clamp_(min=0).add_(eps).rsqrt_()
+        factor = weight.view(len(weight), num_groups, -1) * inverse
+        term = bias.view(len(bias), num_groups, -1) - mean * factor
+        factor, term = factor.flatten(1)[:, None], term.flatten(1)[:, None]
+        affine = torch.addcmul(term, pixels, factor)
+        ctx.save_for_backward(pixels, affine, factor, mean, inverse, weight)
+        ctx.num_groups, ctx.dtype = num_groups, images.dtype
+        return _images(F.silu(affine), images)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        pixels, affine, factor, mean, inverse, weight = ctx.saved_tensors
+        outer = torch.ops.aten.silu_backward(_pixels(grad), affine)
+        grouped = (len(grad), ctx.num_groups, -1)
+        count = pixels[0].numel() // ctx.num_groups
+        # Sums over an image's pixels of the gradient, and of it times x_hat.
+        of_bias = outer.sum(1).view(grouped)
+        of_weight = ((outer * pixels).sum(1).view(grouped) - mean * of_bias) * inverse
+        # d/dx = inverse * (w g - mean(w g) - x_hat * mean(w g x_hat)), the means by group.
+        weights = weight.view(len(weight), ctx.num_groups, -1)
+        flat = (weights * of_bias).sum(2, keepdim=True) / count
+        slope = (weights * of_weight).sum(2, keepdim=True) / count
+        by_pixel = -(inverse * inverse * slope)
+        by_group = -inverse * flat - by_pixel * mean
+        channels = of_bias.shape[2]
+        inner = torch.addcmul(_spread(by_group, channels), pixels, _spread(by_pixel, channels))
+        inner.addcmul_(outer, factor)
+        sums = [of.flatten(1).sum_to_size(weight.shape) for of in (of_weight, of_bias)]
+        return _images(inner, grad).to(ctx.dtype), *sums, None, None
+
+
+def _pixels(images: Tensor) -> Tensor:
+    """View [N, C, H, W] as [N, H * W, C], or copy it where channels are not last; no halves."""
+    pixels = images.permute(0, 2, 3, 1).flatten(1, 2)
+    return pixels.to(torch.promote_types(pixels.dtype, torch.float32))
+
+
+def _images(pixels: Tensor, like: Tensor) -> Tensor:
+    """View [N, H * W, C] as images of the shape of others."""
+    return pixels.unflatten(1, like.shape[2:]).permute(0, 3, 1, 2)
+
+
+def _spread(values: Tensor, channels: int) -> Tensor:
+    """Give every channel its group's value: [N, groups, 1] to [N, 1, C]."""
+    return values.expand(-1, -1, channels).flatten(1)[:, None]
