@@ -1,5 +1,6 @@
 # make study   set up and run the main job on the embedded digits
 # make test    set up and run the tests
+# make bench   set up and measure every ratio: docs/speed.json and docs/speed.md; takes minutes
 # make check   set up and run the linters and type checks
 # make cluster-files   put what git tracks into .cluster, from where cluster.yaml copies it
 
@@ -13,7 +14,7 @@ ON_TWO := -n 2 --dist loadfile
 QUICK_STUDY := tests/study/test_quick_study.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: study test test-slow check cluster-files clean
+.PHONY: study test test-slow bench check cluster-files clean
 
 study: $(VENV)/.installed
 	$(BIN)/python -m study.search $(ARGS)
@@ -24,6 +25,9 @@ test: $(VENV)/.installed-test
 test-slow: $(VENV)/.installed-test
 	$(PYTEST) -m slow --timeout 2400 $(QUICK_STUDY)
 	$(PYTEST) -m slow --timeout 2400 $(ON_TWO) --ignore $(QUICK_STUDY)
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.bench --json docs/speed.json --page docs/speed.md
 
 check: $(VENV)/.installed-check
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Time our Fréchet distance against scipy's matrix root, and a whole scoring with the digits.
 
-    python benchmarks/frechet_speed.py [--threads 2] [--repeats 3]
+    python -m benchmarks.frechet_speed [--threads 2] [--repeats 3]
 
 Given 10,000 x 2,048 correlated features and a reference whose root is known, takes ours
 (statistics and distance) and the usual route (numpy's covariance, scipy.linalg.sqrtm of the
@@ -18,6 +18,7 @@ import scipy.linalg
 import torch
 from threadpoolctl import threadpool_limits
 
+from benchmarks.in_turns import add_json, keep
 from diffusion.score.extractor import DigitExtractor
 from diffusion.score.frechet import FrechetReference, GaussianStatistics
 
@@ -49,8 +50,8 @@ def timed(function: Callable[[], float]) -> tuple[float, float]:
     return time.perf_counter() - start, value
 
 
-def compare_routes(repeats: int) -> None:
-    """Print both routes on the same features, taken in turns."""
+def compare_routes(repeats: int) -> float:
+    """Print both routes on the same features, taken in turns; return the ratio of the seconds."""
     generator = np.random.default_rng(0)
     mixing = generator.normal(size=(DIMENSION, DIMENSION)) / np.sqrt(DIMENSION)
     features = correlated_features(generator, mixing)
@@ -64,6 +65,7 @@ def compare_routes(repeats: int) -> None:
     print(f"ours   {medians[0]:6.2f} s  distance {ours[0][1]:.9f}")
     print(f"sqrtm  {medians[1]:6.2f} s  distance {theirs[0][1]:.9f}")
     print(f"sqrtm / ours: {medians[1] / medians[0]:.1f} times")
+    return medians[1] / medians[0]
 
 
 def time_digits(repeats: int) -> None:
@@ -85,12 +87,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
+    add_json(parser)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     print(f"{given.threads} threads, median of {given.repeats}")
     with threadpool_limits(given.threads):
-        compare_routes(given.repeats)
+        times = compare_routes(given.repeats)
         time_digits(given.repeats)
+    keep({"scipy.linalg.sqrtm, times as long as our distance": times}, given.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Compare the published samplers with ours on the same trained networks.
 
-    python benchmarks/published_samplers.py [--train-images 40000] [--images 100]
+    python -m benchmarks.published_samplers [--train-images 40000] [--images 100]
 
 Trains a small DDPM by noise prediction and the NCSN by score matching on the embedded digits,
 then draws the same number of images from each: with 999 guided ancestral steps against
@@ -17,6 +17,7 @@ from dataclasses import replace
 import torch
 from rich.progress import Progress
 
+from benchmarks.in_turns import add_json, keep
 from diffusion.data import ImageDataset, load_dataset
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
@@ -80,8 +81,8 @@ def draw(
     return milliseconds, score_images(drawn, labels, references)
 
 
-def compare(name: str, model: DiffusionModel, references: References, images: int) -> None:
-    """Print both samplers of one model."""
+def compare(name: str, model: DiffusionModel, references: References, images: int) -> float:
+    """Print both samplers of one model; return the ratio of their times."""
     sampling = model.recipe.sampling
     quick = model.with_sampling(**OURS)
     before, ours = draw(quick, references, images)
@@ -97,19 +98,24 @@ def compare(name: str, model: DiffusionModel, references: References, images: in
             f"labels {scores['label_agreement']:.0%}"
         )
     print(f"{name}  published / ours: {theirs_ms / ours_ms:.1f} times")
+    return theirs_ms / ours_ms
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train-images", type=int, default=40_000)
     parser.add_argument("--images", type=int, default=100)
+    add_json(parser)
     given = parser.parse_args()
     torch.set_num_threads(1)
     dataset = load_dataset("mnist5k")
     references = References.of(dataset, build_extractor(dataset.config()))
     print(f"torch threads: {torch.get_num_threads()}; FID of {given.images} images")
+    figures = {}
     for name, recipe in recipes(dataset, given.train_images).items():
-        compare(name, trained(name, recipe, dataset), references, given.images)
+        times = compare(name, trained(name, recipe, dataset), references, given.images)
+        figures[f"{name}: the published sampler, times as long as ours"] = times
+    keep(figures, given.json)
 
 
 if __name__ == "__main__":

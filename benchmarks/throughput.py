@@ -14,6 +14,7 @@ from pathlib import Path
 
 import ray
 
+from benchmarks.in_turns import add_json, keep
 from benchmarks.overhead import OBJECTIVES, do_nothing
 from diffusion.data import load_dataset
 from diffusion.recipe import Recipe
@@ -81,14 +82,17 @@ def main() -> None:
     """Run the studies and print their rates."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
+    add_json(parser)
     given = parser.parse_args()
-    one = 0.0
+    one, figures = 0.0, {}
     print("| workers | trials a second | of one worker's, times the workers |\n|-|-|-|")
     for workers in given.workers:
         with tempfile.TemporaryDirectory() as folder:
             rate = trials_a_second(workers, Path(folder))
         one = one or rate / workers
-        print(f"| {workers} | {rate:.3f} | {rate / one / workers:.2f} |", flush=True)
+        share = figures[f"{workers} workers, of one's rate times them"] = rate / one / workers
+        print(f"| {workers} | {rate:.3f} | {share:.2f} |", flush=True)
+    keep(figures, given.json)
 
 
 if __name__ == "__main__":

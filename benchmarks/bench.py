@@ -1,0 +1,89 @@
+"""Every benchmark of ratios that takes minutes, in one JSON file and on one page.
+
+    make bench
+    python -m benchmarks.bench --json docs/speed.json --page docs/speed.md [--only growth]
+
+Each runs in a process of its own, one after the other, and is named with the arguments that it was
+run with. What needs a finished run, or hours, is not among them: benchmarks.engine,
+benchmarks.replay, benchmarks.scale, benchmarks.generate_front.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import commit, machine, versions
+from benchmarks.speed_page import write_page
+
+BENCHMARKS = {
+    "speed": ("--rounds", "3"),
+    "growth": ("--rounds", "3"),
+    "against_diffusers": ("--rounds", "2"),
+    "frechet_speed": ("--threads", "1", "--repeats", "1"),
+    "published_samplers": ("--train-images", "2000", "--images", "20"),
+    "throughput": ("--workers", "1", "2"),
+}
+NEEDED = {"against_diffusers": "diffusers"}
+
+
+def measured(names: Sequence[str]) -> dict[str, Any]:
+    """Run benchmarks and return their figures with what they hold for.
+
+    Raises:
+        subprocess.CalledProcessError: one of them failed.
+    """
+    found: dict[str, Any] = {}
+    for name in names:
+        if (package := NEEDED.get(name)) and find_spec(package) is None:
+            print(f"{name}: left out, since {package} is not installed (pip install {package})")
+            continue
+        print(f"{name}: {' '.join(BENCHMARKS[name])}", flush=True)
+        found[name] = _run(name)
+    return {
+        "measured": datetime.now(UTC).isoformat(timespec="minutes"),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions(),
+        "benchmarks": found,
+    }
+
+
+def _run(name: str) -> dict[str, Any]:
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "figures.json"
+        command = [sys.executable, "-m", f"benchmarks.{name}", *BENCHMARKS[name]]
+        subprocess.run([*command, "--json", str(path)], check=True)
+        figures = json.loads(path.read_text())
+    return {
+        "arguments": list(BENCHMARKS[name]),
+        "seconds": round(time.perf_counter() - start, 1),
+        "figures": figures,
+    }
+
+
+def main() -> None:
+    """Run them, write the file, and show it on the page where one is named."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--json", type=Path, required=True, help="a file for all figures")
+    add("--page", type=Path, help="a page whose table is written anew")
+    add("--only", action="append", choices=BENCHMARKS, help="this benchmark, again for more")
+    given = parser.parse_args()
+    result = measured(given.only or list(BENCHMARKS))
+    given.json.write_text(json.dumps(result, indent=1) + "\n")
+    if given.page is not None:
+        write_page(given.page, result)
+    print(f"written: {given.json}")
+
+
+if __name__ == "__main__":
+    main()
