@@ -44,6 +44,7 @@ OBJECTIVES = {
         Objective("recall", "share", maximize=True),
     )
 }
+LATENCIES = ("latency_ms", "onnx_latency_ms")
 DEFAULT_OBJECTIVES = ("fid", "size_bytes")
 
 

@@ -7,14 +7,13 @@ from statistics import NormalDist
 import numpy as np
 
 from study.results.dominance import dominates
-from study.results.objectives import Scores, costs
+from study.results.objectives import LATENCIES, Scores, costs
 from study.results.records import TrialRecord
 from study.verification.repeats import CONFIDENCE, Measured, Repeats, draw_jointly
 
 # Objectives that another draw of images would change; latencies that another moment would.
 SHARES = ("label_agreement", "precision", "recall")  # of so many images
 NOISY = ("fid", "fid_held_out", "fid_infinity", "kid", *SHARES)
-LATENCIES = ("latency_ms", "onnx_latency_ms")
 LATENCY_MARGIN = 0.25
 DRAWS = 4_000
 DRAW_SEED = 0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from study.results.objectives import Scores, objective_values
+from study.results.objectives import LATENCIES, Scores, objective_values
 
 FIRST_SEED = 1_000  # Not a trial's own: its noise helped to choose the front.
 SEED_STEP = 10
@@ -37,6 +37,7 @@ class Point:
     Attributes:
         seeds: its scores by number of images and seed of the noise.
         latency_ms: an image, measured with nothing else running.
+        onnx_latency_ms: the same in onnxruntime, where the study asks for it.
         trainings: by number of images and replicate, the scores of what came out of another seed
             of the training.
         failed_trainings: by replicate, why no model comes out of it.
@@ -48,11 +49,17 @@ class Point:
     trainings: dict[int, dict[int, Scores]] = field(default_factory=dict)
     failed_trainings: dict[int, str] = field(default_factory=dict)
     reason: str | None = None
+    onnx_latency_ms: float | None = None
 
     def scores(self, num_images: int) -> dict[int, Scores]:
         """Return its scores of so many images by seed; none where the seeds are too few."""
         found = {} if self.reason else self.seeds.get(num_images, {})
         return dict(sorted(found.items())) if len(found) >= FEWEST_SEEDS else {}
+
+    def latencies(self) -> Scores:
+        """Return what was measured with nothing else running, by the names of scores."""
+        found = {name: getattr(self, name) for name in LATENCIES}
+        return {name: value for name, value in found.items() if value is not None}
 
     def missing_seeds(self, plan: Plan) -> list[int]:
         """Return the seeds of a plan that it has no scores for, and could have."""
@@ -82,8 +89,7 @@ def read_point(values: Mapping[str, Any], check: Callable[[Scores], Scores]) -> 
         }
         setattr(point, kind, by_images)
     point.failed_trainings = {int(n): why for n, why in point.failed_trainings.items()}
-    if point.latency_ms is not None:
-        objective_values(vars(point), ("latency_ms",))
+    objective_values(vars(point), tuple(point.latencies()))
     return point
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from study.results.limits import scores_of
+from study.results.objectives import LATENCIES
 from study.results.records import TrialRecord
 from study.verification.confidence import within_reach
 from study.verification.file import Verification
@@ -62,7 +63,7 @@ def to_time(verification: Verification, plan: Plan, *, every: bool = False) -> l
 def latency_counts(verification: Verification) -> bool:
     """Whether what an image takes says which trials are on the front."""
     run = verification.run
-    return "latency_ms" in (*run.objectives, *scores_of(run.limits))
+    return not {*LATENCIES}.isdisjoint((*run.objectives, *scores_of(run.limits)))
 
 
 def _to_have(verification: Verification, plan: Plan, every: bool) -> Round:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from diffusion.compress.package import PACKAGE_NAME
 from diffusion.errors import (
     InfeasibleRecipe,
     MetricUndefined,
@@ -72,9 +73,11 @@ def score_one(task: tuple[int, int], work: Work, context: RunContext, num_images
     return work.rescore(context.trials_dir / str(number), seed, drawn)
 
 
-def time_one(number: int, work: Work, context: RunContext) -> float:
-    """Return the milliseconds an image that a trial's model takes."""
-    return work.rescore_latency(context.trials_dir / str(number), context)
+def time_one(number: int, work: Work, context: RunContext) -> Scores:
+    """Return the milliseconds an image that a trial's model takes, by the names of scores."""
+    folder = context.trials_dir / str(number)
+    timed = {"latency_ms": work.rescore_latency(folder, context)}
+    return {**timed, **scoring.time_onnx(folder / PACKAGE_NAME, context)}
 
 
 def train_group(

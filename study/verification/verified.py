@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from study.results.objectives import Scores, cost
+from study.results.objectives import LATENCIES, Scores, cost
 from study.results.records import TrialRecord
 from study.results.rows import SEARCHED, TIMED_ALONE
 from study.run.run import Run
@@ -116,12 +116,11 @@ def _together(record: TrialRecord, verification: Verification, num_images: int) 
     searched = record.scores or {}
     return {
         **searched,
-        SEARCHED: {name: searched[name] for name in (*runs[0], "latency_ms") if name in searched},
+        SEARCHED: {name: searched[name] for name in (*runs[0], *LATENCIES) if name in searched},
         **{name: _mean([scores.get(name) for scores in runs]) for name in runs[0]},
         "verified_seeds": len(runs),
-        **(
-            {} if point.latency_ms is None else {"latency_ms": point.latency_ms, TIMED_ALONE: True}
-        ),
+        **point.latencies(),
+        **({} if point.latency_ms is None else {TIMED_ALONE: True}),
         **_training_spread(point),
     }
 

@@ -12,7 +12,7 @@ from study.cluster.resources import Resources
 from study.cluster.tasks import run_tasks
 from study.display.progress import OnTask
 from study.evaluation.context import RunContext
-from study.results.objectives import Scores
+from study.results.objectives import LATENCIES, Scores
 from study.results.records import TrialRecord
 from study.run.packages import fault
 from study.verification.file import Verification
@@ -95,7 +95,9 @@ class Verifier:
             if isinstance(outcome, Failure):
                 self._fail("timing", number, outcome)
             else:
-                self.verification.point(number).latency_ms = outcome
+                point = self.verification.point(number)
+                point.latency_ms = outcome["latency_ms"]
+                point.onnx_latency_ms = outcome.get("onnx_latency_ms")
             self.verification.save()
 
     def train_again(
@@ -121,7 +123,7 @@ class Verifier:
         num_images, untimed = self.plan.num_images, self._untimed(records)
         begun = [record for record in untimed if self._known(record).seeds.get(num_images)]
         # Runs of before images were timed know no latency.
-        latencies = [(record.scores or {}).get("latency_ms", 0.0) for record in begun]
+        latencies = [(r.scores or {}).get(name, 0.0) for r in begun for name in LATENCIES]
         return TIMED_IMAGES * float(sum(latencies)) / 1000
 
     def _is_late(self, seconds: float = 0.0) -> bool:

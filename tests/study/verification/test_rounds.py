@@ -1,5 +1,6 @@
 """What is drawn next: all of the front, and of its neighbours what a first look leaves."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from small_verification import IMAGES, record, scores
 
 from study.verification.file import Verification
 from study.verification.point import Plan, Point
-from study.verification.rounds import next_round, wanted
+from study.verification.rounds import latency_counts, next_round, wanted
 
 PLAN = Plan(IMAGES)
 FIRST, *OTHERS = PLAN.seeds
@@ -53,6 +54,17 @@ def test_a_trial_of_the_search_s_front_is_drawn_from_whatever_its_first_seed_say
     know(verification, 1, 30.0, FIRST)
     know(verification, 0, 20.0, FIRST)
     assert asked(verification) == {0: 3, 1: 3, 2: 1, 3: 1}
+
+
+@pytest.mark.parametrize("name", ["latency_ms", "onnx_latency_ms"])
+def test_a_latency_counts_where_it_is_aimed_at_or_limited(
+    name: str, verification: Verification
+) -> None:
+    run = verification.run
+    assert not latency_counts(verification)
+    for changes in ({"objectives": ("fid", name)}, {"limits": {name: 5.0}}):
+        aimed = replace(run, settings=replace(run.settings, **changes))
+        assert latency_counts(Verification(aimed))
 
 
 def test_a_first_seed_is_compared_with_first_seeds_alone(verification: Verification) -> None:

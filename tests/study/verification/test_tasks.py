@@ -1,5 +1,6 @@
 """What a worker does for a verification: failures are lines, and do not spoil the others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,4 +62,13 @@ def test_a_trial_is_drawn_from_with_the_seed_and_the_images_of_the_task(tmp_path
     context = RunContext.of(tmp_path, SETTINGS)
     scores = score_one((7, 1_010), WORK, context, 2_000)
     assert scores == {"folder": "7", "seed": 1_010, "fid_num_images": 2_000}
-    assert time_one(7, WORK, context) == 7.0
+    assert time_one(7, WORK, context) == {"latency_ms": 7.0}
+
+
+def test_a_model_is_timed_in_onnxruntime_too_where_the_study_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = "diffusion.score.onnx_latency.measure_onnx_latency_ms"
+    monkeypatch.setattr(measured, lambda package, threads: float(package.parent.name) / 2)
+    context = replace(RunContext.of(tmp_path, SETTINGS), times_onnx=True)
+    assert time_one(7, WORK, context) == {"latency_ms": 7.0, "onnx_latency_ms": 3.5}

@@ -41,13 +41,14 @@ def test_verified_means_replace_the_scores_of_the_search(
 ) -> None:
     verification = verified(tmp_path, records)
     verification.point(0).latency_ms = 1.25
+    verification.point(0).onnx_latency_ms = 0.75
     after = apply(verification, IMAGES).records
     first = after[0].scores or {}
     assert first["fid"] == pytest.approx(16)
     assert first["fid_num_images"] == 1_000
     assert first["fid_low"] < 15 < 17 < first["fid_high"]
     assert first["verified_seeds"] == 3
-    assert first["latency_ms"] == 1.25
+    assert (first["latency_ms"], first["onnx_latency_ms"]) == (1.25, 0.75)
     assert (first["size_bytes"], first["parameters"]) == (100, 7)
     assert (after[1].scores or {})["latency_ms"] == 5.0
     assert after[3] == records[3]
