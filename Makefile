@@ -26,7 +26,7 @@ test-slow: $(VENV)/.installed-test
 	$(PYTEST) -m slow --timeout 2400 $(QUICK_STUDY)
 	$(PYTEST) -m slow --timeout 2400 $(ON_TWO) --ignore $(QUICK_STUDY)
 
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.bench --json docs/speed.json --page docs/speed.md
 
 check: $(VENV)/.installed-check
@@ -54,6 +54,10 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(INSTALL) -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(INSTALL) -e '.[test,bench]'
 	@touch $@
 
 $(VENV)/.installed-check: $(VENV)/.installed

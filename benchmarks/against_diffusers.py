@@ -1,6 +1,6 @@
 """Hugging Face diffusers in the same run: training and drawing at equal parameters, in turns.
 
-    pip install diffusers
+    pip install 'paretodiff[bench]'
     python -m benchmarks.against_diffusers [--rounds 3] [--json FILE]
 
 Theirs is UNet2DModel (32, 64, 64) with one layer a block, noise prediction with AdamW, drawn from
