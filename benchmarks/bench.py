@@ -43,7 +43,7 @@ def measured(names: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in names:
         if (package := NEEDED.get(name)) and find_spec(package) is None:
-            print(f"{name}: left out, since {package} is not installed: pip install 'paretodiff[bench]'")
+            print(f"{name}: left out without {package} (pip install 'paretodiff[bench]')")
             continue
         print(f"{name}: {' '.join(BENCHMARKS[name])}", flush=True)
         found[name] = _run(name)
