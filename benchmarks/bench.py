@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,26 +34,22 @@ BENCHMARKS = {
 NEEDED = {"against_diffusers": "diffusers"}
 
 
-def measured(names: Sequence[str]) -> dict[str, Any]:
-    """Run benchmarks and return their figures with what they hold for.
+def measured(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Run benchmarks; yield their figures so far, with what they hold for, after each of them.
 
     Raises:
         subprocess.CalledProcessError: one of them failed.
     """
     found: dict[str, Any] = {}
+    known = {"commit": commit(), "machine": machine(), "versions": versions()}
     for name in names:
         if (package := NEEDED.get(name)) and find_spec(package) is None:
             print(f"{name}: left out without {package} (pip install 'paretodiff[bench]')")
             continue
         print(f"{name}: {' '.join(BENCHMARKS[name])}", flush=True)
         found[name] = _run(name)
-    return {
-        "measured": datetime.now(UTC).isoformat(timespec="minutes"),
-        "commit": commit(),
-        "machine": machine(),
-        "versions": versions(),
-        "benchmarks": found,
-    }
+        now = datetime.now(UTC).isoformat(timespec="minutes")
+        yield {"measured": now, **known, "benchmarks": found}
 
 
 def _run(name: str) -> dict[str, Any]:
@@ -78,10 +74,10 @@ def main() -> None:
     add("--page", type=Path, help="a page whose table is written anew")
     add("--only", action="append", choices=BENCHMARKS, help="this benchmark, again for more")
     given = parser.parse_args()
-    result = measured(given.only or list(BENCHMARKS))
-    given.json.write_text(json.dumps(result, indent=1) + "\n")
-    if given.page is not None:
-        write_page(given.page, result)
+    for result in measured(given.only or list(BENCHMARKS)):  # what is cut off keeps what it has
+        given.json.write_text(json.dumps(result, indent=1) + "\n")
+        if given.page is not None:
+            write_page(given.page, result)
     print(f"written: {given.json}")
 
 
