@@ -1,6 +1,6 @@
 """A plain eager PyTorch loop of our networks, as a tutorial writes it: what we are compared with.
 
-The networks have our weights by name, but call torch's own norms one after the other; memory is in
+The networks have our weights by name, but call torch's own norms and attention; memory is in
 torch's usual order, and each step converts its images, draws its noise and reads its loss.
 """
 
@@ -33,6 +33,13 @@ class _PlainResidualBlock(mini_ddpm.ResidualBlock):
         return self.shortcut(images) + hidden
 
 
+class _PlainAttention(mini_ddpm.Attention):
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.qkv(self.norm(images)).flatten(2).transpose(1, 2)[:, None]
+        mixed = F.scaled_dot_product_attention(*tokens.chunk(3, dim=3))
+        return images + self.out(mixed[:, 0].transpose(1, 2).reshape(images.shape))
+
+
 class _PlainMiniDDPM(mini_ddpm.MiniDDPM):
     def forward(self, images: Tensor, noise_labels: Tensor, class_labels: Tensor) -> Tensor:
         embedding = self.embedding(noise_labels, class_labels)
@@ -50,6 +57,7 @@ class _PlainMiniDDPM(mini_ddpm.MiniDDPM):
 PLAIN = {
     ncsn.Block: _PlainBlock,
     mini_ddpm.ResidualBlock: _PlainResidualBlock,
+    mini_ddpm.Attention: _PlainAttention,
     mini_ddpm.MiniDDPM: _PlainMiniDDPM,
 }
 
