@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from benchmarks.plain_loop import PlainTraining, draw, plain_network
-from benchmarks.subjects import OurTraining, made_up_images, our_model, recipe_of
+from benchmarks.subjects import made_up_images, our_model, recipe_of
 from diffusion.networks import build_network
-from diffusion.recipe import NetworkConfig
+from diffusion.recipe import NetworkConfig, Precision
 from diffusion.schedules import karras_sigmas
 
 NETWORKS = [
@@ -48,10 +48,11 @@ def test_plain_drawing_is_our_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_both_trainings_take_steps(precision: str) -> None:
-    recipe = recipe_of(NETWORKS[2], 4, precision)  # type: ignore[arg-type]
-    data = made_up_images(recipe, 16)
-    ours, plain = OurTraining(recipe, *data), PlainTraining(recipe, *data)
-    ours.step()
-    losses = [plain.step() for _ in range(30)]
-    assert sum(losses[-5:]) < sum(losses[:5])
+def test_the_plain_loop_learns(precision: Precision) -> None:
+    recipe = recipe_of(NETWORKS[2], 16, precision)
+    images, labels = made_up_images(recipe, 16)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        plain = PlainTraining(recipe, torch.zeros_like(images), labels)
+        losses = [plain.step() for _ in range(40)]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
