@@ -5,7 +5,7 @@ from diffusion.recipe import DataConfig, NetworkConfig
 from search_spaces.space import SearchSpace
 from study.engine.design_draws import candidates, network_cost
 
-# A step of a network of so many parameters takes a GPU less time than it takes to launch it.
+# Up to so many a step is thousands of short kernels, whose launches a GPU waits for.
 SMALL_PARAMETERS = 5_000_000
 SMALL_SHARE = 0.25
 DRAWS = 20  # of a space's recipes, by which its networks are judged
