@@ -77,7 +77,8 @@ class Attention(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         # Norm and attention in float32: bf16 is slower in both on a CPU, and less exact.
         tokens = self.qkv(self.norm(images.float())).float().flatten(2).transpose(1, 2)[:, None]
-        mixed = F.scaled_dot_product_attention(*tokens.chunk(3, dim=3))
+        with torch.autocast(images.device.type, enabled=False):
+            mixed = F.scaled_dot_product_attention(*tokens.chunk(3, dim=3))
         return images + self.out(mixed[:, 0].transpose(1, 2).reshape(images.shape))
 
 
