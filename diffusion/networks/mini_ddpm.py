@@ -20,7 +20,7 @@ from diffusion.networks.layers import (
     group_norm,
     layer_groups,
 )
-from diffusion.networks.norms import norm_silu
+from diffusion.networks.norms import at_least_single, norm_silu
 from diffusion.recipe import DataConfig, NetworkConfig
 
 NORM_GROUPS = 8
@@ -60,7 +60,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, images: Tensor, embedding: Tensor) -> Tensor:
         hidden = self.conv1(norm_silu(images, self.norm1))
-        scale, shift = self.dense(embedding).float().chunk(2, dim=1)
+        scale, shift = at_least_single(self.dense(embedding)).chunk(2, dim=1)
         hidden = self.conv2(norm_silu(hidden, self.norm2, scale, shift))
         return self.shortcut(images) + hidden
 
@@ -77,7 +77,7 @@ class Attention(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         # The norm in float32: with channels last it is slow in bf16 on a CPU.
-        tokens = self.qkv(self.norm(images.float())).flatten(2).transpose(1, 2)
+        tokens = self.qkv(self.norm(at_least_single(images))).flatten(2).transpose(1, 2)
         query, key, value = tokens.chunk(3, dim=2)
         # Not torch's fused attention, which is slow in bf16 on a CPU; the tokens are few.
         weights = (query @ key.transpose(1, 2) / math.sqrt(query.shape[2])).softmax(dim=2)

@@ -33,6 +33,11 @@ def norm_silu(
     return F.silu(normed)
 
 
+def at_least_single(values: Tensor) -> Tensor:
+    """Return bf16 values in float32, and others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def _is_fused(images: Tensor) -> bool:
     """Whether the steps below are the fast ones; exported programs keep the named ones."""
     return images.device.type == "cpu" and not torch.compiler.is_exporting()
@@ -94,8 +99,7 @@ class _NormSilu(torch.autograd.Function):
 
 def _pixels(images: Tensor) -> Tensor:
     """View [N, C, H, W] as [N, H * W, C], or copy it where channels are not last; no halves."""
-    pixels = images.permute(0, 2, 3, 1).flatten(1, 2)
-    return pixels.to(torch.promote_types(pixels.dtype, torch.float32))
+    return at_least_single(images.permute(0, 2, 3, 1).flatten(1, 2))
 
 
 def _images(pixels: Tensor, like: Tensor) -> Tensor:
