@@ -33,6 +33,11 @@ def norm_silu(
     return F.silu(normed)
 
 
+def at_least_single(values: Tensor) -> Tensor:
+    """Return bf16 values in float32, and others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def _is_fused(images: Tensor) -> bool:
     """Whether the steps below are the fast ones; exported programs keep the named ones."""
     return images.device.type == "cpu" and not torch.compiler.is_exporting()
@@ -55,15 +60,17 @@ class _NormSilu(torch.autograd.Function):
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
     ) -> Tensor:
         pixels = _pixels(images)
-        grouped = (len(images), num_groups, -1)
-        count = pixels[0].numel() // num_groups
-        mean = pixels.sum(1).view(grouped).sum(2, keepdim=True) / count
-        square = (pixels * pixels).sum(1).view(grouped).sum(2, keepdim=True) / count
-        inverse = (square - mean * mean).clamp_(min=0).add_(eps).rsqrt_()
+        channels = images.shape[1] // num_groups
+        count = pixels.shape[1] * channels
+        sums = torch.stack([pixels.sum(1), (pixels * pixels).sum(1)])
+        mean, square = (
+            sums.view(2, len(images), num_groups, -1).sum(3, keepdim=True) / count
+        ).unbind()
+        inverse = torch.addcmul(square, mean, mean, value=-1).clamp_(min=0).add_(eps).rsqrt_()
         factor = weight.view(len(weight), num_groups, -1) * inverse
-        term = bias.view(len(bias), num_groups, -1) - mean * factor
-        factor, term = factor.flatten(1)[:, None], term.flatten(1)[:, None]
-        affine = torch.addcmul(term, pixels, factor)
+        term = torch.addcmul(bias.view(len(bias), num_groups, -1), mean, factor, value=-1)
+        factor = factor.flatten(1)[:, None]
+        affine = torch.addcmul(term.flatten(1)[:, None], pixels, factor)
         ctx.save_for_backward(pixels, affine, factor, mean, inverse, weight)
         ctx.num_groups, ctx.dtype = num_groups, images.dtype
         return _images(F.silu(affine), images)
@@ -73,34 +80,28 @@ class _NormSilu(torch.autograd.Function):
         pixels, affine, factor, mean, inverse, weight = ctx.saved_tensors
         outer = torch.ops.aten.silu_backward(_pixels(grad), affine)
         grouped = (len(grad), ctx.num_groups, -1)
-        count = pixels[0].numel() // ctx.num_groups
         # Sums over an image's pixels of the gradient, and of it times x_hat.
         of_bias = outer.sum(1).view(grouped)
-        of_weight = ((outer * pixels).sum(1).view(grouped) - mean * of_bias) * inverse
+        of_product = (outer * pixels).sum(1).view(grouped)
+        of_weight = torch.addcmul(of_product, mean, of_bias, value=-1) * inverse
         # d/dx = inverse * (w g - mean(w g) - x_hat * mean(w g x_hat)), the means by group.
-        weights = weight.view(len(weight), ctx.num_groups, -1)
-        flat = (weights * of_bias).sum(2, keepdim=True) / count
-        slope = (weights * of_weight).sum(2, keepdim=True) / count
-        by_pixel = -(inverse * inverse * slope)
-        by_group = -inverse * flat - by_pixel * mean
-        channels = of_bias.shape[2]
-        inner = torch.addcmul(_spread(by_group, channels), pixels, _spread(by_pixel, channels))
-        inner.addcmul_(outer, factor)
+        count = pixels.shape[1] * of_bias.shape[2]
+        scaled = weight.view(len(weight), ctx.num_groups, -1) * (inverse / -count)
+        by_group = (scaled * of_bias).sum(2, keepdim=True)
+        by_pixel = (scaled * of_weight).sum(2, keepdim=True) * inverse
+        by_group = torch.addcmul(by_group, by_pixel, mean, value=-1)
+        spread = torch.stack([by_group, by_pixel]).expand(-1, -1, -1, of_bias.shape[2]).flatten(2)
+        term, slope = spread[:, :, None].unbind()
+        inner = torch.addcmul(term, pixels, slope).addcmul_(outer, factor)
         sums = [of.flatten(1).sum_to_size(weight.shape) for of in (of_weight, of_bias)]
         return _images(inner, grad).to(ctx.dtype), *sums, None, None
 
 
 def _pixels(images: Tensor) -> Tensor:
     """View [N, C, H, W] as [N, H * W, C], or copy it where channels are not last; no halves."""
-    pixels = images.permute(0, 2, 3, 1).flatten(1, 2)
-    return pixels.to(torch.promote_types(pixels.dtype, torch.float32))
+    return at_least_single(images.permute(0, 2, 3, 1).flatten(1, 2))
 
 
 def _images(pixels: Tensor, like: Tensor) -> Tensor:
     """View [N, H * W, C] as images of the shape of others."""
     return pixels.unflatten(1, like.shape[2:]).permute(0, 3, 1, 2)
-
-
-def _spread(values: Tensor, channels: int) -> Tensor:
-    """Give every channel its group's value: [N, groups, 1] to [N, 1, C]."""
-    return values.expand(-1, -1, channels).flatten(1)[:, None]
