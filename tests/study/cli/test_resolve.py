@@ -79,7 +79,8 @@ def extractors(monkeypatch: pytest.MonkeyPatch) -> list[ExtractorChoice | None]:
         asked.append(choice)
         return SimpleNamespace(sha256=DIGITS_SHA256)
 
-    monkeypatch.setattr("study.cli.resolve.build_extractor", build_extractor)
+    for module in ("resolve", "scorable"):
+        monkeypatch.setattr(f"study.cli.{module}.build_extractor", build_extractor)
     return asked
 
 
@@ -147,7 +148,7 @@ def test_label_agreement_is_refused_as_an_objective_that_no_trial_could_have(
         return object.__new__(InceptionExtractor) if choice else build_extractor(data, None, names)
 
     monkeypatch.setattr("study.cli.resolve.load_dataset", load)
-    monkeypatch.setattr("study.cli.resolve.build_extractor", build)
+    monkeypatch.setattr("study.cli.scorable.build_extractor", build)
     asked = ["--out", str(tmp_path), "--objective", "size_bytes", "--objective", "label_agreement"]
     line = refused(lambda: search([*asked, *arguments]))
     assert "--objective, --max or --min is of 'label_agreement', but " in line
