@@ -7,7 +7,8 @@ from study.display.report.entries import Entry
 from study.results.front import why_no_front
 from study.results.records import TrialRecord
 from study.results.rows import FrontRow
-from study.results.words import counted
+from study.results.words import counted, summed_up
+from study.run.packages import unsound
 from study.run.run import Run
 
 LATER = ("fid_floor", "precision")  # figures that the earliest versions did not measure
@@ -30,6 +31,7 @@ def notes_of(
         *_on_noise(entries),
         *_on_verified(entries),
         *_on_older(run.records),
+        *summed_up([f"Trial {r.number} is left out: {r.reason}." for r in unsound(run)]),
         *(f"Trials were warned: {text}" for text in run.warnings),
     ]
 
