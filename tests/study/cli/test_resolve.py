@@ -28,6 +28,7 @@ from study.run.settings_format import FORMAT_VERSION
 from study.run.storage import StudyStorage
 from study.search import main as search
 
+pytestmark = pytest.mark.usefixtures("one_dataset")
 Refused = Callable[[Callable[[], int]], str]
 RESOURCES = {
     "cpus_per_trial": 1.0,
@@ -60,12 +61,6 @@ def test_a_resume_runs_as_many_at_once_as_fit_now_unless_a_number_was_asked_for(
     assert resumed(asked).concurrent_trials == 16
     assert resumed(asked, "--concurrent-trials", "3").concurrent_trials_asked == 3
     assert resumed(asked, "--concurrent-trials", "auto").concurrent_trials_asked is None
-
-
-@pytest.fixture(autouse=True)
-def one_dataset(mnist5k: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the digits once for all tests."""
-    monkeypatch.setattr("study.cli.resolve.load_dataset", lambda *given, download: mnist5k)
 
 
 @pytest.fixture
