@@ -10,7 +10,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffusion.errors import about_path
 from diffusion.files import check_out, whole_path, write_bytes
 from study.cli import parser as cli
 from study.cli.paths import folder
@@ -136,14 +135,8 @@ def _check(given: Namespace) -> None:
         ("--plot", given.plot, SUFFIXES),
         ("--page", given.page, (".html",)),
     ):
-        if path is None:
-            continue
-        if path.suffix not in suffixes:
-            reason = f"ends otherwise; allowed: a name that ends in {', '.join(suffixes)}"
-            raise ValueError(about_path(option, path, reason))
-        if not path.parent.is_dir():
-            raise ValueError(about_path(option, path, f"is in no folder: {path.parent}"))
-        check_out(path)
+        if path is not None:
+            check_out(path, suffixes, option)
 
 
 def _write_page(salvage: "Salvage", rows: "list[FrontRow]", path: Path) -> None:

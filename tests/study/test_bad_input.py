@@ -511,7 +511,7 @@ def test_verify_refuses_what_would_never_end(
 
 @pytest.mark.parametrize(
     ("out", "message"),
-    [("grid.jpg", "ends in .png or .npz"), ("no/such/grid.png", "is no folder")],
+    [("grid.jpg", "ends in .png or .npz"), ("no/such/grid.png", "is in no folder")],
 )
 def test_generate_refuses_an_unusable_out(
     out: str, message: str, tmp_path: Path, refused: Refused
