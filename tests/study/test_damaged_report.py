@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from report_runs import data_of
+from report_runs import data_of, write_samples
 from small_run import run_of
 from small_scores import fake_scores
 from small_verification import fill
@@ -75,6 +75,8 @@ def test_without_its_verification_the_search_s_figures_are_shown_and_the_front_s
 def test_a_run_without_its_trials_keeps_its_front_and_shows_it_as_it_was_scored(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    write_samples(run / "trials" / "1")
+    assert report.main([str(run)]) == 0
     shutil.rmtree(run / "trials")
     before = but_report(run)
     assert report.main([str(run)]) == 0
@@ -85,6 +87,7 @@ def test_a_run_without_its_trials_keeps_its_front_and_shows_it_as_it_was_scored(
     data = data_of(run / "report.html")
     assert [t["trial"] for t in data["trials"] if t["status"] == "front"] == [0, 1]
     assert f"{run / 'front' / '02-1'} -n" in data["commands"]["1"]["draw"]
+    assert list(data["pictures"]) == ["1"]
 
 
 def test_a_search_s_end_writes_no_empty_front_over_one_whose_trials_are_gone(run: Path) -> None:

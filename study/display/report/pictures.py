@@ -60,11 +60,12 @@ def _in_turn(
 
 
 def _samples(run: Run, number: int) -> Samples | None:
-    for folder in (run.folder / "trials" / str(number), run.model_folder(number)):
-        content = read_own(run.folder, folder / SAMPLES_NAME, MAX_PICTURE_BYTES)
-        if content is not None:
-            return read_samples(content, run.settings.data["image_size"])
-    return None
+    own = run.folder / "trials" / str(number) / SAMPLES_NAME
+    content = read_own(run.folder, own, MAX_PICTURE_BYTES)
+    if content is None:  # the front's folder has a copy
+        copied = run.model_folder(number) / SAMPLES_NAME
+        content = read_own(run.folder, copied, MAX_PICTURE_BYTES)
+    return None if content is None else read_samples(content, run.settings.data["image_size"])
 
 
 def _is_by_class(samples: Samples, record: TrialRecord) -> bool:
