@@ -33,7 +33,7 @@ class DiffusionModel:
         self.recipe = recipe
         self.network = network.to(device).eval().requires_grad_(False)
         self.device = torch.device(device)
-        self._denoiser = build_denoiser(self.network, recipe)
+        self._denoiser = build_denoiser(self.network, recipe, recipe.drawing_precision)
 
     def with_sampling(self, **changes: int | float | str | None) -> "DiffusionModel":
         """Return the same model with other sampling fields; None keeps the recipe's."""

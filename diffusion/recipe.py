@@ -28,6 +28,7 @@ from diffusion.config import Config
 from diffusion.errors import InvalidRecipe
 from diffusion.variant_config import (
     CompressionConfig,
+    DrawingPrecision,
     EmaConfig,
     PruneMethod,
     PruneProfile,
@@ -45,6 +46,7 @@ __all__ = [
     "BetaSchedule",
     "CompressionConfig",
     "DataConfig",
+    "DrawingPrecision",
     "EmaConfig",
     "Formulation",
     "GroupedLayers",
@@ -68,9 +70,15 @@ __all__ = [
 # Fields that recipes of earlier versions lack, with what they mean there. Those that hold this are
 # not hashed, so that what was trained is found again.
 ADDED_FIELDS: dict[str, Any] = {
-    **{"conditioning_width": 0, "adam_beta2": 0.999, "standardize": False},
-    **{"finetune_batch_size": 32, "finetune_teacher": False, "quantization_step": 0.0},
-    **{"guidance_sigma_min": 0.0, "guidance_sigma_max": 1_000.0},
+    "network.conditioning_width": 0,
+    "training.adam_beta2": 0.999,
+    "training.standardize": False,
+    "compression.finetune_batch_size": 32,
+    "compression.finetune_teacher": False,
+    "compression.quantization_step": 0.0,
+    "sampling.guidance_sigma_min": 0.0,
+    "sampling.guidance_sigma_max": 1_000.0,
+    "sampling.precision": "as_trained",
 }
 FOLLOWING_FIELDS = ("pixel_mean", "pixel_std")  # They follow from what is hashed.
 
@@ -112,6 +120,12 @@ class Recipe(Config):
             values[part][config_field] = value
         return type(self).from_dict(json.loads(json.dumps(values)))
 
+    @property
+    def drawing_precision(self) -> Precision:
+        """In which precision images are drawn."""
+        drawn = self.sampling.precision
+        return self.training.precision if drawn == "as_trained" else drawn
+
     # The keys are asked for at every decision of a study: hashed once an object, which is frozen.
     @functools.cached_property
     def backbone_key(self) -> str:
@@ -145,10 +159,10 @@ def _hash(values: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _without_added(values: dict[str, Any]) -> dict[str, Any]:
+def _without_added(values: dict[str, Any], part: str = "") -> dict[str, Any]:
     return {
-        name: _without_added(value) if isinstance(value, dict) else value
+        name: _without_added(value, f"{name}.") if isinstance(value, dict) else value
         for name, value in values.items()
         if name not in FOLLOWING_FIELDS
-        and (name not in ADDED_FIELDS or value != ADDED_FIELDS[name])
+        and (part + name not in ADDED_FIELDS or value != ADDED_FIELDS[part + name])
     }

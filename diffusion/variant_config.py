@@ -26,6 +26,7 @@ SamplerName = Literal[
     "predictor_corrector",
 ]
 Schedule = Literal["karras", "uniform", "quadratic"]
+DrawingPrecision = Literal["as_trained", "float32", "bf16"]
 
 # Beyond these a field is a slip: what it asks for never ends, or clips every pixel.
 MOST_STEPS = 10_000  # Ten times the levels of the published processes.
@@ -127,6 +128,7 @@ class SamplingConfig(Config):
         eta: `ddim` only; 0 is deterministic, 1 draws as much noise as ancestral sampling.
         corrector_snr: `predictor_corrector` only; signal-to-noise ratio of its Langevin steps.
         tolerance: `probability_flow_ode` only; relative and absolute.
+        precision: of the network's products; the steps between its calls are in float32.
     """
 
     sampler: SamplerName = "dpm_solver_pp_2m"
@@ -139,6 +141,7 @@ class SamplingConfig(Config):
     corrector_snr: float = 0.16
     tolerance: float = 1e-5
     seed: int = 0
+    precision: DrawingPrecision = "as_trained"
 
     def _check(self) -> None:
         self._require(2 <= self.steps <= MOST_STEPS, "steps", f"at least 2, at most {MOST_STEPS}")

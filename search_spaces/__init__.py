@@ -1,10 +1,16 @@
 """Search spaces by name: which recipes a study may try."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from diffusion.errors import did_you_mean
+from diffusion.recipe import DataConfig, Recipe
 from search_spaces import compress, images, mnist, quick, quick_grid, system_a, system_b
 from search_spaces.space import SearchSpace, SpaceOptions
+
+if TYPE_CHECKING:
+    import optuna
 
 SPACES: dict[str, Callable[[SpaceOptions], SearchSpace]] = {
     "quick": quick.SPACE.with_options,
@@ -47,4 +53,19 @@ def load_space(name: str, options: SpaceOptions | None = None) -> SearchSpace:
         raise ValueError(
             f"space {name!r} trains its backbones; stored ones go with {', '.join(COMPRESSING)}"
         )
-    return SPACES[known_space(name)](options)
+    return with_precision(SPACES[known_space(name)](options), options)
+
+
+def with_precision(space: SearchSpace, options: SpaceOptions) -> SearchSpace:
+    """Return a space whose recipes are trained and drawn in the precision of the options."""
+    precision = options.precision
+    if precision is None:
+        return space
+
+    def suggest(trial: "optuna.Trial", data: DataConfig) -> Recipe:
+        recipe = space.suggest(trial, data)
+        if space.name in COMPRESSING:  # What is stored was trained; it may be drawn otherwise.
+            return replace(recipe, sampling=replace(recipe.sampling, precision=precision))
+        return replace(recipe, training=replace(recipe.training, precision=precision))
+
+    return replace(space, suggest=suggest)

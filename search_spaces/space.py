@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from diffusion.config import choices
-from diffusion.recipe import DataConfig, Recipe
+from diffusion.recipe import DataConfig, Precision, Recipe
 from search_spaces.stored import StoredBackbone
 
 if TYPE_CHECKING:
@@ -36,12 +36,14 @@ class SpaceOptions:
             their authors did.
         rows: names of the rows to run; none stands for all.
         backbones: that are compressed, where a space trains none.
+        precision: of training and drawing; None leaves it to the space.
     """
 
     train_images: int | None = None
     formulation: RowFormulation = "edm"
     rows: tuple[str, ...] = ()
     backbones: tuple[StoredBackbone, ...] = ()
+    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         if self.train_images is not None and self.train_images < 1:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diffusion.config import choices
-from diffusion.recipe import SamplerName, Schedule
+from diffusion.recipe import DrawingPrecision, SamplerName, Schedule
 from study.cli import parser as cli
 from study.cli.paths import folder
 
@@ -57,6 +57,12 @@ def _add_sampling(parser: cli.Parser) -> None:
         choices=choices(Schedule),
         metavar="NAME",
         help=f"of noise levels: {_listed(Schedule)}",
+    )
+    add(
+        "--precision",
+        choices=choices(DrawingPrecision),
+        metavar="NAME",
+        help=f"of the network's products: {_listed(DrawingPrecision)}",
     )
     add("--guidance", type=cli.guidance, metavar="W", help="1 is plain, more is stricter")
     for end in ("min", "max"):
@@ -108,6 +114,7 @@ def _load_model(given: argparse.Namespace) -> "Model":
         guidance=given.guidance,
         guidance_sigma_min=given.guidance_sigma_min,
         guidance_sigma_max=given.guidance_sigma_max,
+        precision=given.precision,
     )
 
 

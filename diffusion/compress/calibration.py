@@ -11,11 +11,12 @@ from diffusion.data import to_signed_range
 from diffusion.denoiser import per_image
 from diffusion.process import build_denoiser
 from diffusion.randomness import white_like
-from diffusion.recipe import Recipe
+from diffusion.recipe import Precision, Recipe
 
 NUM_IMAGES = 128
 # Between them an image is formed: below, nothing is left to do; above, its mean is the answer.
 LEAST_SIGMA, MOST_SIGMA = 0.05, 20.0
+PRECISION: Precision = "float32"  # Small changes would drown in the rounding of bf16.
 HIDDEN_LABELS = 4  # One in so many: samplers that guide ask for both, and rounding harms both.
 
 
@@ -63,7 +64,8 @@ class Calibration:
             least_sigma: the least noise level, where the denoiser knows it.
             hides: whether some labels are hidden.
         """
-        denoiser, device = build_denoiser(network, recipe), next(network.parameters()).device
+        denoiser = build_denoiser(network, recipe, PRECISION)
+        device = next(network.parameters()).device
         generator = torch.Generator().manual_seed(seed)
         chosen = torch.randint(len(images), (num_images,), generator=generator)
         ends = max(least_sigma, denoiser.sigma_min), min(MOST_SIGMA, denoiser.sigma_max)
@@ -86,7 +88,7 @@ class Calibration:
     @torch.no_grad()
     def denoise(self, network: nn.Module, labels: Tensor | None = None) -> Tensor:
         """Return what a network of the recipe makes of the images, maybe with other labels."""
-        denoiser = build_denoiser(network, self.recipe).eval()
+        denoiser = build_denoiser(network, self.recipe, PRECISION).eval()
         asked = self.labels if labels is None else labels
         denoised: Tensor = denoiser(self.noisy, self.sigma, asked)
         return denoised

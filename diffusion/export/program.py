@@ -6,7 +6,6 @@ computes in bf16 the program computes in float32: runtimes have no bf16 convolut
 """
 
 import copy
-import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -29,9 +28,7 @@ Inputs = tuple[Tensor, Tensor, Tensor]
 
 def float32_denoiser(model: DiffusionModel) -> Denoiser:
     """Return a model's denoiser, on the CPU and in float32 throughout."""
-    training = dataclasses.replace(model.recipe.training, precision="float32")
-    recipe = dataclasses.replace(model.recipe, training=training)
-    denoiser = build_denoiser(copy.deepcopy(model.network).cpu(), recipe)
+    denoiser = build_denoiser(copy.deepcopy(model.network).cpu(), model.recipe, "float32")
     return denoiser.to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
 
 

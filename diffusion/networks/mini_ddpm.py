@@ -5,6 +5,7 @@ One design gives the three published sizes within 3 %: about 2.53 M parameters a
 The blocks are those of Dhariwal and Nichol (2021): norms shifted and scaled by the embedding.
 """
 
+import math
 from itertools import pairwise
 
 import torch
@@ -19,6 +20,7 @@ from diffusion.networks.layers import (
     group_norm,
     layer_groups,
 )
+from diffusion.networks.norms import at_least_single, norm_silu
 from diffusion.recipe import DataConfig, NetworkConfig
 
 NORM_GROUPS = 8
@@ -57,9 +59,9 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv2d(channels, out_channels, 1)
 
     def forward(self, images: Tensor, embedding: Tensor) -> Tensor:
-        hidden = self.conv1(F.silu(self.norm1(images)))
-        scale, shift = self.dense(embedding)[:, :, None, None].chunk(2, dim=1)
-        hidden = self.conv2(F.silu(self.norm2(hidden) * (1 + scale) + shift))
+        hidden = self.conv1(norm_silu(images, self.norm1))
+        scale, shift = at_least_single(self.dense(embedding)).chunk(2, dim=1)
+        hidden = self.conv2(norm_silu(hidden, self.norm2, scale, shift))
         return self.shortcut(images) + hidden
 
 
@@ -74,9 +76,12 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, images: Tensor) -> Tensor:
-        tokens = self.qkv(self.norm(images)).flatten(2).transpose(1, 2)[:, None]
-        mixed = F.scaled_dot_product_attention(*tokens.chunk(3, dim=3))
-        return images + self.out(mixed[:, 0].transpose(1, 2).reshape(images.shape))
+        # The norm in float32: with channels last it is slow in bf16 on a CPU.
+        tokens = self.qkv(self.norm(at_least_single(images))).flatten(2).transpose(1, 2)
+        query, key, value = tokens.chunk(3, dim=2)
+        # Not torch's fused attention, which is slow in bf16 on a CPU; the tokens are few.
+        weights = (query @ key.transpose(1, 2) / math.sqrt(query.shape[2])).softmax(dim=2)
+        return images + self.out((weights @ value).transpose(1, 2).reshape(images.shape))
 
 
 class DownLevel(nn.Module):
@@ -149,7 +154,7 @@ class MiniDDPM(nn.Module):
         hidden = self.bottleneck2(hidden, embedding)
         for level in self.decoder:
             hidden = level(hidden, skips.pop(), embedding)
-        hidden = self.out(F.silu(self.norm(hidden)))
+        hidden = self.out(norm_silu(hidden, self.norm))
         return F.pixel_shuffle(hidden, self.patch_size)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from diffusion.errors import InfeasibleRecipe
 from diffusion.networks.layers import FourierFeatures, LabelEmbedding, group_norm, layer_groups
+from diffusion.networks.norms import norm_silu
 from diffusion.recipe import DataConfig, NetworkConfig
 
 STRIDES = (1, 2, 2, 2)
@@ -48,7 +49,7 @@ class Block(nn.Module):
 
     def forward(self, images: Tensor, embedding: Tensor) -> Tensor:
         hidden = self.conv(images) + self.dense(embedding)[:, :, None, None]
-        return F.silu(self.norm(hidden))
+        return norm_silu(hidden, self.norm)
 
 
 class NCSN(nn.Module):

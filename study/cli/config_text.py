@@ -60,6 +60,7 @@ def _resolved(settings: RunSettings) -> dict[str, Any]:
         "time_budget": settings.time_budget_seconds,
         "seed": settings.seed,
         "retries": settings.retries,
+        "precision": settings.precision,
         "cpus_per_trial": settings.cpus_per_trial,
         "store": settings.store,
     }

@@ -38,6 +38,7 @@ class SearchOptions(TypedDict, total=False):
     time_budget: float | str
     train_images_total: float | str
     retries: int
+    precision: Literal["auto", "float32", "bf16"]
     no_early_stopping: bool
     no_reuse: bool
     seed: int

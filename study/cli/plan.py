@@ -37,7 +37,8 @@ def plan_lines(run: Run, space: SearchSpace) -> list[str]:
         f"A study as python -m study.search --config FILE takes it, in {run.folder}",
         f"data     {data.name}: {pixels}, {data.num_classes} classes, {data.fingerprint}",
         f"scored   by {settings.fid_num_images:,} images a trial, {_extractor(settings)}",
-        f"workers  {settings.concurrent_trials} at once on {settings.device}, {each}",
+        f"workers  {settings.concurrent_trials} at once on {settings.device}, {each}"
+        f"{f', in {settings.precision}' if settings.precision else ''}",
         *_knob_lines(space, data),
         *_training_lines(space, data, settings.seed, settings.trials, screens=settings.reuse),
         f"time     {_time(run)}",

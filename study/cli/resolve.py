@@ -15,6 +15,7 @@ from search_spaces.space import SpaceOptions
 from study.cli.compressing import check_compressing, with_backbones
 from study.cli.extractor_choice import extractor_choice, extractor_settings
 from study.cli.loggers_choice import logger_settings
+from study.cli.parser import AUTO
 from study.cli.scorable import scorable_features
 from study.cli.search_options import (
     DEFAULT_DATASET,
@@ -39,7 +40,7 @@ KEPT = (
     *("dataset", "data"),
     *("extractor", "inception_weights", "extractor_sha256"),
     *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
-    "study_name",
+    *("study_name", "precision"),
 )
 # Each finished trial was judged by them, which the search goes on from.
 _PICKED = ", or from what is finished: python -m study.pick RUN --max size_bytes=100k --min ..."
@@ -92,6 +93,8 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "fid_num_images": space.fid_num_images,
         "data_dir": None if data_dir is None else str(data_dir),
         **extractor_settings(extractor),
+        # Whoever asks for named rows wants them as they are.
+        "precision": given.precision or (None if space.rows else AUTO),
         "store": store,
         "extractor_sha256": features.sha256,
         "concurrent_trials": given.concurrent_trials or None,
@@ -212,6 +215,7 @@ def _check_resume(given: argparse.Namespace, resumed: RunSettings) -> None:
         "seed": given.seed,
         "reuse": False if given.no_reuse else None,
         "early_stopping": False if given.no_early_stopping else None,
+        "precision": None if given.precision == AUTO else given.precision,
     }
     if (edition := run_space(resumed, given.space).edition) != resumed.space_edition:
         raise ValueError(

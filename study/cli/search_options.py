@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from diffusion.config import choices
 from diffusion.dataset_names import DATASET_NAMES, MOST_PIXELS_RESIZED
+from diffusion.recipe import Precision
 from diffusion.score.extractor_choice import INCEPTION
 from search_spaces import SPACES
 from study.cli import parser as cli
@@ -13,6 +15,7 @@ from study.run.database_url import VARIABLE
 DEFAULT_SPACE, DEFAULT_DATASET = "quick", "mnist5k"
 SPACE_OF_OTHERS = "images"  # Than grey images of 28 pixels, where none is asked for.
 DEFAULT_RETRIES = 2
+PRECISIONS = (cli.AUTO, *choices(Precision))
 
 
 def build_parser(description: str) -> cli.Parser:
@@ -112,6 +115,12 @@ def _add_training(parser: cli.Parser) -> None:
         type=cli.whole_amount,
         metavar="N",
         help="like 2M: start no trial once so many images were trained on",
+    )
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        help=f"of the networks' products (default {cli.AUTO}: bf16 where the hardware has it; "
+        "system-... spaces: as published)",
     )
     add("--no-early-stopping", action="store_true", help="train every backbone to its end")
     add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")

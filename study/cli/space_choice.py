@@ -9,7 +9,7 @@ from optuna.samplers import RandomSampler
 
 from diffusion.errors import InvalidRecipe
 from diffusion.recipe import DataConfig, Recipe
-from search_spaces import SPACES, known_space, load_space
+from search_spaces import SPACES, known_space, load_space, with_precision
 from search_spaces.space import BACKBONE_PREFIX, SAMPLING_PREFIX, SearchSpace, SpaceOptions, Value
 from search_spaces.space_file import SUFFIX, read_space_file
 from study.engine.design_draws import candidates, network_cost
@@ -53,7 +53,11 @@ def space_choice(text: str, wanted_sha256: str | None = None) -> SpaceChoice:
         raise ValueError(
             f"space is {text!r}; allowed: a file of another name than our spaces have"
         )
-    return SpaceChoice(space.name, space.with_options, sha256)
+    return SpaceChoice(space.name, functools.partial(_own_space, space), sha256)
+
+
+def _own_space(space: SearchSpace, options: SpaceOptions) -> SearchSpace:
+    return with_precision(space.with_options(options), options)
 
 
 def run_space(settings: RunSettings, text: str | None) -> SearchSpace:

@@ -21,9 +21,11 @@ from study.cli.run_choice import claim, locate, settle
 from study.cli.search_options import build_parser
 from study.cli.space_choice import run_space
 from study.cluster.growing import asking_for_nodes, await_first_node
+from study.cluster.hardware import quickest_precision
 from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session, sigterm_as_ctrl_c
+from study.cluster.supply import supplied
 from study.cluster.tuner import run_trials
 from study.display.commands import command
 from study.display.console import print_soundness, say
@@ -79,6 +81,9 @@ def search(given: Namespace, work: Work) -> tuple[Path, int]:
             wanted["concurrent_trials"],
             may_grow=wanted["address"] is not None,
         )
+        if wanted["precision"] == cli.AUTO:
+            joins = wanted["address"] is not None
+            wanted["precision"] = quickest_precision(resources.device, joins=joins)
         settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:
             sys.stdout.write(_dry_run(run_dir, settings, given))
@@ -200,9 +205,11 @@ def _search(
     report = ReportRefresher(run, storage.record)
     mirrors = [] if mirror is None else [MirrorListener(mirror)]
     listeners = [view, WarningKeeper(run.folder), report, *mirrors]
-    context = RunContext.of(run.folder, settings)
-    left = settings.trials - sum(record.finished for record in run.records)
     joins = settings.address is not None
+    context = RunContext.of(run.folder, settings)
+    if joins:
+        context = supplied(context)
+    left = settings.trials - sum(record.finished for record in run.records)
     try:
         with (
             tracking(run, functools.partial(say, console)) as trackers,

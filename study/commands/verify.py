@@ -15,6 +15,7 @@ from study.cli.resolve import choose_address
 from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import resolve_resources
 from study.cluster.session import ray_session
+from study.cluster.supply import supplied
 from study.display.commands import command
 from study.display.console import print_front, print_soundness, print_trainings, say
 from study.evaluation.context import RunContext
@@ -59,12 +60,14 @@ def verify(given: Namespace, work: Work) -> int:
         if not run.complete():
             raise ValueError(f"run {run_dir} has no complete trial; allowed: one with a front")
         text = mark(run_dir)
+        context = RunContext.of(run_dir, settings, given.data_dir)
         if address is not None:
             show_to_nodes(run_dir, text, new=False)
+            context = supplied(context)
         verifier = Verifier(
             Verification.load(run),
             Plan(given.images, given.seeds),
-            RunContext.of(run_dir, settings, given.data_dir),
+            context,
             resources,
             work,
             deadline,

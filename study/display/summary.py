@@ -34,7 +34,8 @@ def introduce(run: Run, console: Console) -> None:
         f"run      {run.folder}\n"
         f"study    {settings.space} space, {settings.dataset}, {trials} "
         f"({finished} finished), {aims(settings.objectives)}{limits}\n"
-        f"workers  {settings.concurrent_trials} at once {where}, {each} each",
+        f"workers  {settings.concurrent_trials} at once {where}, {each} each"
+        f"{f', in {settings.precision}' if settings.precision else ''}",
     )
     if settings.database is not None:
         say(console, f"storage  {settings.database}")

@@ -11,9 +11,10 @@ from typing import Any, Self
 
 import torch
 
-from diffusion.data import load_dataset
+from diffusion.data import ImageDataset, load_dataset
 from diffusion.recipe import Recipe
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
+from diffusion.score.extractor import FeatureExtractor
 from diffusion.score.references import References
 from study.results.objectives import Scores
 from study.run.mark import check_driver, check_mark, read_mark
@@ -30,6 +31,7 @@ RungReport = Callable[[int, Scores], None]
 TrainedReport = Callable[[int], None]
 # on_screened(found): plain values of each compression that was screened.
 ScreenedReport = Callable[[list[dict[str, Any]]], None]
+Supply = Callable[[], tuple[ImageDataset, FeatureExtractor]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class RunContext:
         trains: whether a backbone that is missing is trained; without, it is an error.
         mark: what the driver left in the run's folder, for workers to find; None where they need
             not look.
+        supply: returns the data and the extractor where they need not be read from files.
     """
 
     dataset: str
@@ -62,6 +65,7 @@ class RunContext:
     judges: bool = False
     trains: bool = True
     mark: str | None = None
+    supply: Supply | None = None
 
     @classmethod
     def of(cls, run_dir: Path, settings: RunSettings, data_dir: Path | None = None) -> Self:
@@ -122,9 +126,17 @@ class RunContext:
         if self.mark is not None:
             check_driver(self.trials_dir.parent, self.mark)
 
+    def load(self) -> tuple[ImageDataset, FeatureExtractor]:
+        """Return the data, and the extractor of its features.
+
+        Raises:
+            ValueError: the data or the extractor's weights are missing, or are others.
+        """
+        return _load(self.dataset, self.data_dir, self.extractor, self.supply)
+
     def references(self) -> References:
         """Load the data and what scores it; a worker does so once."""
-        return _load_references(self.dataset, self.data_dir, self.extractor)
+        return _references(self.dataset, self.data_dir, self.extractor, self.supply)
 
     def conditions(self) -> Scores:
         """Return under what the scores of a trial were measured."""
@@ -168,11 +180,17 @@ class TrialContext:
 Evaluate = Callable[[Recipe, TrialContext], Scores]
 
 
-@functools.lru_cache(maxsize=1)
-def _load_references(
-    name: str, data_dir: Path | None, extractor: ExtractorChoice | None
-) -> References:
+def _load(
+    name: str, data_dir: Path | None, extractor: ExtractorChoice | None, supply: Supply | None
+) -> tuple[ImageDataset, FeatureExtractor]:
+    if supply is not None:
+        return supply()
     dataset = load_dataset(name, data_dir)
-    return References.of(
-        dataset, build_extractor(dataset.config(), extractor, dataset.class_names)
-    )
+    return dataset, build_extractor(dataset.config(), extractor, dataset.class_names)
+
+
+@functools.lru_cache(maxsize=1)
+def _references(
+    name: str, data_dir: Path | None, extractor: ExtractorChoice | None, supply: Supply | None
+) -> References:
+    return References.of(*_load(name, data_dir, extractor, supply))

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from diffusion.config import checked
 from diffusion.errors import one_line
-from diffusion.recipe import DataConfig
+from diffusion.recipe import DataConfig, Precision
 from diffusion.score.extractor_choice import ExtractorChoice
 from search_spaces import load_space
 from search_spaces.space import RowFormulation, SearchSpace, SpaceOptions
@@ -64,6 +64,7 @@ class RunSettings:
         study_name: of the study in that database.
         loggers: trackers that trials are logged to as they run, as `--log` names them.
         tracking_id: by which they find the study's runs again; None as long as there are none.
+        precision: of training and drawing; None for what the space has.
     """
 
     space: str
@@ -101,6 +102,7 @@ class RunSettings:
     study_name: str | None = None
     loggers: tuple[str, ...] = ()
     tracking_id: str | None = None
+    precision: Precision | None = None
 
     @property
     def database(self) -> Database | None:
@@ -112,7 +114,9 @@ class RunSettings:
     @property
     def space_options(self) -> SpaceOptions:
         """What differs from the space as it is."""
-        return SpaceOptions(self.train_images, self.formulation, self.rows, self.backbones)
+        return SpaceOptions(
+            self.train_images, self.formulation, self.rows, self.backbones, self.precision
+        )
 
     def load_space(self) -> SearchSpace:
         """Return the run's search space.

@@ -7,7 +7,7 @@ from typing import Any
 from diffusion.errors import one_line
 from study.run.files import read_json
 
-FORMAT_VERSION = 11
+FORMAT_VERSION = 12
 # What each format has that those before it lack.
 NEW: dict[int, dict[str, Any]] = {
     5: {"address": None},
@@ -16,7 +16,8 @@ NEW: dict[int, dict[str, Any]] = {
     8: {"space_sha256": None},
     9: {"concurrent_trials_asked": None},
     10: {"storage": None, "study_name": None},
-    FORMAT_VERSION: {"loggers": [], "tracking_id": None},
+    11: {"loggers": [], "tracking_id": None},
+    FORMAT_VERSION: {"precision": None},
 }
 OLDEST_VERSION = min(NEW) - 1
 

@@ -45,8 +45,8 @@ def read_attributes(trial: FrozenTrial, objectives: tuple[str, ...], where: str)
     Raises:
         ValueError: a value is not as we write it.
     """
-    attrs = attributes(trial)
     try:
+        attrs = attributes(trial)
         known = {
             "recipe": _recipe(attrs.get(RECIPE)),
             "scores": None if attrs.get("scores") is None else check_scores(attrs["scores"]),

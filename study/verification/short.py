@@ -5,6 +5,7 @@ import time
 from rich.console import Console
 
 from study.cluster.resources import Resources
+from study.cluster.supply import supplied
 from study.evaluation.context import RunContext
 from study.results.rows import FrontRow
 from study.run.run import Run
@@ -44,6 +45,8 @@ def verify_shortly(
     verification, ending = Verification.load(run), Ending.DONE
     if asked:
         context = RunContext.of(run.folder, run.settings)
+        if run.settings.address is not None:
+            context = supplied(context)
         verifier = Verifier(
             verification, PLAN, context, resources.now(), work, time.time() + SECONDS
         )

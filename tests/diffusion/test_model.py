@@ -46,6 +46,16 @@ def test_images_hardly_depend_on_the_batch_size(
     assert expected.double().std() > 5
 
 
+def test_drawing_may_have_a_precision_of_its_own(tiny_recipe, tiny_network):
+    def drawn(training, sampling):
+        changes = {"training.precision": training, "sampling.precision": sampling}
+        return DiffusionModel(tiny_recipe.with_changes(changes), tiny_network).generate(LABELS)
+
+    assert torch.equal(drawn("float32", "bf16"), drawn("bf16", "as_trained"))
+    assert torch.equal(drawn("bf16", "float32"), drawn("float32", "as_trained"))
+    assert not torch.equal(drawn("bf16", "float32"), drawn("bf16", "bf16"))
+
+
 @pytest.mark.parametrize(
     "sampler",
     [

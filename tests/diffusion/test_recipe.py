@@ -20,6 +20,7 @@ from diffusion.recipe import (
     BetaSchedule,
     CompressionConfig,
     DataConfig,
+    DrawingPrecision,
     EmaConfig,
     Formulation,
     GroupedLayers,
@@ -117,6 +118,7 @@ OTHER_CHANGES = {
         "eta": 1.0,
         "corrector_snr": 0.2,
         "tolerance": 1e-3,
+        "precision": "bf16",
         "seed": 1,
     },
 }
@@ -237,6 +239,7 @@ def samplings(guidances):
         eta=st.floats(0, 1),
         corrector_snr=positive_floats(10),
         tolerance=st.floats(1e-8, 1, exclude_max=True),
+        precision=st.sampled_from(choices(DrawingPrecision)),
         seed=seeds(),
     )
 
@@ -385,8 +388,11 @@ def test_keys_do_not_depend_on_what_follows_from_the_images():
 
 
 def test_added_fields_hold_what_recipes_without_them_mean():
-    parts = [getattr(UNIFORM_RECIPE, part.name) for part in dataclasses.fields(Recipe)]
-    defaults = {f.name: f.default for part in parts for f in dataclasses.fields(part)}
+    defaults = {
+        f"{part.name}.{f.name}": f.default
+        for part in dataclasses.fields(Recipe)
+        for f in dataclasses.fields(getattr(UNIFORM_RECIPE, part.name))
+    }
     assert {name: defaults[name] for name in ADDED_FIELDS} == ADDED_FIELDS
 
 

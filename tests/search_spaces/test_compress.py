@@ -70,6 +70,15 @@ def test_a_dense_model_and_a_dense_cool_down_of_each_backbone_are_tried() -> Non
         assert sorted(dense) == [False, True]
 
 
+def test_another_precision_is_of_the_drawing_alone() -> None:
+    options = SpaceOptions(backbones=(WITH_LABELS, WITHOUT), precision="bf16")
+    for row in SPACE.covering:
+        plain = SPACE.recipe(row, DATA)
+        recipe = load_space("compress", options).recipe(row, DATA)
+        assert recipe == plain.with_changes({"sampling.precision": "bf16"})
+        assert recipe.cool_down_key == plain.cool_down_key
+
+
 @pytest.mark.parametrize(
     ("name", "options", "line"),
     [

@@ -7,8 +7,9 @@ import optuna
 import pytest
 
 from benchmarks.hand_made import HAND_MADE
+from diffusion.config import choices
 from diffusion.networks import build_network, count_parameters
-from diffusion.recipe import DataConfig, Recipe
+from diffusion.recipe import DataConfig, Precision, Recipe
 from search_spaces import COMPRESSING, SPACES, load_space
 from search_spaces.space import SearchSpace, SpaceOptions
 
@@ -107,6 +108,18 @@ def test_another_training_length_changes_nothing_else(name: str) -> None:
     for (trial, recipe), (short_trial, short) in pairs:
         assert short_trial.params == trial.params
         assert short == recipe.with_changes({"training.train_images": 777})
+
+
+@pytest.mark.parametrize("precision", choices(Precision))
+@DRAWN_SPACES
+def test_another_precision_changes_nothing_else(name: str, precision: Precision) -> None:
+    plain, other = load_space(name), load_space(name, SpaceOptions(precision=precision))
+    for (trial, recipe), (other_trial, changed) in zip(
+        drawn(plain, 20), drawn(other, 20), strict=True
+    ):
+        assert other_trial.params == trial.params
+        assert changed == recipe.with_changes({"training.precision": precision})
+        assert changed.drawing_precision == precision
 
 
 @DRAWN_SPACES

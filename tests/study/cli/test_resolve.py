@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 from optuna.samplers import RandomSampler
 
+from benchmarks.hand_made import HAND_MADE
 from diffusion.data import ImageDataset
 from diffusion.recipe import DataConfig, Recipe
 from diffusion.score.choose_extractor import ExtractorChoice, build_extractor
 from diffusion.score.digits import DIGITS_SHA256
 from diffusion.score.extractor import FeatureExtractor
 from diffusion.score.inception import InceptionExtractor
+from study.cli.parser import AUTO
 from study.cli.resolve import KEPT, new_settings, resumed_settings
 from study.cli.search_options import build_parser
 from study.engine.design import design
@@ -42,7 +44,9 @@ RESOURCES = {
 def new(*arguments: str) -> RunSettings:
     """Return the settings of a new run with these options."""
     given = build_parser("").parse_args(arguments)
-    return RunSettings(**{**new_settings(given), **RESOURCES})
+    wanted = new_settings(given)
+    precision = "bf16" if wanted["precision"] == AUTO else wanted["precision"]
+    return RunSettings(**{**wanted, **RESOURCES, "precision": precision})
 
 
 def resumed(run: RunSettings, *arguments: str) -> RunSettings:
@@ -461,10 +465,8 @@ def test_a_run_of_an_older_format_is_refused(
     values["versions"] = {"paretodiff": "0.1"}
     (tmp_path / "run.json").write_text(json.dumps(values))
     line = refused(lambda: search(["--resume", str(tmp_path)]))
-    assert (
-        f"{tmp_path / 'run.json'} has format 3; allowed: 4 or 5 or 6 or 7 or 8 or 9 or 10 or 11. "
-        in line
-    )
+    allowed = " or ".join(map(str, range(4, FORMAT_VERSION + 1)))
+    assert f"{tmp_path / 'run.json'} has format 3; allowed: {allowed}. " in line
     assert line.endswith("is read by that one: paretodiff 0.1")
 
 
@@ -505,6 +507,36 @@ def test_settings_that_name_nothing_are_refused(
 def test_a_table_s_settings_round_trip(table_run: RunSettings, tmp_path: Path) -> None:
     save_settings(tmp_path, table_run)
     assert RunSettings.load(tmp_path) == table_run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "precision"),
+    [
+        ([], AUTO),
+        (["--precision", "float32"], "float32"),
+        (["--space", "system-b-mini"], None),
+        (["--space", "system-b-mini", "--precision", "bf16"], "bf16"),
+        (["--space", "system-b-mini", "--precision", "auto"], AUTO),
+    ],
+)
+def test_named_rows_keep_their_precision_unless_asked(
+    arguments: list[str], precision: str | None
+) -> None:
+    assert new_settings(build_parser("").parse_args(arguments))["precision"] == precision
+
+
+def test_a_resume_keeps_the_precision() -> None:
+    begun = new("--precision", "bf16")
+    assert resumed(begun).precision == "bf16"
+    assert resumed(begun, "--precision", "auto").precision == "bf16"
+    with pytest.raises(ValueError, match="precision is 'float32', but the run has 'bf16'"):
+        resumed(begun, "--precision", "float32")
+
+
+def test_a_run_s_space_has_its_precision() -> None:
+    space = new("--precision", "bf16").load_space()
+    recipe = space.recipe(HAND_MADE[0], DataConfig.from_dict(new().data))
+    assert recipe.training.precision == "bf16"
 
 
 def test_backbones_lie_in_the_run_unless_a_store_is_shared(

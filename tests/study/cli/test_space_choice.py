@@ -47,9 +47,10 @@ def test_a_name_is_one_of_ours_and_a_file_is_hashed(tmp_path: Path) -> None:
     own = space_choice(written(tmp_path, GOOD))
     assert own.name == "mine"
     assert own.sha256 is not None
-    space = own.make(SpaceOptions(train_images=99))
+    space = own.make(SpaceOptions(train_images=99, precision="bf16"))
     knobs = {"backbone.width": 8, "compression.step": 1.0, "sampling.guidance": 2.0}
-    assert space.recipe(knobs, DATA).training.train_images == 99
+    training = space.recipe(knobs, DATA).training
+    assert (training.train_images, training.precision) == (99, "bf16")
     check_own_space(space, DATA)
 
 
