@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from diffusion.errors import about_path
@@ -42,15 +43,26 @@ def whole_path(path: Path | str) -> Path:
         raise ValueError(about_path("path", path, f"leads nowhere: {error}")) from error
 
 
-def check_out(path: Path) -> None:
-    """Refuse a FIFO or a device, whose place a written file would take.
+def check_out(path: Path, suffixes: Sequence[str] = (), option: str = "--out") -> None:
+    """Refuse a path that no file can be written to; a FIFO or a device would lose its place.
+
+    Args:
+        path: of the file.
+        suffixes: of which its name has to have one; none for any name.
+        option: that asks for the file.
 
     Raises:
-        ValueError: it is one, or a link to one.
+        ValueError: it ends otherwise, is in no folder, or is no regular file.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    if suffixes and not path.name.lstrip(".").endswith(tuple(suffixes)):
+        reason = f"ends otherwise; allowed: a name that ends in {' or '.join(suffixes)}"
+    elif not path.parent.is_dir():
+        reason = f"is in no folder: {path.parent} is none"
+    elif path.exists() and not path.is_file():
         reason = "is no regular file; allowed: a file's name, new or not"
-        raise ValueError(about_path("--out", path, reason))
+    else:
+        return
+    raise ValueError(about_path(option, path, reason))
 
 
 def open_regular(path: Path | str) -> io.BufferedReader:

@@ -84,10 +84,11 @@ def main(arguments: list[str] | None = None) -> int:
     # These take seconds to import: only once the options are in order.
     from rich.progress import Progress
 
-    from study.display.samples import check_samples_out
+    from diffusion.files import check_out
+    from study.display.samples import SUFFIXES
     from study.results.words import counted
 
-    out = check_samples_out(given.out)
+    check_out(given.out, SUFFIXES)
     model = _load_model(given)
     count = len(model.asked(given.num_images, given.label))
     start = time.perf_counter()
@@ -96,8 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         samples = model.generate(
             count, given.label, on_progress=lambda done: progress.update(task, completed=done)
         )
-    samples.save(out)
-    print(f"{counted(count, 'image')} in {time.perf_counter() - start:.1f} s: {out}")
+    samples.save(given.out)
+    print(f"{counted(count, 'image')} in {time.perf_counter() - start:.1f} s: {given.out}")
     return 0
 
 

@@ -63,13 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     given = build_parser().parse_args(arguments)
     # What reads a run takes seconds to import: only once the options are in order.
-    from diffusion.files import whole_path
-    from study.display.picked import check_table_out, picked_json, print_picked, write_table
+    from diffusion.files import check_out, whole_path
+    from study.display.front_folder import TABLE_SUFFIXES
+    from study.display.picked import picked_json, print_picked, write_table
     from study.run.run import Run
     from study.verification.picked import picked
 
     if given.out is not None:
-        check_table_out(given.out)
+        check_out(given.out, TABLE_SUFFIXES)
     seen, row = picked(Run.read(whole_path(given.run)), _wish(given))
     if given.out is not None:
         write_table(seen, given.out)

@@ -10,7 +10,6 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diffusion.errors import about_path
 from diffusion.files import check_out, whole_path, write_bytes
 from study.cli import parser as cli
 from study.cli.paths import folder
@@ -19,6 +18,7 @@ from study.results.objectives import OBJECTIVES
 if TYPE_CHECKING:
     from study.results.rows import FrontRow
     from study.run.run import Run
+    from study.verification.salvage import Salvage
 
 AXES = (*OBJECTIVES, "gzip_state_dict_bytes", "ssim", "label_balance", "train_seconds")
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -54,30 +54,56 @@ def main(arguments: list[str] | None = None) -> int:
     _check(given)
     # What is slow to import comes after --help.
     import optuna
+    from rich.console import Console
 
-    from study.results.front import front_rows, why_no_front
+    from study.display.console import print_unsound
+    from study.results.front import why_no_front
     from study.run.folder import is_in_use
-    from study.run.run import Run
-    from study.verification.shown import shown_run
+    from study.verification.salvage import salvaged
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of studies in memory
-    run = shown_run(Run.read(whole_path(given.run)))
+    salvage = salvaged(_read(whole_path(given.run), given.page))
+    run = salvage.run
     at_work = is_in_use(run.folder, run.settings.database)
     if at_work and given.plot is None and given.page is None:
         raise ValueError(
             f"run {run.folder} is at work, and writes its front and report itself; allowed: "
             "--plot FILE and --page FILE, which lie elsewhere"
         )
-    rows = front_rows(run.records, run.objectives)
+    rows = run.rows()
     if given.page is not None:
-        _write_page(run, rows, given.page)
+        _write_page(salvage, rows, given.page)
     if given.plot is not None:
         _write_plot(run, rows, given)
     if not at_work:
         _rewrite(run)
+    if salvage.fault:
+        print(f"warning: {salvage.fault}")
+    print_unsound(Console(markup=False, emoji=False), run)
     if not rows:
         print(why_no_front(run.records))
     return 0
+
+
+def _read(folder: Path, page: Path | None) -> "Run":
+    """Read a run; of one that cannot be read the report says so.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    from study.display.fault_page import write_fault
+    from study.run.folder import check_begun
+    from study.run.run import Run
+
+    try:
+        run = Run.read(folder)
+        check_begun(folder, run.settings.database)
+    except ValueError as error:
+        written = write_fault(folder, str(error), page)
+        if written is None:
+            raise
+        raise ValueError(f"{error}; its report says so: {written}") from error
+    return run
 
 
 def _rewrite(run: "Run") -> None:
@@ -85,11 +111,16 @@ def _rewrite(run: "Run") -> None:
     from study.run.folder import REPORT_NAME, exclusive
     from study.run.run import Run
     from study.verification.ending import write_run
-    from study.verification.shown import shown_run
+    from study.verification.salvage import salvaged
 
+    report = run.folder / REPORT_NAME
     with exclusive(run.folder, run.settings.database):
-        write_run(shown_run(Run.read(run.folder)))
-    print(f"front and report: {run.folder / 'front'}, {run.folder / REPORT_NAME}")
+        salvage = salvaged(Run.read(run.folder))
+        if salvage.fault:
+            _write_page(salvage, salvage.run.rows(), report)
+            return
+        write_run(salvage.run)
+    print(f"front and report: {run.folder / 'front'}, {report}")
 
 
 def _check(given: Namespace) -> None:
@@ -104,20 +135,14 @@ def _check(given: Namespace) -> None:
         ("--plot", given.plot, SUFFIXES),
         ("--page", given.page, (".html",)),
     ):
-        if path is None:
-            continue
-        if path.suffix not in suffixes:
-            reason = f"ends otherwise; allowed: a name that ends in {', '.join(suffixes)}"
-            raise ValueError(about_path(option, path, reason))
-        if not path.parent.is_dir():
-            raise ValueError(about_path(option, path, f"is in no folder: {path.parent}"))
-        check_out(path)
+        if path is not None:
+            check_out(path, suffixes, option)
 
 
-def _write_page(run: "Run", rows: "list[FrontRow]", path: Path) -> None:
+def _write_page(salvage: "Salvage", rows: "list[FrontRow]", path: Path) -> None:
     from study.display.page import write_report
 
-    write_report(run, rows, path)
+    write_report(salvage.run, rows, path, fault=salvage.fault)
     print(f"report: {path}")
 
 

@@ -46,8 +46,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     given = build_parser().parse_args(arguments)
     out: Path = given.out
-    if out.is_dir() or not out.parent.is_dir():
-        raise ValueError(f"--out is {str(out)!r}; allowed: a file's name in an existing folder")
     check_out(out)
     from rich.console import Console
 

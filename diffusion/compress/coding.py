@@ -15,8 +15,8 @@ from torch import Tensor
 from diffusion.compress.quantize import (
     BLOCK_SIZES,
     QuantizedTensor,
+    finite_values,
     pack_nibbles,
-    plain_values,
     unpack_nibbles,
 )
 
@@ -94,10 +94,7 @@ def decode(name: str, layout: Layout, tensors: Mapping[str, Tensor]) -> Tensor:
     Raises:
         ValueError: a part is missing or not as the layout says, or an element is not finite.
     """
-    decoded = plain_values(decode_stored(name, layout, tensors))
-    if not bool(decoded.isfinite().all()):
-        raise ValueError(f"tensor {name} has values that are not finite")
-    return decoded
+    return finite_values(name, decode_stored(name, layout, tensors))
 
 
 def decode_stored(

@@ -12,7 +12,7 @@ from torch import Tensor
 from diffusion.compress.coding import decode_stored, encode
 from diffusion.compress.entries import Entry, PlainEntry, UniformEntry, split_step
 from diffusion.compress.inflating import Inflater
-from diffusion.compress.quantize import QuantizedTensor, StoredTensor, plain_values
+from diffusion.compress.quantize import QuantizedTensor, StoredTensor, finite_values
 from diffusion.compress.range_coding import RangeReader, encode_ranges
 from diffusion.compress.symbols import MOST_SYMBOL, fit
 from diffusion.compress.uniform import UniformTensor
@@ -80,10 +80,7 @@ def unpack_content(
             zlib has its own errors.
     """
     for name, stored in unpack_stored(entries, lengths, content):
-        values = plain_values(stored)
-        if not bool(values.isfinite().all()):
-            raise ValueError(f"tensor {name} has values that are not finite")
-        yield name, values
+        yield name, finite_values(name, stored)
 
 
 def unpack_stored(

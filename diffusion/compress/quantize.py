@@ -84,6 +84,18 @@ def plain_values(stored: StoredTensor) -> Tensor:
     return stored.float() if isinstance(stored, Tensor) else stored.dequantize()
 
 
+def finite_values(name: str, stored: StoredTensor) -> Tensor:
+    """Return the float32 tensor that a reader of the package sees.
+
+    Raises:
+        ValueError: an element is not finite; the message names the tensor.
+    """
+    values = plain_values(stored)
+    if not bool(values.isfinite().all()):
+        raise ValueError(f"tensor {name} has values that are not finite")
+    return values
+
+
 def _round_uniformly(network: nn.Module, steps: Steps) -> dict[str, StoredTensor]:
     parameters = dict(network.named_parameters())
     stored: dict[str, StoredTensor] = {}

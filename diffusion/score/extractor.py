@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from diffusion.device import device_of
+from diffusion.recipe import DataConfig
 from diffusion.score.batched import in_batches
-from diffusion.score.classifier import ImageClassifier, load_classifier
+from diffusion.score.classifier import ImageClassifier, build_classifier, load_classifier
 from diffusion.score.digits import DIGITS_SHA256, DigitClassifier, load_digit_classifier
 
 # Larger images go through a network in smaller batches; larger batches are no faster, and in
@@ -115,3 +116,22 @@ class ClassifierExtractor(_NetworkExtractor):
             )
         self.name = f"classifier:{self.trained_on.data.name}"
         super().__init__(classifier, tuple(class_names) == self.trained_on.class_names)
+
+
+class UntrainedExtractor(_NetworkExtractor):
+    """Stands for the classifier that a data set will have: of the same form, but scores nothing.
+
+    Args:
+        data: that the classifier will be trained on.
+
+    Raises:
+        ValueError: the images are too small, or there is one class only.
+    """
+
+    sha256 = ""  # There are no weights yet.
+    layer = ClassifierExtractor.layer
+    preprocessing = ClassifierExtractor.preprocessing
+
+    def __init__(self, data: DataConfig) -> None:
+        self.name = f"classifier:{data.name}"
+        super().__init__(build_classifier(data, seed=0).eval(), knows_labels=True)

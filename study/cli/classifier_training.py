@@ -22,10 +22,10 @@ FOLDER_NAME = "classifiers"
 
 
 def own_extractor(dataset: ImageDataset) -> ExtractorChoice | None:
-    """Return a data set's classifier, trained into the cache once; None where one is built in.
+    """Return a data set's classifier in the cache, trained or not; None where one is built in.
 
     Raises:
-        ValueError: there is one class only, or the images are too small for a classifier.
+        ValueError: there is one class only.
     """
     data = dataset.config()
     if is_built_in(data):
@@ -36,13 +36,25 @@ def own_extractor(dataset: ImageDataset) -> ExtractorChoice | None:
             "it; allowed: a folder for each of several classes, or --extractor"
         )
     path = cache_dir() / FOLDER_NAME / f"{data.fingerprint}.safetensors"
+    return ExtractorChoice(str(path))
+
+
+def train_own(dataset: ImageDataset, path: Path) -> None:
+    """Train a data set's classifier into the cache, unless it is there by now.
+
+    Args:
+        dataset: that it is trained on.
+        path: of its file there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.parent):  # another search may be training it
         if not path.exists():
             console = Console(stderr=True)  # what a search prints may be read by a program
-            say(console, f"dataset {data.name!r} has no extractor yet: its classifier is trained")
+            say(
+                console,
+                f"dataset {dataset.name!r} has no extractor yet: its classifier is trained",
+            )
             train_extractor(dataset, path, console)
-    return ExtractorChoice(str(path))
 
 
 def keep_extractor(settings: RunSettings, run_dir: Path, asked: str | None) -> RunSettings:

@@ -9,12 +9,14 @@ from optuna.samplers import RandomSampler
 
 from diffusion.errors import InvalidRecipe
 from diffusion.recipe import DataConfig, Recipe
+from diffusion.score.extractor import UntrainedExtractor
 from search_spaces.space import SearchSpace
 from study.engine.design import design
 from study.engine.design_draws import network_cost
 from study.engine.draws import begun, suggested
 from study.results.words import format_count, format_seconds, name_recipe
 from study.run.run import Run
+from study.run.settings import RunSettings
 
 NUM_DRAWS = 200  # They meet every knob but such as hardly ever plays a part.
 MOST_NAMED = 12  # choices of a knob, and trainings
@@ -34,8 +36,7 @@ def plan_lines(run: Run, space: SearchSpace) -> list[str]:
     return [
         f"A study as python -m study.search --config FILE takes it, in {run.folder}",
         f"data     {data.name}: {pixels}, {data.num_classes} classes, {data.fingerprint}",
-        f"scored   by {settings.fid_num_images:,} images a trial, "
-        f"extractor {settings.extractor or 'built in'}",
+        f"scored   by {settings.fid_num_images:,} images a trial, {_extractor(settings)}",
         f"workers  {settings.concurrent_trials} at once on {settings.device}, {each}"
         f"{f', in {settings.precision}' if settings.precision else ''}",
         *_knob_lines(space, data),
@@ -43,6 +44,12 @@ def plan_lines(run: Run, space: SearchSpace) -> list[str]:
         f"time     {_time(run)}",
         "",
     ]
+
+
+def _extractor(settings: RunSettings) -> str:
+    if settings.extractor_sha256 == UntrainedExtractor.sha256:
+        return "a classifier of these images, which the search trains first"
+    return f"extractor {settings.extractor or 'built in'}"
 
 
 def _knob_lines(space: SearchSpace, data: DataConfig) -> Iterable[str]:

@@ -12,12 +12,11 @@ from diffusion.files import whole_path
 from diffusion.recipe import DataConfig
 from diffusion.score.choose_extractor import build_extractor, is_built_in
 from search_spaces.space import SpaceOptions
-from study.cli.classifier_training import own_extractor
 from study.cli.compressing import check_compressing, with_backbones
 from study.cli.extractor_choice import extractor_choice, extractor_settings
 from study.cli.loggers_choice import logger_settings
 from study.cli.parser import AUTO
-from study.cli.scorable import check_scorable
+from study.cli.scorable import scorable_features
 from study.cli.search_options import (
     DEFAULT_DATASET,
     DEFAULT_RETRIES,
@@ -69,9 +68,8 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
     space = choice.make(options)
     if choice.sha256 is not None:
         check_own_space(space, data)
-    extractor = extractor_choice(given) or own_extractor(dataset)
-    features = build_extractor(data, extractor, dataset.class_names)
-    check_scorable((*objectives, *scores_of(limits)), space, dataset, features)
+    scores = (*objectives, *scores_of(limits))
+    extractor, features = scorable_features(given, scores, space, dataset)
     return {
         "space": space.name,
         "space_sha256": choice.sha256,

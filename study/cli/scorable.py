@@ -1,17 +1,54 @@
-"""Whether the scores that a study asks for can be measured at all, told before it begins."""
+"""What scores a study, and whether all its scores can be measured: told before it begins."""
 
+from argparse import Namespace
 from collections.abc import Iterable
+from pathlib import Path
 
 from diffusion.data import ImageDataset
 from diffusion.recipe import DataConfig, Recipe
-from diffusion.score.extractor import FeatureExtractor
+from diffusion.score.choose_extractor import build_extractor
+from diffusion.score.extractor import FeatureExtractor, UntrainedExtractor
+from diffusion.score.extractor_choice import ExtractorChoice
 from diffusion.score.interval import IMAGES_PER_FEATURE
 from diffusion.score.latency import ONNX_LATENCY
 from search_spaces.space import SearchSpace
+from study.cli.classifier_training import own_extractor, train_own
+from study.cli.extractor_choice import extractor_choice
 from study.engine.design_draws import candidates
 from study.results.objectives import OBJECTIVES
 
 MOST_DRAWS = 100  # Until one makes a recipe.
+
+
+def scorable_features(
+    given: Namespace, names: Iterable[str], space: SearchSpace, dataset: ImageDataset
+) -> tuple[ExtractorChoice | None, FeatureExtractor]:
+    """Return which extractor scores a new study, None for the built-in one, and the extractor.
+
+    Where it is a classifier of the data that is missing, it is trained once nothing else is
+    wrong; a dry run trains none, and has an extractor that stands for it.
+
+    Args:
+        given: the command line.
+        names: of the scores that are asked for.
+        space: that is searched.
+        dataset: that is scored.
+
+    Raises:
+        ValueError: the extractor cannot be had, or a score cannot be measured by it.
+    """
+    data, asked = dataset.config(), extractor_choice(given)
+    choice = asked or own_extractor(dataset)
+    if asked is not None or choice is None or Path(choice.source).exists():
+        features = build_extractor(data, choice, dataset.class_names)
+        check_scorable(names, space, dataset, features)
+        return choice, features
+    stand_in = UntrainedExtractor(data)
+    check_scorable(names, space, dataset, stand_in)
+    if given.dry_run:
+        return choice, stand_in
+    train_own(dataset, Path(choice.source))
+    return choice, build_extractor(data, choice, dataset.class_names)
 
 
 def check_scorable(

@@ -214,7 +214,7 @@ def _search(
     settings, scratch_dir = run.settings, run.folder / ".tune"
     seconds = seconds_left(settings, run.records)
     view = LiveView(console, settings.trials, run.records, seconds, settings.objectives)
-    report = ReportRefresher(run, storage.records)
+    report = ReportRefresher(run, storage.record)
     mirrors = [] if mirror is None else [MirrorListener(mirror)]
     listeners = [view, WarningKeeper(run.folder), report, *mirrors]
     joins = settings.address is not None

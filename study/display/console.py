@@ -68,12 +68,17 @@ def print_trainings(console: Console, rows: Sequence[FrontRow]) -> None:
 
 
 def print_soundness(console: Console, run: Run) -> None:
-    """Say which models are kept off the front since they are not what was scored."""
-    for record in unsound(run):
-        say(console, f"trial {record.number} is left out of the front: {record.reason}")
+    """Say which models are not what was scored, and of how many that is not known."""
+    print_unsound(console, run)
     if count := unchecked(run):
         models = counted(count, "model")
         say(console, f"{models} of the front came from a version that kept no hash of them")
+
+
+def print_unsound(console: Console, run: Run) -> None:
+    """Say which models are kept off the front since they are not what was scored."""
+    for record in unsound(run):
+        say(console, f"trial {record.number} is left out of the front: {record.reason}")
 
 
 def say(console: Console, text: str) -> None:

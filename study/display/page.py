@@ -13,7 +13,12 @@ from study.run.run import Run
 
 
 def write_report(
-    run: Run, rows: Sequence[FrontRow], path: Path | None = None, *, is_live: bool = False
+    run: Run,
+    rows: Sequence[FrontRow],
+    path: Path | None = None,
+    *,
+    is_live: bool = False,
+    fault: str = "",
 ) -> None:
     """Write report.html, which needs no other file and no network, aside and then renamed.
 
@@ -21,16 +26,19 @@ def write_report(
 
     Args:
         run: whose front has these rows.
-        rows: of the front, as it is written in the run's folder.
+        rows: of the front, as it is written in the run's folder, unless there is a fault.
         path: of another file to write; None for the run's own.
         is_live: whether the study is running, so that the page is written again.
+        fault: what is damaged or missing of the run, said above all else.
     """
+    content = content_of(run, rows, is_live=is_live, is_written=not fault)
     page = render_html(
         "report.html.j2",
         name=run.folder.name,
         style=own_style(),
         plotly=plotly_script(),
         script=own_script(),
-        data=embedded_json(content_of(run, rows, is_live=is_live)),
+        data=embedded_json(content),
+        fault=fault,
     )
     write_bytes(path or run.folder / REPORT_NAME, page.encode())

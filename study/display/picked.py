@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.console import Console
 
-from diffusion.files import check_out, write_bytes
+from diffusion.files import write_bytes
 from study.display.console import print_front, say
-from study.display.front_folder import TABLE_SUFFIXES, table
+from study.display.front_folder import table
 from study.display.point_facts import point_facts, use_command
 from study.results.rows import FrontRow
 from study.run.run import Run
@@ -50,19 +50,5 @@ def picked_json(seen: Run, row: FrontRow, *, whole: bool) -> dict[str, Any]:
 
 
 def write_table(seen: Run, path: Path) -> None:
-    """Write a front as a table, aside and then renamed; `check_table_out` says where."""
+    """Write a front as a table, aside and then renamed, in the format that its name ends in."""
     write_bytes(path, table(seen, seen.rows(), path.suffix))
-
-
-def check_table_out(path: Path) -> None:
-    """Refuse a path that no table can be written to.
-
-    Raises:
-        ValueError: it ends otherwise, is in no folder, or is a FIFO or a device.
-    """
-    if path.suffix not in TABLE_SUFFIXES:
-        allowed = ", ".join(TABLE_SUFFIXES)
-        raise ValueError(f"--out is {str(path)!r}; allowed: a name that ends in {allowed}")
-    if not path.parent.is_dir():
-        raise ValueError(f"--out is {str(path)!r}, but {path.parent} is no folder")
-    check_out(path)

@@ -59,7 +59,8 @@ class Samples:
         Raises:
             ValueError: the path cannot be written to, or has another ending.
         """
-        path = check_samples_out(Path(path))
+        path = Path(path)
+        check_out(path, SUFFIXES)
         if path.suffix == ".png":
             write_bytes(path, self._repr_png_())
             return
@@ -69,18 +70,3 @@ class Samples:
 
     def _repr_png_(self) -> bytes:
         return as_png(self.grid())
-
-
-def check_samples_out(path: Path) -> Path:
-    """Return a path to which images can be written.
-
-    Raises:
-        ValueError: it ends otherwise, is in no folder, or is a FIFO or a device.
-    """
-    if path.suffix not in SUFFIXES:
-        allowed = " or ".join(SUFFIXES)
-        raise ValueError(f"--out is {str(path)!r}; allowed: a name that ends in {allowed}")
-    if not path.parent.is_dir():
-        raise ValueError(f"--out is {str(path)!r}, but {path.parent} is no folder")
-    check_out(path)
-    return path

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from diffusion.compress.model_path import IndexedModel, to_begin_with
+from diffusion.compress.model_path import BEST, PICK, SMALLEST, IndexedModel, find_model
 from study.results.filters import EVERYTHING, Filter
 from study.results.front import why_no_front
 from study.results.objectives import DEFAULT_OBJECTIVES
@@ -54,15 +54,18 @@ class Wish:
         Raises:
             ValueError: there are no rows.
         """
-        if rows and self.max_fid is not None and self.max_bytes is None:
-            return min(rows, key=lambda row: (row["size_bytes"], row["fid"]))
-        if rows and self.max_bytes is not None and self.max_fid is None:
-            return min(rows, key=lambda row: (row["fid"], row["size_bytes"]))
-        return pick_model(rows)
+        names = {(True, False): SMALLEST, (False, True): BEST}
+        bounded = (self.max_fid is not None, self.max_bytes is not None)
+        return pick_model(rows, names.get(bounded, PICK))
 
 
-def pick_model(rows: Sequence[FrontRow]) -> FrontRow:
-    """Return the smallest model whose 95 % interval of the FID reaches down to the best FID.
+def pick_model(rows: Sequence[FrontRow], name: str = PICK) -> FrontRow:
+    """Return the model of a front that a name means.
+
+    Args:
+        rows: of the front.
+        name: best, smallest, or pick: the smallest model whose 95 % interval of the FID reaches
+            down to the best FID.
 
     Raises:
         ValueError: there are no rows.
@@ -73,7 +76,7 @@ def pick_model(rows: Sequence[FrontRow]) -> FrontRow:
         IndexedModel("", position, row["fid"], _low(row), row["size_bytes"])
         for position, row in enumerate(rows)
     ]
-    return rows[to_begin_with(models).rank]
+    return rows[find_model(models, name).rank]
 
 
 def why_none(records: Sequence[TrialRecord], chosen: Filter) -> str:

@@ -1,5 +1,7 @@
 """Recipes, sizes and durations as people read them."""
 
+from collections.abc import Sequence
+
 from diffusion.recipe import NetworkConfig, Recipe, SamplingConfig
 from diffusion.variant_config import ANY_SIGMA
 from search_spaces.stored import StoredBackbone
@@ -23,6 +25,12 @@ def format_count(count: float) -> str:
 def counted(count: int, noun: str) -> str:
     """Write how many things there are: 1 model, 7 models, 1,000 images."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def summed_up(faults: Sequence[str]) -> list[str]:
+    """Return the first of trials' faults, each a sentence, with how many there are like it."""
+    more = [f"So it is with {counted(len(faults) - 1, 'trial')} more."] if len(faults) > 1 else []
+    return [" ".join([*faults[:1], *more])] if faults else []
 
 
 def format_seconds(seconds: float) -> str:

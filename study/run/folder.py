@@ -83,16 +83,26 @@ def exclusive(run_dir: Path, database: Database | None = None) -> Iterator[None]
     path = _locked_file(run_dir, database)
     if os.path.lexists(path):
         check_regular(path)
+    check_begun(run_dir, database)
+    with path.open("ab") as file:
+        if not lock_descriptor(file.fileno(), blocking=False):
+            raise ValueError(f"run {run_dir} is in use by another process")
+        yield
+
+
+def check_begun(run_dir: Path, database: Database | None = None) -> None:
+    """Refuse a run that has trials, but an empty journal; the arguments are those of `exclusive`.
+
+    Raises:
+        ValueError: it is one.
+    """
+    path = _locked_file(run_dir, database)
     is_begun = path.exists() and path.stat().st_size > 0
     if database is None and has_trials(run_dir) and not is_begun:
         raise ValueError(
             f"run {run_dir} has trials, but {path} is missing or empty; allowed: the journal "
             "that was written with them"
         )
-    with path.open("ab") as file:
-        if not lock_descriptor(file.fileno(), blocking=False):
-            raise ValueError(f"run {run_dir} is in use by another process")
-        yield
 
 
 def is_in_use(run_dir: Path, database: Database | None = None) -> bool:

@@ -40,7 +40,9 @@ def read_journal(path: Path, objectives: tuple[str, ...]) -> list[TrialRecord]:
             check_journal(path)
             shutil.copyfile(path, copy)
         except OSError as error:
-            raise ValueError(f"journal {path} cannot be read: {error}") from error
+            raise ValueError(
+                f"journal {path} cannot be read: {error.strerror or error}"
+            ) from error
         try:
             return StudyStorage(copy, objectives).records()
         except ValueError as error:

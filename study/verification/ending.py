@@ -11,7 +11,7 @@ from study.display.console import say
 from study.display.front_folder import write_front
 from study.display.page import write_report
 from study.results.rows import FrontRow
-from study.run.packages import sound_run
+from study.run.packages import sound_run, unsound
 from study.run.run import Run
 from study.run.storage import StudyStorage
 from study.verification.file import Verification
@@ -63,7 +63,12 @@ def write_verified(
 
 
 def write_run(run: Run) -> list[FrontRow]:
-    """Write the front and the report of a run, and return the front's rows."""
-    rows = write_front(run)
+    """Write the front and the report of a run, and return the front's rows.
+
+    A front whose models are all gone is not written: the one that is there has copies of them.
+    """
+    rows = run.rows()
+    if rows or not unsound(run):
+        rows = write_front(run)
     write_report(run, rows)
     return rows

@@ -24,5 +24,6 @@ def picked(run: Run, wish: Wish) -> tuple[Run, FrontRow]:
     if not (rows := seen.rows()):
         raise ValueError(why_none(seen.records, seen.chosen))
     row = wish.pick(rows)
-    ranks = {own["trial"]: own["rank"] for own in shown_run(run).rows()}
+    study = shown_run(run) if seen.chosen else seen
+    ranks = {own["trial"]: own["rank"] for own in study.rows()}
     return seen, {**row, "rank": ranks.get(row["trial"])}

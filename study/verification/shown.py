@@ -16,7 +16,13 @@ from study.verification.verified import verified_run
 def shown_run(run: Run, chosen: Filter = EVERYTHING) -> Run:
     """Return a run with verified scores, if all of its front has such, and without unsound models.
 
-    Nothing is written.
+    The arguments, and what is raised, are those of `scored_run`.
+    """
+    return sound_run(scored_run(run, chosen))
+
+
+def scored_run(run: Run, chosen: Filter = EVERYTHING) -> Run:
+    """Return a run with verified scores, if all of its front has such; nothing is written.
 
     Args:
         run: as it was read.
@@ -30,7 +36,7 @@ def shown_run(run: Run, chosen: Filter = EVERYTHING) -> Run:
     seen = run.narrowed(chosen) if chosen else run
     aims = {*seen.objectives, *scores_of(seen.limits), *chosen.least}.intersection(NOISY)
     points = {number: point for number, point in known.points.items() if _has(point, aims)}
-    return sound_run(verified_run(replace(known, run=seen, points=points)))
+    return verified_run(replace(known, run=seen, points=points))
 
 
 def _has(point: Point, names: set[str]) -> bool:

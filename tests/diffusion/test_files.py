@@ -112,5 +112,20 @@ def test_a_file_is_written_where_a_file_or_nothing_is(tmp_path):
     for name in ("file", "link", "new"):
         check_out(tmp_path / name)
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(ValueError, match="fifo is no regular file; allowed: a file's name"):
-        check_out(tmp_path / "fifo")
+    for name in ("fifo", "."):
+        with pytest.raises(ValueError, match="is no regular file; allowed: a file's name"):
+            check_out(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a.csv", "ends otherwise; allowed: a name that ends in .json or .json.gz"),
+        (".json", "ends otherwise; allowed: a name that ends in .json or .json.gz"),
+        ("no/such/a.json", "is in no folder: .*no/such is none"),
+    ],
+)
+def test_a_file_of_another_name_or_in_no_folder_is_refused_by_its_option(name, why, tmp_path):
+    check_out(tmp_path / "a.json.gz", (".json", ".json.gz"))
+    with pytest.raises(ValueError, match=f"^--table .*{why}"):
+        check_out(tmp_path / name, (".json", ".json.gz"), "--table")

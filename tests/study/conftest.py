@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from ray import cloudpickle
 from ray._private import ray_constants
 from small_run import SETTINGS
 
-from diffusion.data import load_dataset
+from diffusion.data import ImageDataset, load_dataset
 from diffusion.recipe import (
     CompressionConfig,
     NetworkConfig,
@@ -20,6 +21,7 @@ from diffusion.recipe import (
     TrainingConfig,
 )
 from study.cli.parser import USAGE_STATUS, run_command
+from study.cluster.resources import Resources
 from study.run.settings import RunSettings
 
 # Workers cannot import test files: send the injected functions themselves.
@@ -76,3 +78,20 @@ def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["RAY_TMPDIR"] = str(folder)
     # At Ray's nice 15 the tests of the other process would starve a study's trials.
     os.environ[ray_constants.RAY_WORKER_NICENESS] = "0"
+
+
+@pytest.fixture
+def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no Ray for a command that must end before its first trial."""
+    resources = Resources(1.0, 0.0, 1)
+    for module in ("search", "verify"):
+        monkeypatch.setattr(f"study.commands.{module}.ray_session", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(
+            f"study.commands.{module}.resolve_resources", lambda *given, **more: resources
+        )
+
+
+@pytest.fixture
+def one_dataset(mnist5k: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the digits once for all tests of a search's options."""
+    monkeypatch.setattr("study.cli.resolve.load_dataset", lambda *given, download: mnist5k)

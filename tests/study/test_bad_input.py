@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from diffusion.recipe import Recipe
 from study.cli import parser as cli
-from study.cluster.resources import Resources
 from study.describe import main as describe
 from study.generate import main as generate
 from study.record import main as record
@@ -273,17 +272,6 @@ def test_resume_refuses_data_that_is_gone_or_changed_before_any_trial(
 
 
 @pytest.fixture
-def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start no Ray for a command that must end before its first trial."""
-    resources = Resources(1.0, 0.0, 1)
-    for module in ("search", "verify"):
-        monkeypatch.setattr(f"study.commands.{module}.ray_session", lambda *_, **__: nullcontext())
-        monkeypatch.setattr(
-            f"study.commands.{module}.resolve_resources", lambda *given, **more: resources
-        )
-
-
-@pytest.fixture
 def run(settings: RunSettings, digit_recipe: Recipe, tmp_path: Path) -> Path:
     """A run with one failed trial."""
     folder = tmp_path / "run"
@@ -523,7 +511,7 @@ def test_verify_refuses_what_would_never_end(
 
 @pytest.mark.parametrize(
     ("out", "message"),
-    [("grid.jpg", "ends in .png or .npz"), ("no/such/grid.png", "is no folder")],
+    [("grid.jpg", "ends in .png or .npz"), ("no/such/grid.png", "is in no folder")],
 )
 def test_generate_refuses_an_unusable_out(
     out: str, message: str, tmp_path: Path, refused: Refused

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from ordeal import Ordeal, check_whole, kill_driver
 
 from diffusion.recipe import Recipe
 from study import record, search, status, tables, verify
-from study.cluster.resources import Resources
 from study.run.database import Database
 from study.run.folder import exclusive
 from study.run.run import Run
@@ -59,17 +57,6 @@ def run(settings: RunSettings, digit_recipe: Recipe, tmp_path: Path) -> Path:
     storage.accept(trial, digit_recipe)
     storage.complete(trial.number, SCORES, 1.5)
     return folder
-
-
-@pytest.fixture
-def without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start no Ray for a command that must end before its first trial."""
-    resources = Resources(1.0, 0.0, 1)
-    for module in ("search", "verify"):
-        monkeypatch.setattr(f"study.commands.{module}.ray_session", lambda *_, **__: nullcontext())
-        monkeypatch.setattr(
-            f"study.commands.{module}.resolve_resources", lambda *given, **more: resources
-        )
 
 
 COMMANDS: dict[str, Callable[[Path], int]] = {

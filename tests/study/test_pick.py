@@ -98,8 +98,8 @@ def test_other_objectives_make_another_front(
         (["--min", "fid=1", "--min", "fid=2"], "--min is of 'fid' twice"),
         (["--max", "fid=1", "--max-fid", "2"], "bound of fid is given twice"),
         (["--objective", "size"], "objective is 'size'; allowed: fid"),
-        (["--out", "front.txt"], "ends in .csv, .json, .parquet"),
-        (["--out", "no/such/front.csv"], "no/such is no folder"),
+        (["--out", "front.txt"], "ends in .csv or .json or .parquet"),
+        (["--out", "no/such/front.csv"], "no/such is none"),
     ],
 )
 def test_what_cannot_be_picked_is_refused_in_one_line(

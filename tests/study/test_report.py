@@ -2,40 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from optuna.samplers import RandomSampler
-from small_run import SETTINGS, run_of
+from small_run import run_of
 from small_scores import fake_scores
 from small_verification import fill
+from stored_run import begin, content
 
 from diffusion.recipe import Recipe
 from study import report
-from study.results.objectives import Scores
-from study.run.folder import JOURNAL_NAME, exclusive
-from study.run.settings import save_settings
-from study.run.storage import StudyStorage
+from study.run.folder import exclusive
 from study.verification.file import Verification
 
 Refused = Callable[[Callable[[], int]], str]
 PICTURES = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
-
-
-def begin(folder: Path, recipe: Recipe, scores: list[Scores]) -> Path:
-    """Make a run with a trial for each of these scores, and one at work."""
-    folder.mkdir()
-    save_settings(folder, SETTINGS)
-    storage = StudyStorage(folder / JOURNAL_NAME, SETTINGS.objectives)
-    for number in range(len(scores) + 1):
-        trial = storage.ask(RandomSampler(seed=0))
-        changed = recipe.with_changes({"sampling.seed": number})
-        storage.accept(trial, changed)
-        (folder / "trials" / str(number)).mkdir(parents=True)
-        (folder / "trials" / str(number) / "model.pdm").write_bytes(b"package")
-    for number, values in enumerate(scores):
-        storage.complete(number, values, 1.0)
-    return folder
 
 
 @pytest.fixture
@@ -43,12 +23,6 @@ def run(tmp_path: Path, digit_recipe: Recipe) -> Path:
     """Two models on the front; a third is dominated, but in a verification that comes later."""
     scores = [fake_scores(20.0, 100), fake_scores(10.0, 300), fake_scores(10.5, 400)]
     return begin(tmp_path / "run", digit_recipe, scores)
-
-
-def content(folder: Path) -> dict[str, Any]:
-    """Return every file below a folder, with its content."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def points(run: Path) -> list[str]:

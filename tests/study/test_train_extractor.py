@@ -71,8 +71,8 @@ def test_same_seed_gives_the_same_file_and_another_seed_another(
         (["--dataset", "nope"], "dataset is 'nope'; allowed: mnist5k"),
         (["--epochs", "0"], "'0'; allowed: a whole number from 1 to 10,000"),
         (["--seed", "-1"], "--seed"),
-        (["--out", "no/such/file"], "--out is 'no/such/file'; allowed: a file's name in an"),
-        (["--out", "."], "--out is '.'; allowed: a file's name in an existing folder"),
+        (["--out", "no/such/file"], "--out no/such/file is in no folder: no/such is none"),
+        (["--out", "."], "--out . is no regular file; allowed: a file's name"),
         (["--frobnicate"], "unknown option --frobnicate; allowed: see --help"),
     ],
 )

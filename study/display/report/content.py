@@ -27,13 +27,16 @@ from study.run.run import Run
 NOT_BEGUN = "waiting"
 
 
-def content_of(run: Run, rows: Sequence[FrontRow], *, is_live: bool) -> dict[str, Any]:
+def content_of(
+    run: Run, rows: Sequence[FrontRow], *, is_live: bool, is_written: bool
+) -> dict[str, Any]:
     """Return what the page of a run shows, of values that JSON has.
 
     Args:
         run: whose front has these rows.
         rows: of the front.
         is_live: whether the study is running, so that the page is written again.
+        is_written: whether the front's folder is of these rows.
     """
     front, conditions = {row["trial"]: row for row in rows}, Conditions()
     begun = run.with_records(r for r in run.records if r.state != NOT_BEGUN)
@@ -53,7 +56,7 @@ def content_of(run: Run, rows: Sequence[FrontRow], *, is_live: bool) -> dict[str
         "curves": curves_of(begun.records, front),
         "pictures": pictures,
         "classes": classes,
-        "commands": _commands(run, rows, is_live=is_live),
+        "commands": _commands(run, rows, is_live=is_live, is_written=is_written),
         "pick": pick_model(rows)["trial"] if rows else None,
         "scale": scale(rows) if rows else None,
         "notes": [*notes_of(begun, entries, rows, is_live=is_live), *faults, *faults_of_names],
@@ -77,7 +80,9 @@ def _heading(run: Run, *, is_live: bool) -> dict[str, Any]:
     }
 
 
-def _commands(run: Run, rows: Sequence[FrontRow], *, is_live: bool) -> dict[int, dict[str, str]]:
+def _commands(
+    run: Run, rows: Sequence[FrontRow], *, is_live: bool, is_written: bool
+) -> dict[int, dict[str, str]]:
     """Return what is done with each model of the front: on a command line, and in Python.
 
     The folder of the front is written at the end; a trial's own is there before.
@@ -88,6 +93,8 @@ def _commands(run: Run, rows: Sequence[FrontRow], *, is_live: bool) -> dict[int,
         point = run.folder / FRONT / name_in_front(models, model)
         if is_live:
             point = run.folder / "trials" / str(row["trial"])
+        elif not is_written:
+            point = run.model_folder(row["trial"])
         commands[row["trial"]] = {
             "draw": command("study.generate", point, "-n", 64, "--out", "grid.png"),
             "python": "from study import Model\n\n"

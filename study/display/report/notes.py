@@ -7,7 +7,8 @@ from study.display.report.entries import Entry
 from study.results.front import why_no_front
 from study.results.records import TrialRecord
 from study.results.rows import FrontRow
-from study.results.words import counted
+from study.results.words import counted, summed_up
+from study.run.packages import unsound
 from study.run.run import Run
 
 LATER = ("fid_floor", "precision")  # figures that the earliest versions did not measure
@@ -24,12 +25,14 @@ def notes_of(
         rows: of the front.
         is_live: whether the study is running.
     """
+    statuses = Counter(entry["status"] for entry in entries)
     return [
         *_on_the_front(run, rows),
-        *_on_what_runs(entries, is_live=is_live),
-        *_on_noise(entries),
+        *_on_what_runs(statuses["running"], is_live=is_live),
+        *_on_noise(statuses["noise"]),
         *_on_verified(entries),
         *_on_older(run.records),
+        *summed_up([f"Trial {r.number} is left out: {r.reason}." for r in unsound(run)]),
         *(f"Trials were warned: {text}" for text in run.warnings),
     ]
 
@@ -42,8 +45,7 @@ def _on_the_front(run: Run, rows: Sequence[FrontRow]) -> Iterator[str]:
         yield f"{said[0].upper()}{said[1:]}."
 
 
-def _on_what_runs(entries: Sequence[Entry], *, is_live: bool) -> Iterator[str]:
-    count = _statuses(entries)["running"]
+def _on_what_runs(count: int, *, is_live: bool) -> Iterator[str]:
     if count and not is_live:
         yield (
             f"{counted(count, 'trial')} had begun and not ended when this was written: the study "
@@ -51,8 +53,8 @@ def _on_what_runs(entries: Sequence[Entry], *, is_live: bool) -> Iterator[str]:
         )
 
 
-def _on_noise(entries: Sequence[Entry]) -> Iterator[str]:
-    if count := _statuses(entries)["noise"]:
+def _on_noise(count: int) -> Iterator[str]:
+    if count:
         yield (
             f"{counted(count, 'trial')} came out worse than uniform noise. No such model is on "
             "any front: it is a limit that every study has, whether one is set or not."
@@ -74,7 +76,3 @@ def _on_older(records: Sequence[TrialRecord]) -> Iterator[str]:
     scores = [record.scores for record in records if record.state == "complete" and record.scores]
     if count := sum(any(name not in each for name in LATER) for each in scores):
         yield f"{counted(count, 'trial')} of an older version did not measure all that is shown."
-
-
-def _statuses(entries: Sequence[Entry]) -> Counter[str]:
-    return Counter(entry["status"] for entry in entries)

@@ -5,8 +5,10 @@ from typing import Any
 
 from study.display.own_files import MAX_PICTURE_BYTES, read_own
 from study.display.report.samples import Samples, encode, read_samples
+from study.evaluation.samples import SAMPLES_NAME
 from study.results.records import TrialRecord
 from study.results.rows import FrontRow
+from study.results.words import summed_up
 from study.run.run import Run
 
 MOST_BYTES = 1_000_000  # of all pictures in a page
@@ -44,13 +46,7 @@ def pictures_of(
         if left < 0:
             break
         pictures[record.number] = picture
-    return pictures, _summed_up(faults)
-
-
-def _summed_up(faults: Sequence[str]) -> list[str]:
-    """Return the first fault, and how many there are like it."""
-    more = [f"So it is with {len(faults) - 1:,} trials more."] if len(faults) > 1 else []
-    return [" ".join([*faults[:1], *more])] if faults else []
+    return pictures, summed_up(faults)
 
 
 def _in_turn(
@@ -64,8 +60,11 @@ def _in_turn(
 
 
 def _samples(run: Run, number: int) -> Samples | None:
-    path = run.folder / "trials" / str(number) / "samples.png"
-    content = read_own(run.folder, path, MAX_PICTURE_BYTES)
+    own = run.folder / "trials" / str(number) / SAMPLES_NAME
+    content = read_own(run.folder, own, MAX_PICTURE_BYTES)
+    if content is None:  # the front's folder has a copy
+        copied = run.model_folder(number) / SAMPLES_NAME
+        content = read_own(run.folder, copied, MAX_PICTURE_BYTES)
     return None if content is None else read_samples(content, run.settings.data["image_size"])
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import tokenize
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,23 @@ def test_images_drawn_from_the_onnx_file_without_torch_are_the_model_s(
     assert off.max() <= 1, "a grey level, where rounding falls the other way"
     assert (off > 0).mean() < 0.01
     assert (tmp_path / "grid.ppm").read_bytes().startswith(b"P5" if data.channels == 1 else b"P6")
+
+
+def test_the_shipped_sampler_has_no_more_than_thirty_lines_of_code() -> None:
+    script = sampler_script()
+    assert code_lines(b'"""Two\nlines."""\n\n# why\nx = (\n    1,\n)\n') == 3
+    assert code_lines(script) <= 30
+    assert max(map(len, script.splitlines())) <= 99
+    assert b";" not in script
+
+
+def code_lines(script: bytes) -> int:
+    """Return how many lines hold code, beside the docstring, comments and blank lines."""
+    skipped = {tokenize.ENCODING, tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE}
+    skipped |= {tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [t for t in tokenize.tokenize(io.BytesIO(script).readline) if t.type not in skipped]
+    assert tokens[0].type == tokenize.STRING, "the docstring"
+    return len({line for t in tokens[1:] for line in range(t.start[0], t.end[0] + 1)})
 
 
 def drawn_by(model: DiffusionModel, noise: torch.Tensor) -> torch.Tensor:

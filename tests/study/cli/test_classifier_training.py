@@ -11,7 +11,7 @@ from diffusion.cache import CACHE_VARIABLE
 from diffusion.data import ImageDataset, load_dataset
 from diffusion.score.classifier import load_classifier
 from study.cli import classifier_training
-from study.cli.classifier_training import own_extractor
+from study.cli.classifier_training import own_extractor, train_own
 from study.cli.resolve import new_settings
 from study.cli.search_options import build_parser
 
@@ -33,13 +33,16 @@ def test_it_is_trained_once_for_its_data(
     dataset = load_dataset(f"folder:{write_pictures(tmp_path / 'pictures')}")
     choice = own_extractor(dataset)
     assert choice is not None
-    _, config, _ = load_classifier(Path(choice.source))
+    path = Path(choice.source)
+    assert not path.exists()
+    train_own(dataset, path)
+    _, config, _ = load_classifier(path)
     assert (config.data, config.epochs) == (dataset.config(), 1)
     captured = capsys.readouterr()
     assert choice.source in captured.err
     assert captured.out == "", "a program may read it"
     monkeypatch.setattr(classifier_training, "train_classifier", None)  # calling it would raise
-    assert own_extractor(dataset) == choice
+    train_own(dataset, path)
 
 
 def test_digits_need_none(mnist5k: ImageDataset) -> None:
@@ -62,7 +65,25 @@ def test_pictures_of_one_class_are_refused_and_nothing_is_written(tmp_path: Path
     assert not (tmp_path / "cache").exists()
 
 
-def test_pictures_too_small_for_a_classifier_are_refused(tmp_path: Path) -> None:
-    pictures = write_pictures(tmp_path / "pictures", size=8)
+def test_a_dry_run_trains_none_and_settles_the_same_study(tmp_path: Path) -> None:
+    pictures = f"folder:{write_pictures(tmp_path / 'pictures')}"
+    planned = settings_of(pictures, "--dry-run")
+    assert planned["extractor_sha256"] == ""
+    assert not (tmp_path / "cache").exists()
+    begun = settings_of(pictures)
+    assert planned == {**begun, "extractor_sha256": ""}
+    assert settings_of(pictures, "--dry-run") == begun
+
+
+@pytest.mark.parametrize("options", [["--dry-run"], []])
+def test_what_cannot_be_scored_is_refused_before_one_is_trained(
+    options: list[str], tmp_path: Path
+) -> None:
+    pictures = f"folder:{write_pictures(tmp_path / 'pictures', size=16)}"
+    asked = ["--space", "system-a-ncsn", "--objective", "label_agreement", *options]
+    with pytest.raises(ValueError, match="the networks of space 'system-a-ncsn' take no labels"):
+        settings_of(pictures, *asked)
+    small = f"folder:{write_pictures(tmp_path / 'small', size=8)}"
     with pytest.raises(ValueError, match="image_size is 8; allowed: at least 16"):
-        settings_of(f"folder:{pictures}")
+        settings_of(small, *options)
+    assert not (tmp_path / "cache").exists()

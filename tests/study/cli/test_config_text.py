@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from small_run import SETTINGS
 
-from diffusion.data import ImageDataset
 from study.cli.config_file import parse
 from study.cli.config_text import config_text
 from study.cli.plan import plan_lines
@@ -16,15 +15,10 @@ from study.cli.space_choice import run_space
 from study.run.run import Run
 from study.run.settings import RunSettings
 
+pytestmark = pytest.mark.usefixtures("one_dataset")
 PARSER = build_parser("")
 RESOURCES = {"cpus_per_trial": 0.5, "gpus_per_trial": 0.0, "concurrent_trials": 2}
 RESOURCES |= {"threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def one_dataset(mnist5k: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the digits once for all tests."""
-    monkeypatch.setattr("study.cli.resolve.load_dataset", lambda *given, download: mnist5k)
 
 
 def settled(*arguments: str) -> tuple[RunSettings, str]:

@@ -6,6 +6,7 @@ import pytest
 from small_run import run_of
 from small_studies import DATA
 
+from diffusion.score.extractor import UntrainedExtractor
 from search_spaces import load_space
 from study.cli.plan import plan_lines
 from study.engine.design import design
@@ -22,3 +23,9 @@ def test_the_recipes_that_are_named_are_those_that_the_study_begins_with(
     expected = f"begins   with {len(rows)} recipes of {len(trainings)} trainings:"
     assert expected in list(plan_lines(run, space))
     assert len(design(space, DATA, 3, 24, screens=not reuse)) != len(rows)
+
+
+def test_a_classifier_that_is_not_trained_yet_is_said_to_be(tmp_path: Path) -> None:
+    run = run_of(tmp_path, data=vars(DATA), extractor_sha256=UntrainedExtractor.sha256)
+    says = "by 500 images a trial, a classifier of these images, which the search trains first"
+    assert f"scored   {says}" in list(plan_lines(run, load_space("quick")))

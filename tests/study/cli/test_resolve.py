@@ -30,6 +30,7 @@ from study.run.settings_format import FORMAT_VERSION
 from study.run.storage import StudyStorage
 from study.search import main as search
 
+pytestmark = pytest.mark.usefixtures("one_dataset")
 Refused = Callable[[Callable[[], int]], str]
 RESOURCES = {
     "cpus_per_trial": 1.0,
@@ -66,12 +67,6 @@ def test_a_resume_runs_as_many_at_once_as_fit_now_unless_a_number_was_asked_for(
     assert resumed(asked, "--concurrent-trials", "auto").concurrent_trials_asked is None
 
 
-@pytest.fixture(autouse=True)
-def one_dataset(mnist5k: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read the digits once for all tests."""
-    monkeypatch.setattr("study.cli.resolve.load_dataset", lambda *given, download: mnist5k)
-
-
 @pytest.fixture
 def extractors(monkeypatch: pytest.MonkeyPatch) -> list[ExtractorChoice | None]:
     """Build no extractor, but keep what was asked for."""
@@ -83,7 +78,8 @@ def extractors(monkeypatch: pytest.MonkeyPatch) -> list[ExtractorChoice | None]:
         asked.append(choice)
         return SimpleNamespace(sha256=DIGITS_SHA256)
 
-    monkeypatch.setattr("study.cli.resolve.build_extractor", build_extractor)
+    for module in ("resolve", "scorable"):
+        monkeypatch.setattr(f"study.cli.{module}.build_extractor", build_extractor)
     return asked
 
 
@@ -151,7 +147,7 @@ def test_label_agreement_is_refused_as_an_objective_that_no_trial_could_have(
         return object.__new__(InceptionExtractor) if choice else build_extractor(data, None, names)
 
     monkeypatch.setattr("study.cli.resolve.load_dataset", load)
-    monkeypatch.setattr("study.cli.resolve.build_extractor", build)
+    monkeypatch.setattr("study.cli.scorable.build_extractor", build)
     asked = ["--out", str(tmp_path), "--objective", "size_bytes", "--objective", "label_agreement"]
     line = refused(lambda: search([*asked, *arguments]))
     assert "--objective, --max or --min is of 'label_agreement', but " in line

@@ -33,18 +33,43 @@ def shown(folder: Path) -> int:
 
 @pytest.mark.usefixtures("at_once")
 def test_the_report_follows_the_trials(tmp_path: Path) -> None:
-    records: list[TrialRecord] = []
-    with ReportRefresher(run_of(tmp_path, data=vars(DATA)), lambda: list(records)) as refresher:
+    with ReportRefresher(run_of(tmp_path, data=vars(DATA)), record) as refresher:
         wait_until(lambda: shown(tmp_path) == 0)
         for number in range(3):
-            records.append(record(number))
-            refresher.on_end(records[-1])
-            wait_until(lambda: shown(tmp_path) == len(records))
+            refresher.on_end(record(number))
+            wait_until(lambda count=number + 1: shown(tmp_path) == count)
         assert data_of(tmp_path / "report.html")["run"]["live"]
 
 
+@pytest.mark.usefixtures("at_once")
+def test_refused_trials_of_which_nobody_tells_are_shown_with_the_next_one(tmp_path: Path) -> None:
+    with ReportRefresher(run_of(tmp_path, [record(0)], data=vars(DATA)), record) as refresher:
+        refresher.on_end(record(8))
+        wait_until(lambda: shown(tmp_path) == 9)
+    statuses = {t["trial"]: t["status"] for t in data_of(tmp_path / "report.html")["trials"]}
+    assert statuses[7] == "refused"
+
+
+def test_a_trial_is_read_as_often_as_it_changes_however_many_there_are(tmp_path: Path) -> None:
+    ended: set[int] = set()
+    reads: list[int] = []
+
+    def read(number: int) -> TrialRecord:
+        reads.append(number)
+        return TrialRecord(number, "failed" if number in ended else "running", None)
+
+    known = [record(number) for number in range(50)]
+    with ReportRefresher(run_of(tmp_path, known, data=vars(DATA)), read) as refresher:
+        for number in range(50, 250):
+            refresher.on_start(number, record(0).recipe)
+            ended.add(number)
+            refresher.on_end(TrialRecord(number, "failed", None))
+    assert min(reads) >= 50
+    assert len(reads) <= 3 * 200
+
+
 def test_between_two_reports_there_is_a_pause_that_a_change_does_not_end(tmp_path: Path) -> None:
-    with ReportRefresher(run_of(tmp_path, data=vars(DATA)), lambda: [record(0)]) as refresher:
+    with ReportRefresher(run_of(tmp_path, data=vars(DATA)), record) as refresher:
         wait_until(lambda: shown(tmp_path) == 0)
         refresher.on_end(record(0))
     assert shown(tmp_path) == 0, "nor does the end, which has a report of its own"
@@ -60,7 +85,7 @@ def test_what_takes_long_to_write_is_written_the_more_seldom(took: float, pause:
 
 
 def test_it_begins_with_the_trials_that_there_are_and_reads_none(tmp_path: Path) -> None:
-    def read() -> list[TrialRecord]:
+    def read(number: int) -> TrialRecord:
         raise OSError("the database is gone")
 
     with ReportRefresher(run_of(tmp_path, [record(0)], data=vars(DATA)), read):
@@ -78,7 +103,7 @@ def test_a_fault_is_said_once_and_the_next_report_is_tried(
         raise OSError("no space left")
 
     monkeypatch.setattr(refreshing, "write_report", write)
-    with ReportRefresher(run_of(tmp_path, data=vars(DATA)), lambda: []) as refresher:
+    with ReportRefresher(run_of(tmp_path, data=vars(DATA)), record) as refresher:
         for number in range(3):
             wait_until(lambda count=number: len(tried) > count)
             refresher.on_end(record(number))
