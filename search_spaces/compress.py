@@ -65,6 +65,7 @@ def space(options: SpaceOptions) -> SearchSpace:
         trials=len(rows) + TRIALS_BESIDE_COVERING,
         reuse_share=1.0,
         fid_num_images=FID_NUM_IMAGES,
+        edition=2,
     )
 
 
@@ -75,7 +76,7 @@ def _suggest(trial: optuna.Trial, backbone: StoredBackbone, data: DataConfig) ->
         network=backbone.network,
         training=backbone.training,
         ema=knobs.ema(trial, backbone.tracks, _track_knob(backbone.tracks)),
-        compression=knobs.compression(trial, FINETUNE_IMAGES),
+        compression=knobs.compression(trial, FINETUNE_IMAGES, knobs.ALL_METHODS),
         sampling=knobs.sampling(trial, STEPS, labels=backbone.network.conditional),
     )
 

@@ -35,6 +35,8 @@ BATCH_SIZE, LEARNING_RATE, ADAM_BETA2 = 32, 3e-3, 0.99
 STEP_KNOB, STEPS_KNOB = "compression.quantization_step", "sampling.steps"
 GUIDANCES = (1.5, 2.0, 2.5, 3.0)
 LEAST_GUIDED_SIGMA = 0.3
+WEIGHT_METHODS: tuple[PruneMethod, ...] = ("none", "random", "l1")
+ALL_METHODS: tuple[PruneMethod, ...] = choices(PruneMethod)
 # Method, ratio and region; the steps of a uniform quantization stand for it.
 Pruning = tuple[PruneMethod, float | None, PruneRegion | None]
 UNPRUNED: Pruning = ("none", None, None)
@@ -128,14 +130,20 @@ def sampling(trial: optuna.Trial, steps: Sequence[int], *, labels: bool = True) 
     return SamplingConfig(steps=chosen, guidance=guidance, guidance_sigma_min=LEAST_GUIDED_SIGMA)
 
 
-def compression(trial: optuna.Trial, finetune_images: Sequence[int] = (0,)) -> CompressionConfig:
+def compression(
+    trial: optuna.Trial,
+    finetune_images: Sequence[int] = (0,),
+    prune_methods: Sequence[PruneMethod] = WEIGHT_METHODS,
+) -> CompressionConfig:
     """Draw pruning, quantization and cool-down.
 
-    A step, and a ratio and a region, exist only where something is rounded to steps or pruned.
+    A step exists only where something is rounded to steps, a ratio where something is pruned, and
+    a region where that is single weights.
 
     Args:
         trial: draws.
         finetune_images: lengths of the cool-down to draw from; a single one is no knob.
+        prune_methods: to draw from.
     """
     quantization: Any = trial.suggest_categorical("compression.quantization", QUANTIZATIONS)
     step = 0.0
@@ -144,11 +152,12 @@ def compression(trial: optuna.Trial, finetune_images: Sequence[int] = (0,)) -> C
     images = finetune_images[0]
     if len(finetune_images) > 1:
         images = trial.suggest_categorical("compression.finetune_images", finetune_images)
-    method: Any = trial.suggest_categorical("compression.prune_method", choices(PruneMethod))
+    method: Any = trial.suggest_categorical("compression.prune_method", prune_methods)
     ratio: float = 0.0
     region: Any = "all"
     if method != "none":
         ratio = trial.suggest_float("compression.prune_ratio", 0.1, 0.7, step=0.1)
+    if method in WEIGHT_METHODS[1:]:
         region = trial.suggest_categorical("compression.prune_region", choices(PruneRegion))
     cool_down: dict[str, Any] = {}
     if images > 0:
