@@ -7,13 +7,13 @@ statistics are those of the channels that are left, and is meant to be cooled do
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from diffusion.compress.narrowing import narrow_layer, narrow_norm_groups
+from diffusion.compress.narrowing import narrow_layer
 from diffusion.networks.coupling import Axis, Convolution, Coupled, Stream, Table, coupling_table
 from diffusion.networks.ddpm import HEADS
 from diffusion.recipe import NetworkConfig
@@ -119,15 +119,11 @@ def _quotas(table: Table, widths: Widths) -> dict[Stream, Quotas]:
     return quotas
 
 
-def _divided(table: Table, widths: Widths) -> Iterator[tuple[Axis, int]]:
-    """Yield what is divided and into how many parts: by heads, groups, and then by norms."""
-    yield from (((stream,), stream.blocks) for stream in widths)
-    grouped = [(axis, _groups(c)) for c in table for axis in (c.inputs, c.outputs)]
-    yield from sorted(grouped, key=lambda divided: len(divided[0]))
-    for coupled in table:
-        if isinstance(norm := coupled.layer, nn.GroupNorm):
-            narrow = narrow_norm_groups(norm, sum(widths[s] for s in coupled.outputs))
-            yield coupled.outputs, math.gcd(norm.num_groups, narrow)
+def _divided(table: Table, widths: Widths) -> list[tuple[Axis, int]]:
+    """Return what heads and groups divide, single streams first, and into how many parts."""
+    by_heads: list[tuple[Axis, int]] = [((stream,), stream.blocks) for stream in widths]
+    by_groups = [(axis, _groups(c)) for c in table for axis in (c.inputs, c.outputs)]
+    return sorted(by_heads + by_groups, key=lambda divided: len(divided[0]))
 
 
 def _demand(quotas: Quotas, bound: int, number: int) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from diffusion.networks.coupling import Axis, Convolution, Coupled, Norm, Stream
-from diffusion.networks.layers import PackedProjection, group_norm
+from diffusion.networks.coupling import Axis, Convolution, Coupleable, Coupled, Norm, Stream
+from diffusion.networks.layers import group_norm
 
 Kept = Mapping[Stream, Tensor]
 
@@ -38,11 +38,6 @@ def narrow_layer(coupled: Coupled, kept: Kept) -> None:
             layer.out_features, layer.in_features = layer.weight.shape
 
 
-def narrow_norm_groups(norm: nn.GroupNorm, channels: int) -> int:
-    """Return the groups of a norm over fewer channels: as many as it has, if that divides."""
-    return group_norm(channels, norm.num_groups).num_groups
-
-
 def _indices(axis: Axis, kept: Kept) -> Tensor | None:
     """Return the channels of an axis that stay; None where all do."""
     if not axis:
@@ -68,8 +63,8 @@ def _narrow_convolution(layer: Convolution, outputs: Tensor | None, inputs: Tens
     transposed = isinstance(layer, nn.ConvTranspose2d)
     first, second = (inputs, outputs) if transposed else (outputs, inputs)
     full = _taken(_taken(_ungrouped(layer.weight, dense_groups), first), second, dim=1)
-    by_group = _diagonal_blocks(full, layer.groups).movedim(-1, 0)
-    layer.weight = nn.Parameter(by_group.flatten(0, 1).contiguous())
+    joined = _diagonal_blocks(full, layer.groups).movedim(-1, 0).flatten(0, 1)
+    layer.weight = nn.Parameter(joined.contiguous())
 
 
 def _ungrouped(weight: Tensor, groups: int) -> Tensor:
@@ -89,14 +84,14 @@ def _narrow_norm(norm: Norm, kept: Tensor | None) -> None:
     norm.weight = nn.Parameter(_taken(norm.weight, kept))
     channels = len(norm.weight)
     if isinstance(norm, nn.GroupNorm):
-        norm.num_groups = narrow_norm_groups(norm, channels)
+        norm.num_groups = group_norm(channels, norm.num_groups).num_groups
         norm.num_channels = channels
     else:
         norm.normalized_shape = (channels,)
 
 
-def _keep_temperature(layer: nn.Conv2d | PackedProjection, queries: Stream, kept: Kept) -> None:
+def _keep_temperature(layer: Coupleable, queries: Stream, kept: Kept) -> None:
     """Scale queries: attention divides their products by the root of their width."""
     scale = math.sqrt(len(kept[queries]) / queries.channels)
-    for values in (layer.weight, layer.bias):
+    for values in layer.parameters():
         values[: queries.channels] *= scale

@@ -76,17 +76,17 @@ class Original:
         if not compression.channel_ratio:
             return self
         network = copy.deepcopy(self.network).requires_grad_(True)
-        _, recipe, *data = self._given
+        _, recipe, images, labels = self._given
 
         def measure(table: Table) -> Importances:
             if compression.prune_method == "channels_l1":
                 return l1_importances(table)
-            return loss_importances(table, network, recipe, *data)
+            return loss_importances(table, network, recipe, images, labels)
 
         remove_channels(network, recipe.network, compression.channel_ratio, measure)
         key = compression.prune_method, compression.channel_ratio
         measured = self._measured.narrow.setdefault(key, Measured())
-        return Original(network, recipe, *data, measured)
+        return Original(network, recipe, images, labels, measured)
 
     def pruned(self, compression: CompressionConfig, into: nn.Module | None = None) -> nn.Module:
         """Return a copy in which single weights are pruned as a compression asks.

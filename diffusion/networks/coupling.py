@@ -7,6 +7,7 @@ are beside what they are concatenated with. Images and embeddings are no streams
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -59,8 +60,10 @@ class Table(list[Coupled]):
     ) -> Axis:
         """Couple a layer's two sides; without outputs they are a new stream. Returns them."""
         if outputs is None:
-            is_linear = isinstance(layer, nn.Linear)
-            outputs = (Stream(layer.out_features if is_linear else layer.out_channels),)
+            if isinstance(layer, nn.Linear):
+                outputs = (Stream(layer.out_features),)
+            else:
+                outputs = (Stream(layer.out_channels),)
         self.append(Coupled(layer, inputs, outputs))
         return outputs
 
@@ -86,7 +89,7 @@ def coupling_table(network: nn.Module) -> Table:
     return table
 
 
-def _ncsn(table: Table, network: NCSN) -> None:
+def _ncsn(table: Table, network: Any) -> None:
     def block(layer: Block, inputs: Axis) -> Axis:
         outputs = table.add(layer.conv, inputs)
         table.add(layer.dense, WHOLE, outputs)
@@ -103,7 +106,7 @@ def _ncsn(table: Table, network: NCSN) -> None:
     table.add(network.out, hidden, WHOLE)
 
 
-def _mini_ddpm(table: Table, network: MiniDDPM) -> None:
+def _mini_ddpm(table: Table, network: Any) -> None:
     hidden, skips = table.add(network.stem, WHOLE), []
     for level in network.encoder:
         _residual_block(table, level.block1, hidden, hidden)
@@ -139,7 +142,7 @@ def _attention(table: Table, attention: Attention, axis: Axis) -> None:
     table.add(attention.out, table.attend(attention.qkv, axis), axis)
 
 
-def _ddpm(table: Table, network: DDPM) -> None:
+def _ddpm(table: Table, network: Any) -> None:
     hidden, skips = _double_conv(table, network.stem, WHOLE), []
     for level in network.encoder:
         skips.append(hidden)
@@ -151,7 +154,7 @@ def _ddpm(table: Table, network: DDPM) -> None:
     table.add(network.out, hidden, WHOLE)
 
 
-def _level(table: Table, level: nn.Module, hidden: Axis) -> Axis:
+def _level(table: Table, level: Any, hidden: Axis) -> Axis:
     _double_conv(table, level.block1, hidden)
     hidden = _double_conv(table, level.block2, hidden)
     table.add(level.dense, WHOLE, hidden)
@@ -174,7 +177,8 @@ def _self_attention(table: Table, attention: SelfAttention, axis: Axis) -> None:
     table.add(attention.linear2, table.add(attention.linear1, axis), axis)
 
 
-_TABLES: dict[type[nn.Module], Callable[[Table, nn.Module], None]] = {
+# Submodules have no type of their own, so that the networks are of any.
+_TABLES: dict[type[nn.Module], Callable[[Table, Any], None]] = {
     NCSN: _ncsn,
     DDPM: _ddpm,
     MiniDDPM: _mini_ddpm,

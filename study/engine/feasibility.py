@@ -14,6 +14,7 @@ from torch import nn
 from diffusion.compress.channels import remove_channels
 from diffusion.compress.uniform import covered_names
 from diffusion.networks import build_network, count_macs, count_parameters
+from diffusion.networks.coupling import Convolution
 from diffusion.recipe import (
     CompressionConfig,
     DataConfig,
@@ -128,6 +129,9 @@ def _least_nonzero(recipe: Recipe) -> int:
     if compression.quantization == "uniform":  # any share of its multiples may be 0
         covered = [network.get_parameter(name) for name in covered_names(network)]
         least -= sum(int(weight.count_nonzero()) for weight in covered)
+    elif compression.channel_ratio:  # what is lost between groups depends on the training
+        grouped = [m for m in network.modules() if isinstance(m, Convolution) and m.groups > 1]
+        least -= sum(int(layer.weight.count_nonzero()) for layer in grouped)
     if compression.quantization == "linear4":
         linears = [m.weight for m in network.modules() if isinstance(m, nn.Linear)]
         least -= ZERO_CODES * sum(int(weight.count_nonzero()) for weight in linears)
