@@ -7,6 +7,7 @@ statistics are those of the channels that are left, and is meant to be cooled do
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
@@ -20,8 +21,8 @@ from diffusion.recipe import NetworkConfig
 
 Importances = Mapping[Stream, Tensor]
 Widths = Mapping[Stream, int]
-# How many of a stream's first channels stay, by how many those are.
-Quotas = dict[int, int]
+# Of a stream's first channels, how many they are and how many of them stay; in order.
+Quotas = list[tuple[int, int]]
 
 
 @torch.no_grad()
@@ -71,7 +72,7 @@ def _choose(
     table: Table, config: NetworkConfig, widths: Widths, importances: Importances
 ) -> dict[Stream, Tensor]:
     """Return the channels of each stream that stay, in their order, on the CPU."""
-    quotas = _quotas(table, widths)
+    quotas = _quotas(widths, _divided(table, widths, config))
     kept = {s: _most_important(importances[s], quotas[s]) for s in widths}
     if config.groups == "max":
         tied = {s for c in table if _groups(c) > 1 for s in (*c.inputs, *c.outputs)}
@@ -81,9 +82,8 @@ def _choose(
 
 def _most_important(importance: Tensor, quotas: Quotas) -> Tensor:
     chosen = [
-        start + importance[start:end].argsort(descending=True, stable=True)[:number]
-        for start, end in pairwise(sorted(quotas))
-        if (number := quotas[end] - quotas[start])
+        start + importance[start:end].argsort(descending=True, stable=True)[: left - left_before]
+        for (start, left_before), (end, left) in pairwise(quotas)
     ]
     return torch.cat(chosen).sort().values
 
@@ -95,19 +95,19 @@ def _choose_together(
     units = math.gcd(*(stream.channels for stream in streams))
     total = torch.stack([importances[s].reshape(units, -1).sum(1) for s in streams]).sum(0)
     number = widths[streams[0]] * units // streams[0].channels
-    chosen = _most_important(total, {0: 0, units: number})
+    chosen = _most_important(total, [(0, 0), (units, number)])
     channels = {s: torch.arange(s.channels).reshape(units, -1) for s in streams}
     return {stream: channels[stream][chosen].flatten() for stream in streams}
 
 
-def _quotas(table: Table, widths: Widths) -> dict[Stream, Quotas]:
+def _quotas(widths: Widths, divided: list[tuple[Axis, int]]) -> dict[Stream, Quotas]:
     """Return what each stream must keep so that every group keeps as many of its channels.
 
     Groups may run across a skip. Where what they demand does not fit to widths that are rounded,
     it is left, so that some connections are lost.
     """
-    quotas = {stream: {0: 0, stream.channels: width} for stream, width in widths.items()}
-    for axis, parts in _divided(table, widths):
+    quotas = {stream: [(0, 0), (stream.channels, width)] for stream, width in widths.items()}
+    for axis, parts in divided:
         dense, narrow = sum(s.channels for s in axis), sum(widths[s] for s in axis)
         begin, narrow_begin = 0, 0
         for stream in axis:
@@ -119,21 +119,22 @@ def _quotas(table: Table, widths: Widths) -> dict[Stream, Quotas]:
     return quotas
 
 
-def _divided(table: Table, widths: Widths) -> list[tuple[Axis, int]]:
+def _divided(table: Table, widths: Widths, config: NetworkConfig) -> list[tuple[Axis, int]]:
     """Return what heads and groups divide, single streams first, and into how many parts."""
-    by_heads: list[tuple[Axis, int]] = [((stream,), stream.blocks) for stream in widths]
-    by_groups = [(axis, _groups(c)) for c in table for axis in (c.inputs, c.outputs)]
-    return sorted(by_heads + by_groups, key=lambda divided: len(divided[0]))
+    divided: list[tuple[Axis, int]] = [((stream,), stream.blocks) for stream in widths]
+    if config.groups != "max":  # whose streams are chosen together
+        divided += [(axis, _groups(c)) for c in table for axis in (c.inputs, c.outputs)]
+    return sorted(divided, key=lambda each: len(each[0]))
 
 
 def _demand(quotas: Quotas, bound: int, number: int) -> None:
     """Demand that so many channels stay below a bound, if what was demanded before allows it."""
-    below = max(b for b in quotas if b <= bound)
-    above = min(b for b in quotas if b >= bound)
-    fits_below = 0 <= number - quotas[below] <= bound - below
-    fits_above = 0 <= quotas[above] - number <= above - bound
-    if fits_below and fits_above:
-        quotas[bound] = number
+    place = bisect_left(quotas, (bound, 0))
+    (below, left_below), (above, left_above) = quotas[place - 1], quotas[place]
+    fits_below = 0 <= number - left_below <= bound - below
+    fits_above = 0 <= left_above - number <= above - bound
+    if above > bound and fits_below and fits_above:
+        quotas.insert(place, (bound, number))
 
 
 def _groups(coupled: Coupled) -> int:
