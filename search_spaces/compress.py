@@ -37,6 +37,7 @@ VARIANTS: tuple[Variant, ...] = (
     ("short", 2.0, knobs.UNPRUNED, _COOL, 2.0, 18),
     ("short", 2.8, knobs.UNPRUNED, _COOL, 2.0, 18),
     ("short", "none", knobs.UNPRUNED, _COOL, 2.0, 18),
+    ("short", 2.0, ("channels_loss", 0.3, None), _COOL, 2.0, 18),
 )
 
 

@@ -18,6 +18,7 @@ from diffusion.recipe import (
     Track,
     TrainingConfig,
 )
+from diffusion.variant_config import CHANNEL_METHODS
 from search_spaces.space import Value
 
 if TYPE_CHECKING:
@@ -35,9 +36,9 @@ BATCH_SIZE, LEARNING_RATE, ADAM_BETA2 = 32, 3e-3, 0.99
 STEP_KNOB, STEPS_KNOB = "compression.quantization_step", "sampling.steps"
 GUIDANCES = (1.5, 2.0, 2.5, 3.0)
 LEAST_GUIDED_SIGMA = 0.3
-WEIGHT_METHODS: tuple[PruneMethod, ...] = ("none", "random", "l1")
 ALL_METHODS: tuple[PruneMethod, ...] = choices(PruneMethod)
-# Method, ratio and region; the steps of a uniform quantization stand for it.
+WEIGHT_METHODS = tuple(method for method in ALL_METHODS if method not in CHANNEL_METHODS)
+# Method, ratio, and region where it has one; the steps of a uniform quantization stand for it.
 Pruning = tuple[PruneMethod, float | None, PruneRegion | None]
 UNPRUNED: Pruning = ("none", None, None)
 
@@ -157,7 +158,7 @@ def compression(
     region: Any = "all"
     if method != "none":
         ratio = trial.suggest_float("compression.prune_ratio", 0.1, 0.7, step=0.1)
-    if method in WEIGHT_METHODS[1:]:
+    if method not in ("none", *CHANNEL_METHODS):
         region = trial.suggest_categorical("compression.prune_region", choices(PruneRegion))
     cool_down: dict[str, Any] = {}
     if images > 0:
@@ -207,6 +208,8 @@ def variant_row(
     }
     if not isinstance(quantization, str):
         row |= {"compression.quantization": "uniform", STEP_KNOB: quantization}
-    if ratio is not None and region is not None:
-        row |= {"compression.prune_ratio": ratio, "compression.prune_region": region}
+    if ratio is not None:
+        row["compression.prune_ratio"] = ratio
+    if region is not None:
+        row["compression.prune_region"] = region
     return row

@@ -74,9 +74,9 @@ def _choose(
     """Return the channels of each stream that stay, in their order, on the CPU."""
     quotas = _quotas(widths, _divided(table, widths, config))
     kept = {s: _most_important(importances[s], quotas[s]) for s in widths}
-    if config.groups == "max":
-        tied = {s for c in table if _groups(c) > 1 for s in (*c.inputs, *c.outputs)}
-        kept |= _choose_together(sorted(tied, key=list(widths).index), widths, importances)
+    tied = {s for c in table if _groups(c) > 1 for s in (*c.inputs, *c.outputs)}
+    if config.groups == "max" and tied:
+        kept |= _choose_together([s for s in widths if s in tied], widths, importances)
     return kept
 
 
