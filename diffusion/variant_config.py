@@ -27,13 +27,14 @@ SamplerName = Literal[
 ]
 Schedule = Literal["karras", "uniform", "quadratic"]
 
+CHANNEL_METHODS: tuple[PruneMethod, ...] = ("channels_l1", "channels_loss")
+
 # Beyond these a field is a slip: what it asks for never ends, or clips every pixel.
 MOST_STEPS = 10_000  # Ten times the levels of the published processes.
 LARGEST_GUIDANCE = 100.0  # Published values end at about 10.
 LARGEST_SNR = 10.0  # 0.16 is published; from 1 on a step adds more noise than it takes.
 LARGEST_STEP = 16.0  # Standard deviations: from about 8 on every weight is rounded to 0.
 ANY_SIGMA = 1_000.0  # Above all noise levels that samplers walk through.
-CHANNEL_METHODS: tuple[PruneMethod, ...] = ("channels_l1", "channels_loss")
 LEAST_TOLERANCE = 1e-8  # Networks are float32, exact to 6e-8: below it a solver chases rounding.
 
 
