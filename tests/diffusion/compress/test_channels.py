@@ -238,9 +238,9 @@ safetensors.torch.save_file(outputs, Path(sys.argv[1]) / "outputs.safetensors")
 
 
 @pytest.mark.slow
-def test_a_fresh_process_reads_every_shape_and_ratio_alike(tmp_path):
+def test_a_fresh_process_reads_every_shape_alike(tmp_path):
     expected = {}
-    for (name, config), ratio in itertools.product(SHAPES.items(), RATIOS):
+    for (name, config), ratio in itertools.product(SHAPES.items(), (0.2, 0.7)):
         narrow, recipe = pruned(build(config), config, ratio), recipe_of(config, ratio=ratio)
         write_package(tmp_path / f"{name} {ratio}.pdm", recipe, narrow)
         network = DiffusionModel(recipe, narrow).network
