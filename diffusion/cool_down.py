@@ -128,7 +128,7 @@ def _falling(config: TrainingConfig) -> Callable[[int], float]:
 
 def _hold_zeros(network: nn.Module, compression: CompressionConfig) -> Callable[[], None]:
     """Return what sets the weights that are pruned now to zero again."""
-    is_pruned = compression.prune_method != "none" or compression.filter_ratio > 0
+    is_pruned = compression.prunes_weights or compression.filter_ratio > 0
     masks = [(v, zero) for v, zero in pruned_masks(network) if is_pruned and zero.any()]
 
     @torch.no_grad()

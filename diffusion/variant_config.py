@@ -11,7 +11,7 @@ from diffusion.config import Config
 from diffusion.errors import InvalidRecipe
 
 Track = Literal["none", "short", "mid", "long", "exponential"]
-PruneMethod = Literal["none", "random", "l1"]
+PruneMethod = Literal["none", "random", "l1", "channels_l1", "channels_loss"]
 PruneRegion = Literal["all", "middle", "extremes"]
 PruneScope = Literal["layer", "global"]
 PruneProfile = Literal["flat", "central"]
@@ -27,6 +27,8 @@ SamplerName = Literal[
 ]
 Schedule = Literal["karras", "uniform", "quadratic"]
 DrawingPrecision = Literal["as_trained", "float32", "bf16"]
+
+CHANNEL_METHODS: tuple[PruneMethod, ...] = ("channels_l1", "channels_loss")
 
 # Beyond these a field is a slip: what it asks for never ends, or clips every pixel.
 MOST_STEPS = 10_000  # Ten times the levels of the published processes.
@@ -49,6 +51,10 @@ class CompressionConfig(Config):
     """What is done to the weights after training.
 
     Attributes:
+        prune_method: `random` and `l1` set single weights to zero; `channels_l1` and
+            `channels_loss` remove whole channels, by the magnitude of their weights or by what
+            the denoising loss would change.
+        prune_ratio: the share of the weights, or of the channels of every width.
         prune_seed: draws random pruning.
         prune_scope: `layer` takes the ratio from every tensor, `global` from all of them ranked
             together.
@@ -101,15 +107,31 @@ class CompressionConfig(Config):
         if (self.prune_method == "none") != (self.prune_ratio == 0):
             raise InvalidRecipe(
                 f"compression.prune_ratio is {self.prune_ratio} with prune_method "
-                f"{self.prune_method!r}; allowed: 0 with none, above 0 with random or l1"
+                f"{self.prune_method!r}; allowed: 0 with none, above 0 with others"
             )
-        if self.prune_method == "none":
-            self._require(self.prune_region == "all", "prune_region", "all without pruning")
-            self._require(self.prune_scope == "layer", "prune_scope", "layer without pruning")
-        if self.prune_method == "none" or self.prune_scope == "global":
-            allowed = "flat, but for pruning by layer"
+        if not self.prunes_weights:
+            self._require(self.prune_region == "all", "prune_region", f"all {self._with_method}")
+            self._require(self.prune_scope == "layer", "prune_scope", f"layer {self._with_method}")
+        if not self.prunes_weights or self.prune_scope == "global":
+            allowed = "flat, but for pruning weights by layer"
             self._require(self.prune_profile == "flat", "prune_profile", allowed)
+        if self.channel_ratio:
+            self._require(self.filter_ratio == 0, "filter_ratio", f"0 {self._with_method}")
         self._require(0 <= self.prune_seed < 2**63, "prune_seed", "from 0 to 2^63 - 1")
+
+    @property
+    def prunes_weights(self) -> bool:
+        """Whether single weights become zero, one by one."""
+        return self.prune_method in ("random", "l1")
+
+    @property
+    def channel_ratio(self) -> float:
+        """The share of the channels that are removed; 0 where none are."""
+        return self.prune_ratio if self.prune_method in CHANNEL_METHODS else 0.0
+
+    @property
+    def _with_method(self) -> str:
+        return f"with prune_method {self.prune_method!r}"
 
 
 @dataclass(frozen=True)

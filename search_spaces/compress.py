@@ -37,6 +37,7 @@ VARIANTS: tuple[Variant, ...] = (
     ("short", 2.0, knobs.UNPRUNED, _COOL, 2.0, 18),
     ("short", 2.8, knobs.UNPRUNED, _COOL, 2.0, 18),
     ("short", "none", knobs.UNPRUNED, _COOL, 2.0, 18),
+    ("short", 2.0, ("channels_loss", 0.3, None), _COOL, 2.0, 18),
 )
 
 
@@ -65,6 +66,7 @@ def space(options: SpaceOptions) -> SearchSpace:
         trials=len(rows) + TRIALS_BESIDE_COVERING,
         reuse_share=1.0,
         fid_num_images=FID_NUM_IMAGES,
+        edition=2,
     )
 
 
@@ -75,7 +77,7 @@ def _suggest(trial: optuna.Trial, backbone: StoredBackbone, data: DataConfig) ->
         network=backbone.network,
         training=backbone.training,
         ema=knobs.ema(trial, backbone.tracks, _track_knob(backbone.tracks)),
-        compression=knobs.compression(trial, FINETUNE_IMAGES),
+        compression=knobs.compression(trial, FINETUNE_IMAGES, knobs.ALL_METHODS),
         sampling=knobs.sampling(trial, STEPS, labels=backbone.network.conditional),
     )
 

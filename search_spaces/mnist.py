@@ -41,7 +41,7 @@ def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
         network=network,
         training=training,
         ema=knobs.ema(trial),
-        compression=knobs.compression(trial, FINETUNE_IMAGES),
+        compression=knobs.compression(trial, FINETUNE_IMAGES, knobs.ALL_METHODS),
         sampling=knobs.sampling(trial, SAMPLING_STEPS),
     )
 
@@ -53,5 +53,5 @@ SPACE = SearchSpace(
     trials=200,
     reuse_share=0.8,
     fid_num_images=1_000,
-    edition=3,
+    edition=4,
 )

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from diffusion.compress.channels import remove_channels
 from diffusion.networks import build_network
 from diffusion.recipe import Recipe
 
@@ -42,11 +43,15 @@ def check_parameters(parameters: int) -> None:
 def network_shapes(recipe: Recipe) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
     """Return a recipe's network without memory for its weights, and the shape of each.
 
+    It is as narrow as its pruning leaves it.
+
     Raises:
         ValueError: the network cannot be built or is too large.
     """
     with torch.device("meta"), _WithoutValues():
         network = build_network(recipe.network, recipe.data)
+    if recipe.compression.channel_ratio:
+        remove_channels(network, recipe.network, recipe.compression.channel_ratio)
     state = network.state_dict()
     check_parameters(sum(value.numel() for value in state.values()))
     return network, {name: tuple(value.shape) for name, value in state.items()}

@@ -1,15 +1,18 @@
 """A network before it is compressed, and what is measured of it once for all its compressions."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from diffusion.compress.allotment import measure_sensitivities, steps_by
+from diffusion.compress.channels import Importances, remove_channels
+from diffusion.compress.importance import l1_importances, loss_importances
 from diffusion.compress.prune import prune
 from diffusion.compress.rounding import Spread, measure_spreads, round_by
 from diffusion.compress.uniform import Steps
-from diffusion.recipe import CompressionConfig, Recipe
+from diffusion.networks.coupling import Table
+from diffusion.recipe import CompressionConfig, PruneMethod, Recipe
 
 
 @dataclass
@@ -19,16 +22,25 @@ class Measured:
     Attributes:
         sensitivities: of its tensors.
         spreads: of its layers' errors.
+        narrow: of the network with fewer channels, by method and ratio.
     """
 
     sensitivities: dict[str, float] | None = None
     spreads: dict[str, list[Spread]] | None = None
+    narrow: "dict[tuple[PruneMethod, float], Measured]" = field(default_factory=dict)
 
     @property
     def memory_bytes(self) -> int:
         """The memory of the spreads; all else is small."""
         of_layers = (self.spreads or {}).values()
-        return sum(s.factor.nbytes + s.order.nbytes for spreads in of_layers for s in spreads)
+        own = sum(s.factor.nbytes + s.order.nbytes for spreads in of_layers for s in spreads)
+        return own + sum(measured.memory_bytes for measured in self.narrow.values())
+
+    def forget_spreads(self) -> None:
+        """Let go of what takes the memory."""
+        self.spreads = None
+        for measured in self.narrow.values():
+            measured.forget_spreads()
 
 
 class Original:
@@ -55,11 +67,32 @@ class Original:
         self._measured = measured or Measured()
         self._given = network, recipe, images, labels
 
+    def narrowed(self, compression: CompressionConfig) -> "Original":
+        """Return the network without the channels that a compression removes, as one to compress.
+
+        It is measured by itself: its layers have other inputs. Without such pruning it is this
+        one.
+        """
+        if not compression.channel_ratio:
+            return self
+        network = copy.deepcopy(self.network).requires_grad_(True)
+        _, recipe, images, labels = self._given
+
+        def measure(table: Table) -> Importances:
+            if compression.prune_method == "channels_l1":
+                return l1_importances(table)
+            return loss_importances(table, network, recipe, images, labels)
+
+        remove_channels(network, recipe.network, compression.channel_ratio, measure)
+        key = compression.prune_method, compression.channel_ratio
+        measured = self._measured.narrow.setdefault(key, Measured())
+        return Original(network, recipe, images, labels, measured)
+
     def pruned(self, compression: CompressionConfig, into: nn.Module | None = None) -> nn.Module:
-        """Return a copy, pruned as a compression asks.
+        """Return a copy in which single weights are pruned as a compression asks.
 
         Args:
-            compression: whose pruning counts.
+            compression: whose pruning counts; its channels are removed by `narrowed`.
             into: a copy that is done with, to be written over: a new one takes longer to make.
         """
         if into is None:

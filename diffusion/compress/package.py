@@ -39,7 +39,6 @@ from diffusion.compress.uniform import Steps, UniformTensor, relative_steps
 from diffusion.errors import PackageError, PackageUnreachable, about_path
 from diffusion.files import write_bytes
 from diffusion.model import DiffusionModel
-from diffusion.networks import build_network
 from diffusion.recipe import Recipe
 
 PACKAGE_NAME = "model.pdm"
@@ -98,7 +97,7 @@ def read_package(path: Path | str, device: torch.device | str = "cpu") -> Diffus
     with _opened(path) as (header, recipe, read):
         read_tensors = read_format1 if header["format"] == 1 else _read_tensors
         tensors, verified = read_tensors(header, recipe, read)
-        network = build_network(recipe.network, recipe.data)
+        network = network_shapes(recipe)[0].to_empty(device="cpu")
         state = network.state_dict()
         for name, value in tensors:  # one after another, so that they take no memory together
             state[name].copy_(value)

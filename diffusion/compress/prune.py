@@ -24,12 +24,13 @@ def prune(network: nn.Module, config: CompressionConfig) -> None:
 
     Args:
         network: one of ours; its layers are taken in the order in which they were built.
-        config: method, ratio, region, scope, profile and, for random pruning, the seed.
+        config: method, ratio, region, scope, profile and, for random pruning, the seed; methods
+            that remove channels (`remove_channels`) set nothing to zero.
     """
     layers = region_layers(network, config.prune_region)
     if config.filter_ratio > 0:
         _prune_filters(network, layers, config.filter_ratio)
-    if config.prune_method == "none":
+    if not config.prunes_weights:
         return
     ratios = _layer_ratios(config, len(layers))
     chosen = [

@@ -5,7 +5,7 @@ what is known exactly. Each is offered with every way of drawing that the study 
 model on the front is tried with another guidance, too.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,8 @@ MOST_PROFILES = 8  # Compressions of the front that a new backbone is imagined w
 # A model that differs from a tried one by less in all that is known, as two steps of rounding
 # that are nearly equal do, shows nothing that the other one has not shown.
 ALIKE = 0.03
+
+NetworkCounts = Callable[[float], Scores]
 
 
 @dataclass(frozen=True)
@@ -125,18 +127,20 @@ class Candidates:
             if untried := tuple(way for way in fitting if way not in tried):
                 yield Model(point, found.screening, untried, point.is_cooled and is_new)
 
-    def trainings(self, backbone: Knobs, network: Scores) -> Iterator[Candidate]:
+    def trainings(self, backbone: Knobs, counts: NetworkCounts) -> Iterator[Candidate]:
         """Return a new backbone with the compressions of the front.
 
         Args:
             backbone: its knobs.
-            network: its parameters and multiply-accumulates.
+            counts: returns its parameters and multiply-accumulates without a share of its
+                channels.
         """
         for variant in self._history.front[:MOST_PROFILES]:
             params = variant.trial.params
             screening = self._screened.find(params)
             if screening is None or screening.drift is None:
                 continue
+            network = counts(variant.channel_ratio)
             share = network["parameters"] / int(screening.scores["parameters"])
             exact = {name: share * screening.scores[name] for name in EXACT} | network
             if self._unbeaten.is_over(exact):

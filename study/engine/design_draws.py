@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import RandomSampler
 from torch import Tensor, nn
 
+from diffusion.compress.channels import remove_channels
 from diffusion.compress.quantize import covered_bits
 from diffusion.compress.uniform import MULTIPLYING, covered_names
 from diffusion.errors import InvalidRecipe
@@ -67,8 +68,9 @@ class NetworkCost:
         return PASSES * self.macs * recipe.training.train_images
 
     def cool_down_macs(self, recipe: Recipe) -> int:
-        """Return the multiply-accumulates of a recipe's cool-down."""
-        return PASSES * self.macs * recipe.compression.finetune_images
+        """Estimate the multiply-accumulates of a recipe's cool-down."""
+        kept = (1 - recipe.compression.channel_ratio) ** 2  # of the inputs, and of the outputs
+        return int(kept * PASSES * self.macs * recipe.compression.finetune_images)
 
     def size_bytes(self, recipe: Recipe) -> float:
         """Estimate the length of a recipe's file, as though pruning took its ratio everywhere."""
@@ -77,6 +79,7 @@ class NetworkCost:
         bits = covered * _bits(compression.quantization, compression.quantization_step)
         bits += (self.parameters - covered) * PLAIN_BITS
         kept = (1 - compression.prune_ratio) * (1 - compression.filter_ratio)
+        kept *= 1 - compression.channel_ratio  # gone on both sides of a layer
         return kept * bits / 8
 
 
@@ -106,13 +109,17 @@ def candidates(
 
 
 @functools.lru_cache(maxsize=1_024)
-def network_cost(network: NetworkConfig, data: DataConfig) -> NetworkCost:
-    """Build a network and count what it costs.
+def network_cost(
+    network: NetworkConfig, data: DataConfig, channel_ratio: float = 0.0
+) -> NetworkCost:
+    """Build a network and count what it costs, maybe without a share of its channels.
 
     Raises:
         InfeasibleRecipe: it cannot be built.
     """
     built = build_network(network, data).eval()
+    if channel_ratio:
+        remove_channels(built, network, channel_ratio)
     covered: dict[Quantization, int] = {
         name: _num_weights(built, covered_bits(built, name))
         for name in ("linear8", "linear4", "weights8")

@@ -8,15 +8,16 @@ from its own view.
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 from optuna.samplers import BaseSampler, RandomSampler
 
 from diffusion.errors import InfeasibleRecipe
-from diffusion.recipe import DataConfig
+from diffusion.recipe import DataConfig, NetworkConfig
 from search_spaces.space import SearchSpace
-from study.engine.candidates import Candidate
+from study.engine.candidates import Candidate, NetworkCounts
 from study.engine.chooser import Chooser
 from study.engine.design_draws import network_cost
 from study.engine.draws import draw, draw_seed, fixing, tpe, view_tpe
@@ -71,7 +72,7 @@ class Drawer:
         self._seed = seed
         self._reuse = reuse
         self._drawn_for: object = None  # What was known of backbones when new ones were drawn.
-        self._drawn: dict[Knobs, Scores] = {}  # These, and what their networks count.
+        self._drawn: dict[Knobs, NetworkCounts] = {}  # These, and what their networks count.
 
     def sampler(self, number: int, allowed: Allowance = ANYTHING) -> BaseSampler:
         """Return what draws the knobs of a trial, by its number and what it may take."""
@@ -115,7 +116,7 @@ class Drawer:
         candidates = self._chooser.candidates
         return [list(candidates.trainings(*drawn)) for drawn in self._drawn.items()]
 
-    def _new_backbones(self) -> Iterator[tuple[Knobs, Scores]]:
+    def _new_backbones(self) -> Iterator[tuple[Knobs, NetworkCounts]]:
         """Draw a few new backbones, and count their parameters and multiply-accumulates."""
         num_tried = sum(backbone.tried for backbone in self._history.backbones.values())
         for place in range(NEW_BACKBONES):
@@ -127,7 +128,11 @@ class Drawer:
             if recipe is None:
                 continue
             with suppress(InfeasibleRecipe):  # what cannot be built promises nothing
-                yield backbone, network_cost(recipe.network, self._data).scores()
+                network_cost(recipe.network, self._data)
+                yield backbone, partial(self._count, recipe.network)
+
+    def _count(self, network: NetworkConfig, channel_ratio: float) -> Scores:
+        return network_cost(network, self._data, channel_ratio).scores()
 
     def _on(self, backbone: Knobs, generator: np.random.Generator, seed: int) -> BaseSampler:
         """Draw the other knobs of a trial of a backbone."""

@@ -11,8 +11,10 @@ from dataclasses import replace
 
 from torch import nn
 
+from diffusion.compress.channels import remove_channels
 from diffusion.compress.uniform import covered_names
 from diffusion.networks import build_network, count_macs, count_parameters
+from diffusion.networks.coupling import Convolution
 from diffusion.recipe import (
     CompressionConfig,
     DataConfig,
@@ -68,10 +70,16 @@ def excess(recipe: Recipe, limits: Mapping[str, float]) -> str | None:
 
 
 @functools.lru_cache(maxsize=256)
-def _cost(network: NetworkConfig, data: DataConfig) -> tuple[int, int]:
-    """Return the parameters and the multiply-accumulates of a network."""
+def _cost(network: NetworkConfig, data: DataConfig, channel_ratio: float) -> tuple[int, int]:
+    """Return the parameters and the multiply-accumulates of a network without some channels."""
     built = build_network(network, data)
+    if channel_ratio:
+        remove_channels(built, network, channel_ratio)
     return count_parameters(built)[0], count_macs(built, data)
+
+
+def _narrow_network(recipe: Recipe) -> tuple[NetworkConfig, DataConfig, float]:
+    return recipe.network, recipe.data, recipe.compression.channel_ratio
 
 
 def stand_in(recipe: Recipe) -> Recipe:
@@ -121,6 +129,9 @@ def _least_nonzero(recipe: Recipe) -> int:
     if compression.quantization == "uniform":  # any share of its multiples may be 0
         covered = [network.get_parameter(name) for name in covered_names(network)]
         least -= sum(int(weight.count_nonzero()) for weight in covered)
+    elif compression.channel_ratio:  # what is lost between groups depends on the training
+        grouped = [m for m in network.modules() if isinstance(m, Convolution) and m.groups > 1]
+        least -= sum(int(layer.weight.count_nonzero()) for layer in grouped)
     if compression.quantization == "linear4":
         linears = [m.weight for m in network.modules() if isinstance(m, nn.Linear)]
         least -= ZERO_CODES * sum(int(weight.count_nonzero()) for weight in linears)
@@ -148,8 +159,8 @@ def _as_trained(recipe: Recipe) -> nn.Module | None:
 
 # From the cheapest to the dearest.
 _BOUNDS: dict[str, Callable[[Recipe], int]] = {
-    "parameters": lambda recipe: _cost(recipe.network, recipe.data)[0],
-    "macs": lambda recipe: _cost(recipe.network, recipe.data)[1],
+    "parameters": lambda recipe: _cost(*_narrow_network(recipe))[0],
+    "macs": lambda recipe: _cost(*_narrow_network(recipe))[1],
     "nonzero_parameters": lambda recipe: _least_nonzero(stand_in(recipe)),
     "size_bytes": lambda recipe: _least_size(stand_in(recipe)),
 }

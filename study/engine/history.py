@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from diffusion.recipe import Recipe
 from search_spaces.space import BACKBONE_PREFIX
 from study.engine.knob_sets import Knobs, all_knobs, backbone_knobs, model_knobs, sampling_knobs
 from study.engine.timings import Timings
 from study.results.dominance import dominates
 from study.results.objectives import Scores, costs
 from study.results.records import TrialRecord
-from study.run.trial_attributes import attributes
+from study.run.trial_attributes import RECIPE, attributes
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class Variant:
     def scores(self) -> Scores:
         """What the trial measured; nothing where it was refused."""
         return dict(attributes(self.trial).get("scores") or {})
+
+    @property
+    def channel_ratio(self) -> float:
+        """The share of its network's channels that the trial removed."""
+        recipe = attributes(self.trial).get(RECIPE)
+        return 0.0 if recipe is None else Recipe.from_dict(recipe).compression.channel_ratio
 
     @cached_property
     def compression(self) -> FrozenTrial:

@@ -45,7 +45,7 @@ def compress(
     if compression.finetune_images:
         compressed = _cool_down(recipe, original, context, dataset, trained_images)
     else:
-        compressed = Compressed(*original.compressed(compression))
+        compressed = Compressed(*original.narrowed(compression).compressed(compression))
     forget()
     compressed.network.cpu()
     return compressed
@@ -59,7 +59,8 @@ def _cool_down(
     trained_images: int,
 ) -> Compressed:
     """Train on or reuse; what this trial trained counts from where its first attempt began."""
-    network = original.pruned(recipe.compression)
+    narrowed = original.narrowed(recipe.compression)
+    network = narrowed.pruned(recipe.compression)
     images, begin = recipe.compression.finetune_images, Begin(context.trial_dir / COOL_DOWN)
 
     def on_progress(images_seen: int) -> None:
@@ -68,7 +69,7 @@ def _cool_down(
         context.on_progress("cool-down", done / images)
 
     def allot() -> Steps:
-        return original.allot(network, recipe.compression)
+        return narrowed.allot(network, recipe.compression)
 
     found = CoolDownStore(context.store_dir).obtain(
         recipe, network, lambda: original.network, allot, dataset, on_progress

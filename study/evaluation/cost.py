@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from diffusion.compress.channels import remove_channels
+from diffusion.compress.importance import l1_importances
 from diffusion.compress.package import PACKAGE_NAME, gzip_state_dict_bytes, write_package
 from diffusion.compress.prune import prune
 from diffusion.compress.uniform import Steps, relative_steps, round_weights
@@ -16,7 +18,7 @@ FILL_STD = 0.02
 
 
 def untrained_network(recipe: Recipe, *, filled: bool = True) -> nn.Module:
-    """Build a recipe's network and prune it.
+    """Build a recipe's network and prune it, channels by their weights.
 
     Args:
         recipe: names the network and the pruning.
@@ -28,6 +30,8 @@ def untrained_network(recipe: Recipe, *, filled: bool = True) -> nn.Module:
     network = build_network(recipe.network, recipe.data, recipe.training.seed)
     if filled:
         _fill_zeros(network)
+    if ratio := recipe.compression.channel_ratio:
+        remove_channels(network, recipe.network, ratio, l1_importances)
     prune(network, recipe.compression)
     return network
 

@@ -41,7 +41,7 @@ def forget() -> None:
     room = MOST_BYTES
     for measured in reversed(_known.values()):
         if measured.memory_bytes > room:
-            measured.spreads = None
+            measured.forget_spreads()
         room -= measured.memory_bytes
 
 

@@ -107,8 +107,12 @@ def _screen_same(
         yardstick: of the backbone.
     """
     start, first = time.perf_counter(), recipes[0]
+    narrowed = original.narrowed(first.compression)
+    into = scratch if narrowed is original else None
+    if into is None:
+        yardstick = yardstick.of_network(narrowed.network)
     try:
-        network, steps = original.compressed(first.compression, scratch)
+        network, steps = narrowed.compressed(first.compression, into)
     except InvalidRecipe as error:
         yield from (_refused(recipe, str(error), start, yardstick) for recipe in recipes)
         return

@@ -1,7 +1,7 @@
 """The yardstick of a screening: noisy held-out images, and what the best network makes of them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -29,7 +29,7 @@ class Yardstick:
         target: [N, C, H, W] what the uncompressed network of the best average, the one of the
             least denoising loss, makes of them with guidance.
         track_losses: of the uncompressed networks on the batch.
-        macs, parameters: of the network, however it is compressed.
+        macs, parameters: of the network, however its weights are compressed.
     """
 
     batch: Calibration
@@ -70,6 +70,11 @@ class Yardstick:
         target = guided(batch, networks[best], labelled[best])
         macs, (parameters, _) = count_macs(network, recipe.data), count_parameters(network)
         return cls(batch, target, losses, macs, parameters)
+
+    def of_network(self, network: nn.Module) -> Self:
+        """Return the same yardstick, with the counts of a network of fewer channels."""
+        macs = count_macs(network, self.batch.recipe.data)
+        return replace(self, macs=macs, parameters=count_parameters(network)[0])
 
     def measure(self, network: nn.Module) -> tuple[float, float]:
         """Return the drift of a compressed network from the target, and its denoising loss."""

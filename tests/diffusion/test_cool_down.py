@@ -9,6 +9,7 @@ import torch
 
 from diffusion import descent as descent_module
 from diffusion.batches import Batches
+from diffusion.compress.channels import remove_channels
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.prune import prune, pruned_masks, region_layers
 from diffusion.compress.quantize import QuantizedTensor, quantize_weights
@@ -75,6 +76,19 @@ def test_pruned_weights_stay_zero_and_others_learn(tiny_network, tiny_recipe, ti
         if before[name].any()
     ]
     assert min(moved) > 0.5
+
+
+def test_connections_lost_with_channels_are_learned_anew(tiny_recipe, tiny_dataset):
+    config = small_networks.config("mini_ddpm", (4, 8), groups="max", patch_size=2)
+    recipe = replace(tiny_recipe, network=config)
+    network = small_networks.perturb(build_network(config, recipe.data))
+    remove_channels(network, config, 0.5)
+    lost = {name: values == 0 for name, values in network.named_parameters()}
+    assert any(zero.any() for zero in lost.values())
+    compression = replace(PRUNED, prune_method="channels_l1", prune_ratio=0.5, filter_ratio=0.0)
+    tuned(network, recipe, tiny_dataset, compression)
+    for name, values in network.named_parameters():
+        assert values[lost[name]].all(), name
 
 
 def test_a_cool_down_repeats_and_its_seed_is_not_the_trainings(

@@ -91,8 +91,20 @@ def test_fields_have_bounds(part, name, last, beyond, allowed):
     [
         ({"prune_ratio": 0.5}, "prune_ratio is 0.5 with prune_method 'none'; allowed: 0 with"),
         ({"prune_method": "l1"}, "prune_ratio is 0.0 with prune_method 'l1'; allowed: 0 with"),
-        ({"prune_region": "middle"}, "prune_region is 'middle'; allowed: all without pruning"),
-        ({"prune_scope": "global"}, "prune_scope is 'global'; allowed: layer without pruning"),
+        (
+            {"prune_region": "middle"},
+            "prune_region is 'middle'; allowed: all with prune_method 'none",
+        ),
+        ({"prune_scope": "global"}, "prune_scope is 'global'; allowed: layer with prune_method"),
+        (
+            {"prune_method": "channels_l1", "prune_ratio": 0.5, "prune_region": "middle"},
+            "prune_region is 'middle'; allowed: all with prune_method 'channels_l1'",
+        ),
+        (
+            {"prune_method": "channels_loss", "prune_ratio": 0.5, "filter_ratio": 0.5},
+            "filter_ratio is 0.5; allowed: 0 with prune_method 'channels_loss'",
+        ),
+        ({"prune_method": "channels_loss"}, "prune_ratio is 0.0 with prune_method 'channels_loss"),
         ({"prune_profile": "central"}, "prune_profile is 'central'; allowed: flat, but for prun"),
         (
             {
@@ -101,7 +113,7 @@ def test_fields_have_bounds(part, name, last, beyond, allowed):
                 "prune_scope": "global",
                 "prune_profile": "central",
             },
-            "prune_profile is 'central'; allowed: flat, but for pruning by layer",
+            "prune_profile is 'central'; allowed: flat, but for pruning weights by layer",
         ),
     ],
 )

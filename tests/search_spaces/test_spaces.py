@@ -159,3 +159,16 @@ def test_whatever_the_grid_draws_is_a_row_of_it() -> None:
     found = {recipe.key for _, recipe in drawn(free, 400)}
     assert found <= keys
     assert len(found) > 200
+
+
+def test_channels_are_removed_in_the_long_spaces_and_without_a_region() -> None:
+    pruned = [r.compression for _, r in drawn(load_space("mnist"), 120)]
+    methods = {compression.prune_method for compression in pruned}
+    assert methods == {"none", "random", "l1", "channels_l1", "channels_loss"}
+    ratios = {compression.channel_ratio for compression in pruned}
+    assert ratios == {0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7}
+    assert {c.prune_region for c in pruned if c.channel_ratio} == {"all"}
+    cooled = {(c.channel_ratio > 0, c.finetune_learning_rate) for c in pruned if c.finetune_images}
+    assert cooled == {(False, 5e-4), (True, 2e-3)}
+    quick = {recipe.compression.channel_ratio for _, recipe in drawn(load_space("quick"), 60)}
+    assert quick == {0.0}

@@ -35,7 +35,8 @@ def drift(recipe: Recipe) -> float:
 
 def screened(recipe: Recipe) -> dict[str, Any]:
     """Return what a worker would find."""
-    counts, c = network_cost(recipe.network, DATA).scores(), recipe.compression
+    c = recipe.compression
+    counts = network_cost(recipe.network, DATA, c.channel_ratio).scores()
     bits = BITS.get(c.quantization) or 4.2 - 2.2 * math.log2(c.quantization_step + 0.2)
     kept = 1 - 0.8 * c.prune_ratio
     size = int(counts["parameters"] * max(bits, 0.8) / 8 * kept)

@@ -13,11 +13,11 @@ import torch
 
 from diffusion.config import choices
 from diffusion.data import load_dataset
-from diffusion.recipe import PruneMethod, PruneRegion
+from diffusion.recipe import PruneRegion
 from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.quality import score_images
 from diffusion.score.references import References
-from search_spaces.knobs import QUANTIZATIONS, TRACKS
+from search_spaces.knobs import QUANTIZATIONS, TRACKS, WEIGHT_METHODS
 from study.engine.knob_sets import model_knobs
 from study.results.records import TrialRecord
 from study.run.settings import RunSettings
@@ -80,7 +80,7 @@ def test_every_compression_is_screened(complete: list[TrialRecord]) -> None:
     assert len(screened) > 15 * len(complete)
     levels = {name: {s.knobs.get(name) for s in screened} - {None} for name in KNOBS}
     assert levels["compression.quantization"] == set(QUANTIZATIONS)
-    assert levels["compression.prune_method"] == set(choices(PruneMethod))
+    assert levels["compression.prune_method"] == set(WEIGHT_METHODS)
     assert levels["compression.prune_region"] == set(choices(PruneRegion))
     assert levels["ema.track"] == set(TRACKS)
     # The model of a trial is screened beside it, or beside an earlier one that drew otherwise.

@@ -22,7 +22,6 @@ from repacking import (
     write_members,
 )
 
-from diffusion.compress import package as package_module
 from diffusion.compress.limits import MAX_PARAMETERS, check_parameters
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.prune import prune
@@ -331,7 +330,7 @@ LARGE = {
 
 @pytest.mark.parametrize("case", LARGE)
 def test_large_networks_are_refused_before_they_are_built(package, case, monkeypatch):
-    monkeypatch.setattr(package_module, "build_network", lambda *given: pytest.fail("built"))
+    monkeypatch.setattr(torch.nn.Module, "to_empty", lambda *given, **to: pytest.fail("built"))
     fields, message = LARGE[case]
     contents = members(package)
     for name, value in fields.items():
@@ -339,6 +338,14 @@ def test_large_networks_are_refused_before_they_are_built(package, case, monkeyp
     contents = with_header("recipe", "data", "image_size", value=1_024)(contents)
     write_members(package, hashed(contents))
     assert message in refusal(package)
+
+
+def test_tensors_of_all_channels_are_refused_where_some_are_removed(package):
+    contents = members(package)
+    for name, value in (("prune_method", "channels_l1"), ("prune_ratio", 0.5)):
+        contents = with_header("recipe", "compression", name, value=value)(contents)
+    write_members(package, hashed(contents))
+    assert "stem.weight" in refusal(package)
 
 
 def test_many_classes_are_refused(package):

@@ -2,8 +2,10 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -13,7 +15,9 @@ from small_studies import DATA, OBJECTIVES, QUICK, proposed
 from diffusion.recipe import DataConfig, NetworkConfig, Recipe
 from search_spaces import knobs, quick
 from study.engine import chooser
+from study.engine.candidates import Candidate, Candidates
 from study.engine.chooser import MOST_MODELS
+from study.engine.design_draws import network_cost
 from study.engine.effort import Allowance
 from study.engine.knob_sets import all_knobs, model_knobs
 from study.engine.proposer import Proposer
@@ -133,6 +137,39 @@ def test_any_objectives_go(objectives: tuple[str, ...]) -> None:
     recipes = [step(source)[1] for _ in range(8)]
     assert len({recipe.key for recipe in recipes}) == 8
     assert min(scores(recipe)["fid"] for recipe in recipes) < 40
+
+
+def any_pruning(trial: optuna.Trial, data: DataConfig) -> Recipe:
+    """Draw a network that any method prunes."""
+    return replace(
+        backbones_alone(trial, data),
+        compression=knobs.compression(trial, (32_000,), knobs.ALL_METHODS),
+    )
+
+
+def test_new_backbones_are_imagined_without_the_channels_that_the_front_removes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    imagined: list[Candidate] = []
+    imagine = Candidates.trainings
+
+    def noted(*given: Any) -> Iterator[Candidate]:
+        found = list(imagine(*given))
+        imagined.extend(found)
+        return iter(found)
+
+    monkeypatch.setattr(Candidates, "trainings", noted)
+    space = replace(NO_DESIGN, suggest=any_pruning)
+    source = study(StudyStorage(None, ("fid", "parameters")), space=space)
+    for _ in range(16):
+        step(source)
+    ratios = set()
+    for candidate in imagined:
+        recipe = space.recipe(candidate.knobs, DATA)
+        ratios.add(ratio := recipe.compression.channel_ratio)
+        counts = network_cost(recipe.network, DATA, ratio).scores()
+        assert {name: candidate.screening.scores[name] for name in counts} == counts
+    assert max(ratios) > 0
 
 
 def test_what_is_over_a_limit_by_its_exact_size_is_not_tried() -> None:

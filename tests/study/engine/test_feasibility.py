@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from diffusion.compress.channels import remove_channels
 from diffusion.compress.package import read_package, write_package
 from diffusion.compress.prune import prune
 from diffusion.compress.uniform import covered_names
@@ -32,6 +33,8 @@ COMPRESSIONS: list[dict[str, Any]] = [
     {"prune_method": "l1", "prune_ratio": 0.6, "prune_scope": "global", "filter_ratio": 0.3},
     {"prune_method": "random", "prune_ratio": 0.3, "filter_ratio": 0.3},
     {"prune_method": "random", "prune_ratio": 0.5, "quantization": "linear4"},
+    {"prune_method": "channels_l1", "prune_ratio": 0.5},
+    {"prune_method": "channels_loss", "prune_ratio": 0.3, "quantization": "weights8"},
 ]
 
 
@@ -53,22 +56,28 @@ def as_if_trained(recipe: Recipe, seed: int) -> nn.Module:
         noise = torch.randn(values.shape, generator=generator)
         # Tails wider than a normal's, as trained weights have them: more small codes.
         values += 0.03 * noise * torch.rand(values.shape, generator=generator).add(0.5)
+    if ratio := recipe.compression.channel_ratio:
+        remove_channels(network, recipe.network, ratio)
     prune(network, recipe.compression)
     return network
 
 
-def test_parameters_and_macs_are_exact_at_the_limit(digit_recipe: Recipe) -> None:
-    network = build_network(digit_recipe.network, digit_recipe.data)
+@pytest.mark.parametrize("compression", [{}, {"prune_method": "channels_l1", "prune_ratio": 0.5}])
+def test_parameters_and_macs_are_exact_at_the_limit(
+    digit_recipe: Recipe, compression: dict[str, Any]
+) -> None:
+    recipe = with_compression(digit_recipe, compression)
+    network = as_if_trained(recipe, 1)
     exact = {
         "parameters": count_parameters(network)[0],
-        "macs": count_macs(network, digit_recipe.data),
+        "macs": count_macs(network, recipe.data),
     }
     for name, value in exact.items():
-        assert excess(digit_recipe, {name: value}) is None
-        reason = excess(digit_recipe, {name: value - 1})
+        assert excess(recipe, {name: value}) is None
+        reason = excess(recipe, {name: value - 1})
         assert reason == f"{name} would be at least {value:,}; the limit is {value - 1:,}"
-        assert excess(digit_recipe, {floor(name): value}) is None
-        reason = excess(digit_recipe, {floor(name): value + 1})
+        assert excess(recipe, {floor(name): value}) is None
+        reason = excess(recipe, {floor(name): value + 1})
         assert reason == f"{name} would be {value:,}; the limit is {value + 1:,} or more"
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from diffusion.compress.package import PACKAGE_NAME, read_package, write_package
 from diffusion.compress.uniform import covered_names
 from diffusion.data import ImageDataset
-from diffusion.networks import build_network, count_parameters
+from diffusion.networks import build_network, count_macs, count_parameters
 from diffusion.recipe import (
     CompressionConfig,
     EmaConfig,
@@ -39,6 +39,8 @@ COMPRESSIONS = {
     "weights8": CompressionConfig(quantization="weights8"),
     "linear4, pruned": replace(PRUNED, quantization="linear4"),
     "random": CompressionConfig("random", 0.5, "extremes"),
+    "channels": CompressionConfig("channels_l1", 0.5),
+    "channels, uniform": replace(UNIFORM, prune_method="channels_loss", prune_ratio=0.3),
     "uniform": UNIFORM,
     "uniform, fine": replace(UNIFORM, quantization_step=0.5),
     "uniform, pruned": replace(PRUNED, quantization="uniform", quantization_step=0.7),
@@ -107,8 +109,10 @@ def test_the_bytes_are_those_of_the_real_package(
     compressed = compress(recipe, FakeBackbone(recipe, tmp_path, 0.0), trial, dataset, 0)
     size_bytes = write_package(path, recipe, compressed.network, compressed.steps)
     assert table[name].size_bytes == size_bytes
-    counts = count_parameters(read_package(path).network)
+    network = read_package(path).network
+    counts = count_parameters(network)
     assert (table[name].parameters, table[name].nonzero_parameters) == counts
+    assert table[name].macs == count_macs(network, recipe.data)
 
 
 def test_what_is_not_compressed_does_not_drift(
