@@ -57,15 +57,20 @@ def load_space(name: str, options: SpaceOptions | None = None) -> SearchSpace:
 
 
 def with_precision(space: SearchSpace, options: SpaceOptions) -> SearchSpace:
-    """Return a space whose recipes are trained and drawn in the precision of the options."""
-    precision = options.precision
-    if precision is None:
+    """Return a space whose recipes are trained and drawn in the precisions of the options."""
+    trained, drawn = options.precision, options.drawing_precision
+    if space.name in COMPRESSING:  # What is stored was trained; it may be drawn otherwise.
+        trained, drawn = None, trained or drawn
+    if trained is drawn is None:
         return space
 
     def suggest(trial: "optuna.Trial", data: DataConfig) -> Recipe:
         recipe = space.suggest(trial, data)
-        if space.name in COMPRESSING:  # What is stored was trained; it may be drawn otherwise.
-            return replace(recipe, sampling=replace(recipe.sampling, precision=precision))
-        return replace(recipe, training=replace(recipe.training, precision=precision))
+        training, sampling = recipe.training, recipe.sampling
+        if trained is not None:
+            training = replace(training, precision=trained)
+        if drawn is not None:
+            sampling = replace(sampling, precision=drawn)
+        return replace(recipe, training=training, sampling=sampling)
 
     return replace(space, suggest=suggest)

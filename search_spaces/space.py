@@ -37,6 +37,7 @@ class SpaceOptions:
         rows: names of the rows to run; none stands for all.
         backbones: that are compressed, where a space trains none.
         precision: of training and drawing; None leaves it to the space.
+        drawing_precision: of drawing alone; None for that of the training.
     """
 
     train_images: int | None = None
@@ -44,6 +45,7 @@ class SpaceOptions:
     rows: tuple[str, ...] = ()
     backbones: tuple[StoredBackbone, ...] = ()
     precision: Precision | None = None
+    drawing_precision: Precision | None = None
 
     def __post_init__(self) -> None:
         if self.train_images is not None and self.train_images < 1:

@@ -14,7 +14,7 @@ from search_spaces.space import SearchSpace
 from study.engine.design import design
 from study.engine.design_draws import network_cost
 from study.engine.draws import begun, suggested
-from study.results.words import format_count, format_seconds, name_recipe
+from study.results.words import format_count, format_seconds, name_precision, name_recipe
 from study.run.run import Run
 from study.run.settings import RunSettings
 
@@ -38,7 +38,7 @@ def plan_lines(run: Run, space: SearchSpace) -> list[str]:
         f"data     {data.name}: {pixels}, {data.num_classes} classes, {data.fingerprint}",
         f"scored   by {settings.fid_num_images:,} images a trial, {_extractor(settings)}",
         f"workers  {settings.concurrent_trials} at once on {settings.device}, {each}"
-        f"{f', in {settings.precision}' if settings.precision else ''}",
+        f"{name_precision(settings.precision, settings.drawing_precision)}",
         *_knob_lines(space, data),
         *_training_lines(space, data, settings.seed, settings.trials, screens=settings.reuse),
         f"time     {_time(run)}",

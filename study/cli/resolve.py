@@ -11,7 +11,7 @@ from diffusion.dataset_names import DATA_DIR_VARIABLE, resolve_name, sized_name,
 from diffusion.files import whole_path
 from diffusion.recipe import DataConfig
 from diffusion.score.choose_extractor import build_extractor, is_built_in
-from search_spaces.space import SpaceOptions
+from search_spaces.space import SearchSpace, SpaceOptions
 from study.cli.compressing import check_compressing, with_backbones
 from study.cli.extractor_choice import extractor_choice, extractor_settings
 from study.cli.loggers_choice import logger_settings
@@ -40,7 +40,7 @@ KEPT = (
     *("dataset", "data"),
     *("extractor", "inception_weights", "extractor_sha256"),
     *("objectives", "limits", "seed", "reuse", "early_stopping", "fid_num_images"),
-    *("study_name", "precision"),
+    *("study_name", "precision", "drawing_precision"),
 )
 # Each finished trial was judged by them, which the search goes on from.
 _PICKED = ", or from what is finished: python -m study.pick RUN --max size_bytes=100k --min ..."
@@ -93,8 +93,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "fid_num_images": space.fid_num_images,
         "data_dir": None if data_dir is None else str(data_dir),
         **extractor_settings(extractor),
-        # Whoever asks for named rows wants them as they are.
-        "precision": given.precision or (None if space.rows else AUTO),
+        **_precisions(given.precision, space),
         "store": store,
         "extractor_sha256": features.sha256,
         "concurrent_trials": given.concurrent_trials or None,
@@ -171,6 +170,15 @@ def _limits(given: argparse.Namespace) -> dict[str, float]:
 def _data_dir(given: argparse.Namespace) -> Path | None:
     root = given.data_dir or os.environ.get(DATA_DIR_VARIABLE)
     return whole_path(root) if root else None
+
+
+def _precisions(asked: str | None, space: SearchSpace) -> dict[str, str | None]:
+    """Return the precisions of a new run; "auto" stands for what the hardware is quick in."""
+    if asked in (None, AUTO):
+        # Whoever asks for named rows wants them as they are.
+        as_it_is = asked is None and bool(space.rows)
+        return {"precision": None, "drawing_precision": None if as_it_is else AUTO}
+    return {"precision": asked, "drawing_precision": None}
 
 
 def _store(given: argparse.Namespace, resumed: RunSettings | None = None) -> str | None:

@@ -119,8 +119,8 @@ def _add_training(parser: cli.Parser) -> None:
     add(
         "--precision",
         choices=PRECISIONS,
-        help=f"of the networks' products (default {cli.AUTO}: bf16 where the hardware has it; "
-        "system-... spaces: as published)",
+        help=f"of the networks' products, trained and drawn (default {cli.AUTO}: trained as the "
+        "space says, drawn in bf16 where the hardware has it; system-... spaces: as published)",
     )
     add("--no-early-stopping", action="store_true", help="train every backbone to its end")
     add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")

@@ -85,9 +85,9 @@ def search(given: Namespace, work: Work) -> tuple[Path, int]:
             may_grow=wanted["address"] is not None,
             gpu_share=functools.partial(_gpu_share, wanted, given),
         )
-        if wanted["precision"] == cli.AUTO:
+        if wanted["drawing_precision"] == cli.AUTO:
             joins = wanted["address"] is not None
-            wanted["precision"] = quickest_precision(resources.device, joins=joins)
+            wanted["drawing_precision"] = quickest_precision(resources.device, joins=joins)
         settings = RunSettings(**{**wanted, **resources.to_dict()})
         if given.dry_run:
             sys.stdout.write(_dry_run(run_dir, settings, given))

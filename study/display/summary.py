@@ -12,7 +12,7 @@ from study.results.limits import said
 from study.results.objectives import aims
 from study.results.pick import pick_model
 from study.results.rows import FrontRow
-from study.results.words import counted, format_seconds, name_backbone
+from study.results.words import counted, format_seconds, name_backbone, name_precision
 from study.run.folder import REPORT_NAME
 from study.run.packages import unsound
 from study.run.run import Run
@@ -35,7 +35,7 @@ def introduce(run: Run, console: Console) -> None:
         f"study    {settings.space} space, {settings.dataset}, {trials} "
         f"({finished} finished), {aims(settings.objectives)}{limits}\n"
         f"workers  {settings.concurrent_trials} at once {where}, {each} each"
-        f"{f', in {settings.precision}' if settings.precision else ''}",
+        f"{name_precision(settings.precision, settings.drawing_precision)}",
     )
     if settings.database is not None:
         say(console, f"storage  {settings.database}")

@@ -93,6 +93,13 @@ def name_sampling(sampling: SamplingConfig) -> str:
     return words
 
 
+def name_precision(trained: str | None, drawn: str | None) -> str:
+    """Name what precisions were chosen, of training and of drawing; none says nothing."""
+    if trained is not None:
+        return f", in {trained}"
+    return "" if drawn is None else f", drawing in {drawn}"
+
+
 def _name_network(network: NetworkConfig) -> list[str]:
     widths = "-".join(map(str, network.widths))
     return [network.architecture, widths, f"groups {network.groups}"]

@@ -65,6 +65,7 @@ class RunSettings:
         loggers: trackers that trials are logged to as they run, as `--log` names them.
         tracking_id: by which they find the study's runs again; None as long as there are none.
         precision: of training and drawing; None for what the space has.
+        drawing_precision: of drawing alone; None for that of the training.
     """
 
     space: str
@@ -103,6 +104,7 @@ class RunSettings:
     loggers: tuple[str, ...] = ()
     tracking_id: str | None = None
     precision: Precision | None = None
+    drawing_precision: Precision | None = None
 
     @property
     def database(self) -> Database | None:
@@ -115,7 +117,12 @@ class RunSettings:
     def space_options(self) -> SpaceOptions:
         """What differs from the space as it is."""
         return SpaceOptions(
-            self.train_images, self.formulation, self.rows, self.backbones, self.precision
+            self.train_images,
+            self.formulation,
+            self.rows,
+            self.backbones,
+            self.precision,
+            self.drawing_precision,
         )
 
     def load_space(self) -> SearchSpace:

@@ -17,7 +17,7 @@ NEW: dict[int, dict[str, Any]] = {
     9: {"concurrent_trials_asked": None},
     10: {"storage": None, "study_name": None},
     11: {"loggers": [], "tracking_id": None},
-    FORMAT_VERSION: {"precision": None},
+    FORMAT_VERSION: {"precision": None, "drawing_precision": None},
 }
 OLDEST_VERSION = min(NEW) - 1
 

@@ -1,5 +1,6 @@
 """The compress space: every compression of stored backbones, and no training of its own."""
 
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -70,11 +71,12 @@ def test_a_dense_model_and_a_dense_cool_down_of_each_backbone_are_tried() -> Non
         assert sorted(dense) == [False, True]
 
 
-def test_another_precision_is_of_the_drawing_alone() -> None:
-    options = SpaceOptions(backbones=(WITH_LABELS, WITHOUT), precision="bf16")
+@pytest.mark.parametrize("option", ["precision", "drawing_precision"])
+def test_another_precision_is_of_the_drawing_alone(option: str) -> None:
+    options = SpaceOptions(backbones=(WITH_LABELS, WITHOUT))
+    space = load_space("compress", replace(options, **{option: "bf16"}))  # type: ignore[arg-type]
     for row in SPACE.covering:
-        plain = SPACE.recipe(row, DATA)
-        recipe = load_space("compress", options).recipe(row, DATA)
+        plain, recipe = SPACE.recipe(row, DATA), space.recipe(row, DATA)
         assert recipe == plain.with_changes({"sampling.precision": "bf16"})
         assert recipe.cool_down_key == plain.cool_down_key
 

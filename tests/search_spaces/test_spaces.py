@@ -122,6 +122,15 @@ def test_another_precision_changes_nothing_else(name: str, precision: Precision)
         assert changed.drawing_precision == precision
 
 
+@pytest.mark.parametrize("precision", choices(Precision))
+@DRAWN_SPACES
+def test_another_precision_of_drawing_keeps_the_training(name: str, precision: Precision) -> None:
+    plain, other = load_space(name), load_space(name, SpaceOptions(drawing_precision=precision))
+    for (_, recipe), (_, changed) in zip(drawn(plain, 20), drawn(other, 20), strict=True):
+        assert changed == recipe.with_changes({"sampling.precision": precision})
+        assert changed.backbone_key == recipe.backbone_key
+
+
 @DRAWN_SPACES
 @pytest.mark.parametrize(
     "options", [SpaceOptions(formulation="published"), SpaceOptions(rows=("base",))]

@@ -16,7 +16,7 @@ from diffusion.compress.channels import narrow_width, remove_channels
 from diffusion.compress.original import Original
 from diffusion.compress.package import read_package, write_package
 from diffusion.model import DiffusionModel
-from diffusion.networks import build_network, count_macs, count_parameters
+from diffusion.networks import build_network, count_macs, count_parameters, norms
 from diffusion.networks.coupling import coupling_table
 from diffusion.recipe import CompressionConfig, Recipe, SamplingConfig, TrainingConfig
 
@@ -89,6 +89,7 @@ def only_scaled(monkeypatch):
     def layer(tokens, shape, weight, bias, eps=0.0):
         return tokens * weight + bias
 
+    monkeypatch.setattr(norms, "_is_fused", lambda images: False)
     monkeypatch.setattr(F, "group_norm", group)
     monkeypatch.setattr(F, "layer_norm", layer)
 

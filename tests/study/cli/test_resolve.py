@@ -45,8 +45,9 @@ def new(*arguments: str) -> RunSettings:
     """Return the settings of a new run with these options."""
     given = build_parser("").parse_args(arguments)
     wanted = new_settings(given)
-    precision = "bf16" if wanted["precision"] == AUTO else wanted["precision"]
-    return RunSettings(**{**wanted, **RESOURCES, "precision": precision})
+    if wanted["drawing_precision"] == AUTO:
+        wanted["drawing_precision"] = "bf16"
+    return RunSettings(**{**wanted, **RESOURCES})
 
 
 def resumed(run: RunSettings, *arguments: str) -> RunSettings:
@@ -510,33 +511,35 @@ def test_a_table_s_settings_round_trip(table_run: RunSettings, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "precision"),
+    ("arguments", "trained", "drawn"),
     [
-        ([], AUTO),
-        (["--precision", "float32"], "float32"),
-        (["--space", "system-b-mini"], None),
-        (["--space", "system-b-mini", "--precision", "bf16"], "bf16"),
-        (["--space", "system-b-mini", "--precision", "auto"], AUTO),
+        ([], None, AUTO),
+        (["--precision", "float32"], "float32", None),
+        (["--space", "system-b-mini"], None, None),
+        (["--space", "system-b-mini", "--precision", "bf16"], "bf16", None),
+        (["--space", "system-b-mini", "--precision", "auto"], None, AUTO),
     ],
 )
 def test_named_rows_keep_their_precision_unless_asked(
-    arguments: list[str], precision: str | None
+    arguments: list[str], trained: str | None, drawn: str | None
 ) -> None:
-    assert new_settings(build_parser("").parse_args(arguments))["precision"] == precision
+    wanted = new_settings(build_parser("").parse_args(arguments))
+    assert (wanted["precision"], wanted["drawing_precision"]) == (trained, drawn)
 
 
-def test_a_resume_keeps_the_precision() -> None:
+def test_a_resume_keeps_the_precisions() -> None:
     begun = new("--precision", "bf16")
     assert resumed(begun).precision == "bf16"
     assert resumed(begun, "--precision", "auto").precision == "bf16"
+    assert resumed(new()).drawing_precision == "bf16"
     with pytest.raises(ValueError, match="precision is 'float32', but the run has 'bf16'"):
         resumed(begun, "--precision", "float32")
 
 
-def test_a_run_s_space_has_its_precision() -> None:
-    space = new("--precision", "bf16").load_space()
-    recipe = space.recipe(HAND_MADE[0], DataConfig.from_dict(new().data))
-    assert recipe.training.precision == "bf16"
+def test_a_run_s_space_has_its_precisions() -> None:
+    for begun, trained in ((new("--precision", "bf16"), "bf16"), (new(), "float32")):
+        recipe = begun.load_space().recipe(HAND_MADE[0], DataConfig.from_dict(begun.data))
+        assert (recipe.training.precision, recipe.drawing_precision) == (trained, "bf16")
 
 
 def test_backbones_lie_in_the_run_unless_a_store_is_shared(
