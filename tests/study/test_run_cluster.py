@@ -62,7 +62,8 @@ def test_a_new_run_that_a_node_does_not_see_leaves_no_folder_and_no_mirror(
     module, resources = "study.commands.search", Resources(1, 0, 1)
     monkeypatch.setattr(f"{module}.ray_session", lambda address, *, insecure: nullcontext())
     monkeypatch.setattr(f"{module}.await_first_node", lambda *asked: None)
-    monkeypatch.setattr(f"{module}.resolve_resources", lambda *wanted, may_grow: resources)
+    monkeypatch.setattr(f"{module}.resolve_resources", lambda *wanted, **more: resources)
+    monkeypatch.setattr(f"{module}.quickest_precision", lambda device, *, joins: "float32")
     monkeypatch.setattr("study.cluster.nodes.check_nodes", unseen)
     by_url = ["--work-dir", str(tmp_path / "runs")] if "://" in out else []
     with pytest.raises(ValueError, match="machine b does not see it"):

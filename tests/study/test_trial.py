@@ -16,7 +16,7 @@ from diffusion import train as train_module
 from diffusion.compress.package import read_package
 from diffusion.data import load_dataset
 from diffusion.errors import DataUnavailable, TrainingDiverged
-from diffusion.recipe import CompressionConfig, Recipe
+from diffusion.recipe import CompressionConfig, NetworkConfig, Recipe, TrainingConfig
 from diffusion.score.choose_extractor import build_extractor
 from diffusion.score.labels import score_labels
 from diffusion.score.quality import score_images
@@ -252,9 +252,9 @@ def test_generate_refuses_a_label_the_model_does_not_have(
 def test_a_training_that_diverges_is_told_as_that_with_the_images_it_cost(
     digit_recipe: Recipe, tmp_path: Path
 ) -> None:
-    wild = digit_recipe.with_changes(
-        {"training.learning_rate": 100.0, "training.train_images": 12_800}
-    )
+    network = NetworkConfig("ncsn", (4, 8, 8, 16))
+    training = TrainingConfig(12_800, learning_rate=100.0)
+    wild = replace(digit_recipe, network=network, training=training)
     trained: list[int] = []
     with pytest.raises(TrainingDiverged, match="training diverged at step"):
         evaluate(wild, replace(context(tmp_path, 0), on_trained=trained.append))

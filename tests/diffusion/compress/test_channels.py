@@ -215,15 +215,19 @@ def test_l1_keeps_the_largest_and_the_loss_what_is_read():
 def test_a_package_holds_what_is_kept_alone(config, tmp_path):
     path, dense = tmp_path / "model.pdm", build(config)
     sizes = [write_package(path, recipe_of(config, "l1"), dense)]
+    counts = [count_parameters(dense)[0]]
     for ratio in (0.3, 0.7):
         narrow, recipe = pruned(dense, config, ratio), recipe_of(config, ratio=ratio)
         sizes.append(write_package(path, recipe, narrow))
+        counts.append(count_parameters(narrow)[0])
         model, expected = read_package(path), DiffusionModel(recipe, narrow)
         assert count_parameters(model.network) == count_parameters(narrow)
         assert small_networks.call(model.network, DATA).isfinite().all()
         drawn = [m.generate(torch.tensor([1, 2])) for m in (model, expected)]
         assert torch.equal(*drawn)
-    assert sizes[0] > sizes[1] > sizes[2]
+    assert sizes[0] > sizes[1]
+    # A few channels in as many groups leave nothing more to remove.
+    assert sizes[1] > sizes[2] or counts[1] == counts[2] < counts[0]
 
 
 READING = """

@@ -153,7 +153,7 @@ def test_a_cool_down_is_screened_as_it_begins(
     run_screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("diffusion.cool_down.Descent", None)  # training would raise
-    cool = replace(PRUNED, finetune_images=64, finetune_teacher=True)
+    cool = replace(PRUNED, finetune_images=6_400, finetune_teacher=True)
     found = run_screen({"plain": PRUNED, "cool": cool, "errors": UNIFORM, "nearest": COOL})
     assert found["cool"].drift == found["plain"].drift
     # Its header says more.
