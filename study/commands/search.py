@@ -102,8 +102,8 @@ def search(given: Namespace, work: Work) -> tuple[Path, int]:
 def _gpu_share(wanted: dict[str, Any], given: Namespace) -> float:
     """Return the share of a GPU that a trial of the run takes by default."""
     # Of the network alone: no precision is known before the device is.
-    known = {**wanted, "precision": None, **Resources(1.0, 0.0, 1).to_dict()}
-    settings = RunSettings(**known)
+    open_ones = {"precision": None, "drawing_precision": None}
+    settings = RunSettings(**{**wanted, **open_ones, **Resources(1.0, 0.0, 1).to_dict()})
     return gpu_share(run_space(settings, given.space), DataConfig.from_dict(settings.data))
 
 
