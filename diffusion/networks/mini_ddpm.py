@@ -24,6 +24,8 @@ from diffusion.networks.norms import at_least_single, norm_silu
 from diffusion.recipe import DataConfig, NetworkConfig
 
 NORM_GROUPS = 8
+# Torch's fused attention is slow in bf16 on a CPU; of more tokens plain products take much memory.
+MOST_PLAIN_TOKENS = 256
 
 
 class Embedding(nn.Module):
@@ -78,10 +80,8 @@ class Attention(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         # The norm in float32: with channels last it is slow in bf16 on a CPU.
         tokens = self.qkv(self.norm(at_least_single(images))).flatten(2).transpose(1, 2)
-        query, key, value = tokens.chunk(3, dim=2)
-        # Not torch's fused attention, which is slow in bf16 on a CPU; the tokens are few.
-        weights = (query @ key.transpose(1, 2) / math.sqrt(query.shape[2])).softmax(dim=2)
-        return images + self.out((weights @ value).transpose(1, 2).reshape(images.shape))
+        mixed = _attend(*tokens.chunk(3, dim=2))
+        return images + self.out(mixed.transpose(1, 2).reshape(images.shape))
 
 
 class DownLevel(nn.Module):
@@ -156,6 +156,14 @@ class MiniDDPM(nn.Module):
             hidden = level(hidden, skips.pop(), embedding)
         hidden = self.out(norm_silu(hidden, self.norm))
         return F.pixel_shuffle(hidden, self.patch_size)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend with one head; all are [N, tokens, C]."""
+    if query.shape[1] > MOST_PLAIN_TOKENS:
+        return F.scaled_dot_product_attention(query, key, value)
+    weights = (query @ key.transpose(1, 2) / math.sqrt(query.shape[2])).softmax(dim=2)
+    return weights @ value
 
 
 def _grouped_conv(channels: int, out_channels: int, groups: Groups, stride: int = 1) -> nn.Conv2d:
