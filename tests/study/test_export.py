@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,13 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from safetensors.torch import load_file
 from small_run import run_of
 from small_scores import fake_scores
 from torch import nn
 
+from diffusion.compress.channels import remove_channels
 from diffusion.compress.package import read_package, write_package
-from diffusion.model import DiffusionModel
-from diffusion.networks import build_network
-from diffusion.recipe import Recipe
+from diffusion.recipe import CompressionConfig, Recipe
 from study import Model, export
 from study.display.front_folder import write_front
 from study.results.records import TrialRecord
@@ -35,15 +35,19 @@ LICENSE = ["--license", "apache-2.0"]
 @pytest.fixture
 def run(tmp_path: Path, tiny_recipe: Recipe, tiny_network: nn.Module) -> Path:
     """A run with one model on its front, whose verified figures are others than its trial's."""
-    folder, trial = tmp_path / "tiny-001", tmp_path / "tiny-001" / "trials" / "0"
+    return write_run(tmp_path / "tiny-001", tiny_recipe, tiny_network)
+
+
+def write_run(folder: Path, recipe: Recipe, network: nn.Module) -> Path:
+    trial = folder / "trials" / "0"
     trial.mkdir(parents=True)
-    size = write_package(trial / "model.pdm", tiny_recipe, tiny_network)
+    size = write_package(trial / "model.pdm", recipe, network)
     conditions = {"extractor": "digits", "extractor_sha256": "9c", "threads": 1, "device": "cpu"}
     scores = fake_scores(9.0, size, **conditions, kid=None, finetune_seconds=None)
     write_json(trial / "scores.json", scores)
     Image.new("L", (4, 4)).save(trial / "samples.png")
     verified = {**scores, "fid": 8.0, "verified_seeds": 3, "front_probability": 1.0}
-    study = run_of(folder, [TrialRecord(0, "complete", tiny_recipe, verified)])
+    study = run_of(folder, [TrialRecord(0, "complete", recipe, verified)])
     write_json(folder / "run.json", study.settings.to_json())
     write_front(study)
     return folder
@@ -84,15 +88,31 @@ def test_a_front_point_is_exported_with_its_verified_figures_and_their_condition
     )
 
 
-def test_weights_and_config_rebuild_the_model_of_the_package(run: Path, tmp_path: Path) -> None:
-    to = tmp_path / "hub"
+@pytest.mark.parametrize("channels", [0.0, 0.5])
+def test_weights_and_config_rebuild_the_model_as_the_card_says(
+    channels: float,
+    tiny_recipe: Recipe,
+    tiny_network: nn.Module,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    to, recipe = tmp_path / "hub", tiny_recipe
+    if channels:
+        remove_channels(tiny_network, recipe.network, channels)
+        recipe = replace(recipe, compression=CompressionConfig("channels_l1", channels))
+    run = write_run(tmp_path / "run", recipe, tiny_network)
     export.main([str(run / "front" / "01-0"), "--to", str(to), *LICENSE])
-    recipe = Recipe.from_dict(json.loads((to / "config.json").read_text()))
-    network = build_network(recipe.network, recipe.data)
-    network.load_state_dict(load_file(to / "model.safetensors"))
+    (shown,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", (to / "README.md").read_text(), re.S)
+        if "model.safetensors" in block
+    ]
+    monkeypatch.chdir(to)
+    names: dict[str, Any] = {}
+    exec(shown, names)
     labels = torch.arange(3)
     expected = read_package(run / "trials" / "0" / "model.pdm").generate(labels)
-    assert torch.equal(DiffusionModel(recipe, network).generate(labels), expected)
+    assert torch.equal(names["model"].generate(labels), expected)
     assert (to / "model.pdm").read_bytes() == (run / "trials/0/model.pdm").read_bytes()
 
 
