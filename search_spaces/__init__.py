@@ -69,7 +69,7 @@ def with_precision(space: SearchSpace, options: SpaceOptions) -> SearchSpace:
         training, sampling = recipe.training, recipe.sampling
         if trained is not None:
             training = replace(training, precision=trained)
-        if drawn is not None:
+        if drawn is not None and sampling.precision == "as_trained":
             sampling = replace(sampling, precision=drawn)
         return replace(recipe, training=training, sampling=sampling)
 

@@ -37,7 +37,8 @@ class SpaceOptions:
         rows: names of the rows to run; none stands for all.
         backbones: that are compressed, where a space trains none.
         precision: of training and drawing; None leaves it to the space.
-        drawing_precision: of drawing alone; None for that of the training.
+        drawing_precision: of drawing alone, where the space names none; None for that of the
+            training.
     """
 
     train_images: int | None = None

@@ -1,5 +1,6 @@
-"""In which precision a study trains: what all machines that it begins with are quick in."""
+"""In which precision a study draws: what all machines that it begins with are quick in."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -10,13 +11,11 @@ from diffusion.precision import hardware_precision
 from diffusion.recipe import Precision
 
 TYPE_PREFIX = "accelerator_type:"  # of the resource by which Ray names a node's GPUs
-# Of compute capabilities below 8.0, which multiply no bf16.
-OLD_GPUS = {
-    accelerators.NVIDIA_TESLA_V100,
-    accelerators.NVIDIA_TESLA_P100,
-    accelerators.NVIDIA_TESLA_T4,
-    accelerators.NVIDIA_TESLA_P4,
-    accelerators.NVIDIA_TESLA_K80,
+# Of compute capabilities of 8.0 and more, which multiply bf16, as Ray names them.
+BF16_GPUS = {
+    *(accelerators.NVIDIA_A100, accelerators.NVIDIA_TESLA_A10G),
+    *(accelerators.NVIDIA_L4, accelerators.NVIDIA_H100),
+    *("A10", "A30", "A40", "A100-40G", "A100-80G", "L40", "L40S", "H20", "H200", "GH200", "B200"),
 }
 
 
@@ -32,10 +31,16 @@ def quickest_precision(device: str, *, joins: bool) -> Precision:
     nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     if device == "cuda":
         # By their names: a task that asks a GPU itself would wait for one that is free.
-        names = {name.removeprefix(TYPE_PREFIX) for node in nodes for name in node["Resources"]}
-        return "float32" if names & OLD_GPUS else "bf16"
+        names = [_gpu_names(node["Resources"]) for node in nodes if node["Resources"].get("GPU")]
+        return "bf16" if names and all(own and own <= BF16_GPUS for own in names) else "float32"
     found = {_of_node(node["NodeID"]) for node in nodes if node["Resources"].get("CPU")}
     return "bf16" if found == {"bf16"} else "float32"
+
+
+def _gpu_names(resources: Mapping[str, float]) -> set[str]:
+    """Return what Ray calls a node's GPUs; none where it does not know."""
+    types = (name for name in resources if name.startswith(TYPE_PREFIX))
+    return {name.removeprefix(TYPE_PREFIX) for name in types}
 
 
 def _of_node(node: str) -> Precision:

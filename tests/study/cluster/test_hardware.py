@@ -21,13 +21,26 @@ def cluster_of(monkeypatch: pytest.MonkeyPatch, *resources: dict[str, float]) ->
 
 @pytest.mark.parametrize(
     ("names", "precision"),
-    [(("A100",), "bf16"), (("A100", "V100"), "float32"), (("H100", "L4"), "bf16")],
+    [
+        (("A100",), "bf16"),
+        (("A100", "V100"), "float32"),
+        (("H100", "L4"), "bf16"),
+        (("GeForce-RTX-2080",), "float32"),
+        ((), "float32"),
+    ],
 )
-def test_a_cluster_with_old_gpus_computes_in_float32(
+def test_a_cluster_with_old_or_unknown_gpus_draws_in_float32(
     monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], precision: str
 ) -> None:
     cluster_of(monkeypatch, {"CPU": 2}, *({"GPU": 1, f"accelerator_type:{n}": 1} for n in names))
     assert quickest_precision("cuda", joins=True) == precision
+
+
+def test_a_gpu_that_ray_does_not_name_is_not_taken_for_a_new_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster_of(monkeypatch, {"GPU": 1}, {"GPU": 1, "accelerator_type:A100": 1})
+    assert quickest_precision("cuda", joins=True) == "float32"
 
 
 @pytest.mark.parametrize(
