@@ -19,6 +19,7 @@ def prepare(device: torch.device) -> None:
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = False
+        torch.cuda.init()  # which counting does not do by itself
         torch.cuda.reset_peak_memory_stats(device)
 
 

@@ -189,6 +189,6 @@ def build_denoiser(
         precision: of the network's products; None for that of the training.
     """
     training = replace(recipe.training, precision=precision or recipe.training.precision)
-    # Channels last: what convolutions are fastest in on a CPU, and on a GPU in bf16.
+    # Channels last: what most networks are fastest in on a CPU, and convolutions on a GPU in bf16.
     network = network.to(memory_format=torch.channels_last)
     return DENOISERS[training.formulation](network, training, recipe.data)

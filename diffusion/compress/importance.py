@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from diffusion.compress.calibration import Calibration
+from diffusion.compress.calibration import PRECISION, Calibration
 from diffusion.networks.coupling import Convolution, Norm, Stream, Table
 from diffusion.process import build_denoiser
 from diffusion.recipe import Recipe
@@ -39,7 +39,7 @@ def loss_importances(
         labels: [N] int64.
     """
     batch = Calibration.of(recipe, network, images, labels)
-    denoiser = build_denoiser(network, recipe).eval()
+    denoiser = build_denoiser(network, recipe, PRECISION).eval()
     total: Sums = {}
     for level in batch.sigma.argsort().chunk(NUM_LEVELS):
         denoise = partial(denoiser, batch.noisy[level], batch.sigma[level], batch.labels[level])

@@ -169,6 +169,7 @@ def test_a_tensor_on_another_device_is_found():
 
 def test_scores_take_products_in_full_where_a_training_does_not(monkeypatch):
     told = []
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", told.append)
     before = torch.get_float32_matmul_precision()
     try:
