@@ -62,7 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
     from study.verification.salvage import salvaged
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it tells of studies in memory
-    salvage = salvaged(_read(whole_path(given.run), given.page))
+    writes_page = given.plot is None or given.page is not None
+    salvage = salvaged(_read(whole_path(given.run), given.page, writes_page=writes_page))
     run = salvage.run
     at_work = is_in_use(run.folder, run.settings.database)
     if at_work and given.plot is None and given.page is None:
@@ -85,8 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _read(folder: Path, page: Path | None) -> "Run":
-    """Read a run; of one that cannot be read the report says so.
+def _read(folder: Path, page: Path | None, *, writes_page: bool) -> "Run":
+    """Read a run; of one that cannot be read the report says so, if one is to be written.
 
     Raises:
         ValueError: it cannot be read.
@@ -99,6 +100,8 @@ def _read(folder: Path, page: Path | None) -> "Run":
         run = Run.read(folder)
         check_begun(folder, run.settings.database)
     except ValueError as error:
+        if not writes_page:
+            raise
         written = write_fault(folder, str(error), page)
         if written is None:
             raise

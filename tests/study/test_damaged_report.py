@@ -161,6 +161,16 @@ def test_a_run_that_cannot_be_read_and_has_no_report_gets_one_that_says_why(
     assert "<b>" not in page.read_text()
 
 
+def test_a_picture_alone_leaves_the_report_of_a_run_that_cannot_be_read(
+    run: Path, tmp_path: Path, refused: Refused
+) -> None:
+    (run / "run.json").write_text("{}")
+    before = content(run)
+    line = refused(lambda: report.main([str(run), "--plot", str(tmp_path / "front.svg")]))
+    assert "has no format of ours" in line
+    assert content(run) == before
+
+
 def test_a_mended_run_has_its_whole_report_again(run: Path, refused: Refused) -> None:
     settings = (run / "run.json").read_bytes()
     (run / "run.json").write_text("")
