@@ -8,6 +8,7 @@ from small_run import SETTINGS
 
 from study.cli.config_file import parse
 from study.cli.config_text import config_text
+from study.cli.parser import AUTO
 from study.cli.plan import plan_lines
 from study.cli.resolve import new_settings
 from study.cli.search_options import build_parser
@@ -25,6 +26,8 @@ def settled(*arguments: str) -> tuple[RunSettings, str]:
     """Return what comes of a command line, and what its --dry-run would print."""
     given = parse(PARSER, list(arguments))
     wanted = new_settings(given)
+    if wanted["drawing_precision"] == AUTO:
+        wanted["drawing_precision"] = "bf16"
     cpus = wanted["cpus_per_trial"] or 0.5
     settings = RunSettings(**{**wanted, **RESOURCES, "device": "cpu", "cpus_per_trial": cpus})
     return settings, config_text(PARSER, given, settings, ["of <b>\n\x07it", "  a knob"])
