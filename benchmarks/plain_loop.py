@@ -41,16 +41,7 @@ class _PlainAttention(mini_ddpm.Attention):
 
 
 class _PlainMiniDDPM(mini_ddpm.MiniDDPM):
-    def forward(self, images: Tensor, noise_labels: Tensor, class_labels: Tensor) -> Tensor:
-        embedding = self.embedding(noise_labels, class_labels)
-        hidden, skips = self.stem(F.pixel_unshuffle(images, self.patch_size)), []
-        for level in self.encoder:
-            hidden, skip = level(hidden, embedding)
-            skips.append(skip)
-        hidden = self.attention(self.bottleneck1(hidden, embedding))
-        hidden = self.bottleneck2(hidden, embedding)
-        for level in self.decoder:
-            hidden = level(hidden, skips.pop(), embedding)
+    def to_images(self, hidden: Tensor) -> Tensor:
         return F.pixel_shuffle(self.out(F.silu(self.norm(hidden))), self.patch_size)
 
 

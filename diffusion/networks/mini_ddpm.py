@@ -154,6 +154,10 @@ class MiniDDPM(nn.Module):
         hidden = self.bottleneck2(hidden, embedding)
         for level in self.decoder:
             hidden = level(hidden, skips.pop(), embedding)
+        return self.to_images(hidden)
+
+    def to_images(self, hidden: Tensor) -> Tensor:
+        """Map the last channels to images, [N, C, H, W]."""
         hidden = self.out(norm_silu(hidden, self.norm))
         return F.pixel_shuffle(hidden, self.patch_size)
 
