@@ -5,23 +5,19 @@ hears how they ended. Nothing is restored from Tune: a new Tuner on the same stu
 missing.
 """
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from diffusion.recipe import Recipe
 from study.cluster.crew import Crew
-from study.cluster.parcel import unpack
-from study.cluster.place import Place
 from study.cluster.resources import Resources
 from study.cluster.scheduler import AtTheEnd, ParetoScheduler
 from study.cluster.searcher import StudySearcher
-from study.cluster.standby import STANDBY, stand_by
+from study.cluster.standby import STANDBY
+from study.cluster.work import work
 from study.engine.dispatcher import Dispatcher
-from study.engine.worker import run_trial
 from study.evaluation.context import Evaluate, RunContext
 
 # The first would list failed trials once more, as an error of its own; the second tells of states
@@ -49,7 +45,7 @@ def run_trials(
     crew = Crew(resources.capacity, resources.concurrent_trials_asked)
     searcher = StudySearcher(dispatcher, crew, what_waits=resources.what_waits)
     trainable = tune.with_resources(
-        tune.with_parameters(_work, evaluate=evaluate, context=context),
+        tune.with_parameters(work, evaluate=evaluate, context=context),
         {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
     )
     for name in UNHEARD_LOGGERS:
@@ -79,13 +75,3 @@ def run_trials(
 def _trial_name(trial: Any) -> str:
     number = trial.config.get("number", STANDBY)
     return f"{number}-{trial.trial_id}"  # each attempt has an id of its own
-
-
-def _work(config: dict[str, Any], evaluate: Evaluate, context: RunContext) -> None:
-    """Stand by, or run a trial of the study."""
-    if STANDBY in config:
-        stand_by(context.check_worker, tune.report)
-    recipe = Recipe.from_dict(json.loads(config["recipe"]))
-    tune.report({"place": json.dumps(Place.here().to_dict())})  # Tune flattens dictionaries
-    to_screen = [Recipe.from_dict(values) for values in unpack(config["to_screen"])]
-    run_trial(config["number"], recipe, to_screen, evaluate, context, tune.report)
