@@ -97,8 +97,11 @@ def read_package(path: Path | str, device: torch.device | str = "cpu") -> Diffus
     with _opened(path) as (header, recipe, read):
         read_tensors = read_format1 if header["format"] == 1 else _read_tensors
         tensors, verified = read_tensors(header, recipe, read)
-        network = network_shapes(recipe)[0].to_empty(device="cpu")
-        state = network.state_dict()
+        network = network_shapes(recipe)[0]
+        # Not by `to_empty`, which imports torch's compiler, for half a second.
+        shapes = network.state_dict()
+        state = {n: torch.empty(s.shape, dtype=s.dtype) for n, s in shapes.items()}
+        network.load_state_dict(state, assign=True)
         for name, value in tensors:  # one after another, so that they take no memory together
             state[name].copy_(value)
     if not verified:

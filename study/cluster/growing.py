@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
 from study.cluster.resources import Resources, alive_nodes
@@ -75,6 +74,8 @@ def asking_for_nodes(resources: Resources, num_workers: int) -> Iterator[None]:
 
 def _ask(bundles: list[dict[str, float]]) -> None:
     """Ask for room in place of what was asked for before; a study goes on without."""
+    from ray.autoscaler.sdk import request_resources  # slow to import: only where it is used
+
     try:
         request_resources(bundles=bundles)
     except GONE as error:

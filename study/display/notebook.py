@@ -5,7 +5,6 @@ from collections import Counter
 
 from study.display.cells import COLUMNS, TEXTS, front_cells, scale
 from study.display.own_files import MAX_PICTURE_BYTES, read_own
-from study.display.plot import plot_front
 from study.display.point_facts import Facts
 from study.display.render import render_html
 from study.results.front import why_no_front
@@ -15,6 +14,8 @@ from study.run.run import Run
 
 def run_html(run: Run) -> str:
     """Return a run as HTML: what it aims at, how its trials ended, and its front."""
+    from study.display.plot import plot_front  # whose matplotlib takes a second to import
+
     rows = run.rows()
     return render_html(
         "notebook_run.html.j2",

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
-from scipy.optimize import nnls
 
 from study.engine.knob_sets import Knobs
 
@@ -184,6 +183,8 @@ def likeliest(precision: np.ndarray, pull: np.ndarray, is_rising: np.ndarray) ->
         pull: the precision times the density's mean, [columns].
         is_rising: which weights must not be negative.
     """
+    from scipy.optimize import nnls  # slow to import: only once something is predicted
+
     free = ~is_rising
     solved = cho_factor(precision[np.ix_(free, free)])
     cross = precision[np.ix_(free, is_rising)]

@@ -125,7 +125,7 @@ def test_what_was_asked_for_is_taken_back_and_a_number_asks_for_nothing(
 ) -> None:
     asked: list[list[dict[str, float]]] = []
     monkeypatch.setattr(
-        "study.cluster.growing.request_resources", lambda bundles: asked.append(bundles)
+        "ray.autoscaler.sdk.request_resources", lambda bundles: asked.append(bundles)
     )
     with asking_for_nodes(Resources(1, 0.5, 2, None), 3):
         assert asked == [[{"CPU": 1, "GPU": 0.5}] * 3]
@@ -149,7 +149,7 @@ def test_a_head_alone_is_waited_with_and_an_autoscaler_asked_for_a_node(
     monkeypatch.setattr("study.cluster.growing.LOOK_EVERY_SECONDS", 0)
     monkeypatch.setattr("study.cluster.growing.alive_nodes", lambda: next(there))
     monkeypatch.setattr(
-        "study.cluster.growing.request_resources", lambda bundles: asked.append(bundles)
+        "ray.autoscaler.sdk.request_resources", lambda bundles: asked.append(bundles)
     )
     said: list[str] = []
     await_first_node(2, 0.5, said.append)
@@ -160,7 +160,7 @@ def test_a_head_alone_is_waited_with_and_an_autoscaler_asked_for_a_node(
 
 def test_nothing_is_asked_or_said_where_a_node_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("study.cluster.growing.alive_nodes", lambda: [Node(0), Node(1)])
-    monkeypatch.setattr("study.cluster.growing.request_resources", pytest.fail)
+    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", pytest.fail)
     await_first_node(None, None, pytest.fail)
 
 
@@ -174,7 +174,7 @@ def test_a_wait_that_is_cut_off_takes_back_what_it_asked_for(
     monkeypatch.setattr("study.cluster.growing.time.sleep", interrupt)
     monkeypatch.setattr("study.cluster.growing.alive_nodes", list)
     monkeypatch.setattr(
-        "study.cluster.growing.request_resources", lambda bundles: asked.append(bundles)
+        "ray.autoscaler.sdk.request_resources", lambda bundles: asked.append(bundles)
     )
     with pytest.raises(KeyboardInterrupt):
         await_first_node(None, None, str)
@@ -187,7 +187,7 @@ def test_a_study_goes_on_where_no_autoscaler_can_be_asked(
     def refuse(bundles: list[dict[str, float]]) -> None:
         raise ConnectionError("the head is gone")
 
-    monkeypatch.setattr("study.cluster.growing.request_resources", refuse)
+    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", refuse)
     with asking_for_nodes(Resources(1, 0, 2, None), 3):
         pass
     assert caplog.text.count("could not be asked for nodes: the head is gone") == 2
