@@ -12,6 +12,8 @@ from study.cluster.crew import Crew
 from study.cluster.searcher import StudySearcher
 from study.engine.dispatcher import Dispatcher
 
+MOST_KEPT = 1_000_000  # Free processes for the next trials: all.
+
 
 class ParetoScheduler(FIFOScheduler):
     """Stops trials whose trainings fall behind, and standbys that a trial takes over."""
@@ -19,10 +21,15 @@ class ParetoScheduler(FIFOScheduler):
     def __init__(self, dispatcher: Dispatcher, crew: Crew) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._dispatcher, self._crew = dispatcher, crew
+        self._keeps_processes = False
         self._pending: deque[Any] = deque()  # trials of the study, as they were handed out
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Note a trial that is to run."""
+        if not self._keeps_processes:
+            # By itself Tune keeps one free process and ends others, where many trials end at once.
+            tune_controller._actor_cache.increase_max(trial.placement_group_factory, MOST_KEPT)
+            self._keeps_processes = True
         if "number" in trial.config:
             self._pending.append(trial)
 

@@ -15,6 +15,7 @@ from study.cluster.standby import STANDBY, Ready
 from study.engine.dispatcher import Dispatcher
 
 PROCESS_DIED = "its worker process died"
+HAND_OVER_SECONDS = 0.3  # That the next proposal waits at most for the latest trial to begin.
 SAY_AFTER_SECONDS = 30.0  # That workers wait for resources; again after twice as long each time.
 
 
@@ -44,6 +45,8 @@ class StudySearcher(Searcher):
         self._dispatcher, self._crew = dispatcher, crew
         self._alive_nodes, self._lost_nodes = alive_nodes, lost_nodes
         self._what_waits, self._clock = what_waits, clock
+        self._latest, self._handed_out_at = "", clock()  # Tune's id of a trial
+        self._has_ended = False  # Whether any trial did.
         self._in_vain = False  # Whether it has nothing to give out until another trial ends.
         self._waits_since: float | None = None
         self._say_after = SAY_AFTER_SECONDS
@@ -67,6 +70,8 @@ class StudySearcher(Searcher):
         if reason := self._crew.why_hopeless():
             self._dispatcher.halt(reason)
         self._dispatcher.end_if_done()
+        if not self.is_over and self._is_handing_over():
+            return None
         config = None if self.is_over else self._next_trial(trial_id)
         if self.is_over:
             return Searcher.FINISHED
@@ -87,11 +92,21 @@ class StudySearcher(Searcher):
             self._in_vain = not self._dispatcher.looking
             return None
         self._crew.take()
+        self._latest, self._handed_out_at = trial_id, self._clock()
         self._numbers[trial_id] = assignment.number
         self._nodes[trial_id] = self._alive_nodes()
         recipe = json.dumps(assignment.recipe.to_dict())
         to_screen = pack([other.to_dict() for _, other in assignment.to_screen])
         return {"number": assignment.number, "recipe": recipe, "to_screen": to_screen}
+
+    def _is_handing_over(self) -> bool:
+        """Whether the latest trial is about to begin, which Tune does between our answers.
+
+        Where many end at once, the first free process would wait for the proposals to all others.
+        """
+        begins = self._latest in self._numbers and self._latest not in self._places
+        is_late = self._clock() - self._handed_out_at >= HAND_OVER_SECONDS
+        return self._has_ended and begins and not is_late
 
     def _say_what_waits(self) -> None:
         """Say that workers wait for resources, ever more rarely for as long as they do."""
@@ -151,7 +166,7 @@ class StudySearcher(Searcher):
             self._dispatcher.abandon(number, result.get("halt"))
         broke = error and not is_lost
         self._note(self._crew.end_trial(number, place, lives=not error, broke=broke))
-        self._in_vain = False
+        self._in_vain, self._has_ended = False, True
 
     def _note(self, news: str | None) -> None:
         if news is not None:

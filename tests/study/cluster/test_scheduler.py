@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.tune.utils.object_cache import _ObjectCache
 
 from study.cluster.crew import Crew
 from study.cluster.place import Place
@@ -53,14 +54,18 @@ def test_a_standby_ends_once_a_trial_takes_it_over() -> None:
     assert scheduler.on_trial_result(None, trial, ready.to_result()) == "STOP"
 
 
-def test_trials_take_over_processes_in_their_order_and_standbys_do_not() -> None:
+def test_trials_take_over_free_processes_in_their_order_and_standbys_do_not() -> None:
     scheduler: Any = ParetoScheduler(SimpleNamespace(), Crew(lambda: 1))  # type: ignore[arg-type]
+    cache = _ObjectCache()  # Tune's own
+    controller = SimpleNamespace(_actor_cache=cache)
     trials = [
-        SimpleNamespace(config=config, status="PENDING")
+        SimpleNamespace(config=config, status="PENDING", placement_group_factory="cpu")
         for config in ({STANDBY: True}, {"number": 3}, {"number": 4})
     ]
     for trial in trials:
-        scheduler.on_trial_add(None, trial)
+        scheduler.on_trial_add(controller, trial)
+    assert all(cache.cache_object("cpu", process) for process in range(100)), "it keeps them all"
+    assert list(cache.flush_cached_objects()) == []
     assert scheduler.choose_trial_to_run(None) is trials[1]
     trials[1].status = "RUNNING"
     assert scheduler.choose_trial_to_run(None) is trials[2]

@@ -11,7 +11,12 @@ from diffusion.recipe import Recipe
 from study.cluster.crew import Crew
 from study.cluster.parcel import unpack
 from study.cluster.place import Place
-from study.cluster.searcher import PROCESS_DIED, SAY_AFTER_SECONDS, StudySearcher
+from study.cluster.searcher import (
+    HAND_OVER_SECONDS,
+    PROCESS_DIED,
+    SAY_AFTER_SECONDS,
+    StudySearcher,
+)
 from study.cluster.standby import STANDBY, Ready
 from study.engine.running import Assignment
 
@@ -210,6 +215,37 @@ def test_a_worker_that_ended_a_trial_gets_the_next_or_stands_by(
     assert searcher.suggest("d") is None
     assert searcher.suggest("d") is None
     assert dispatcher.asked == asked, "nothing has changed since"
+
+
+def test_once_trials_end_the_next_proposal_waits_a_moment_for_the_latest_trial_to_begin(
+    dispatcher: Dispatcher, clock: Clock
+) -> None:
+    source: Any = dispatcher
+    crew = Crew(lambda: 2, clock=clock)
+    searcher = StudySearcher(source, crew, lambda: {"there"}, lambda among: set(), str, clock)
+    for name in "st":
+        assert searcher.suggest(name) == {STANDBY: True}
+    for name in "st":
+        searcher.on_trial_result(name, ready())
+    for standby, name in zip("st", "ab", strict=True):
+        dispatcher.asked = 0
+        assert searcher.suggest(name) is None, "its standby is still there"
+        searcher.on_trial_complete(standby, ready())
+        assert searcher.suggest(name)["number"] == 7, "none has ended: none waits for another"
+    for name in "ab":
+        searcher.on_trial_result(name, PLACE)
+        searcher.on_trial_complete(name, {"scores": "{}"})
+    dispatcher.asked = 0
+    assert searcher.suggest("c")["number"] == 7
+    dispatcher.asked = 0
+    assert searcher.suggest("d") is None
+    searcher.on_trial_result("c", PLACE)
+    assert searcher.suggest("d")["number"] == 7
+    searcher.on_trial_complete("c", {"scores": "{}"})
+    dispatcher.asked = 0
+    assert searcher.suggest("e") is None
+    clock.now += 2 * HAND_OVER_SECONDS
+    assert searcher.suggest("e")["number"] == 7
 
 
 def test_a_worker_whose_process_died_gets_no_trial(searcher: StudySearcher) -> None:
