@@ -1,10 +1,10 @@
 """Fixtures of the study's tests: a recipe for digits, and a study with an injected evaluate."""
 
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 
 import injected
 import pytest
@@ -71,13 +71,16 @@ def with_groups(digit_recipe: Recipe) -> Callable[[int], Recipe]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ray_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+def ray_folder() -> Iterator[None]:
     """Keep Ray's files, and what it knows of clusters, apart from the machine's own."""
-    folder = Path("/tmp") / f"ray-tests-{os.getpid()}"  # socket paths must stay short
-    folder.mkdir(exist_ok=True)
-    os.environ["RAY_TMPDIR"] = str(folder)
     # At Ray's nice 15 the tests of the other process would starve a study's trials.
     os.environ[ray_constants.RAY_WORKER_NICENESS] = "0"
+    # Socket paths must stay short; processes of Ray that still end may write there once more.
+    with tempfile.TemporaryDirectory(
+        prefix="ray-tests-", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:
+        os.environ["RAY_TMPDIR"] = folder
+        yield
 
 
 @pytest.fixture
