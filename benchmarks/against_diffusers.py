@@ -6,10 +6,13 @@
 Theirs is UNet2DModel (32, 64, 64) with one layer a block, noise prediction with AdamW, drawn from
 by DPM-Solver++ in 20 steps; ours a mini_ddpm of as many parameters, of patches of 1 and 2 pixels,
 drawn from by DPM-Solver++(2M) in 20 steps. Processor time at one thread, batches of 32 in training
-and of 100 in drawing, both with labels and without guidance.
+and of 100 in drawing, both with labels and without guidance. Then each learns the embedded digits
+in float32 for the same processor time, and 1,000 images of its average `mid` are scored.
 """
 
 import statistics
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +21,19 @@ from torch import Tensor
 
 from benchmarks.in_turns import Figures, benchmark_parser, in_turns, run, times_faster
 from benchmarks.subjects import OurTraining, made_up_images, our_model, recipe_of
+from diffusion.data import load_dataset
+from diffusion.ema import EmaTracks
 from diffusion.networks import count_parameters
 from diffusion.recipe import NetworkConfig, Precision, Recipe
+from diffusion.score.choose_extractor import build_extractor
+from diffusion.score.frechet import GaussianStatistics
+from diffusion.score.references import References
+from search_spaces import knobs
 
-WIDTHS, PATCH_SIZES, BATCH_SIZE = (20, 40, 84), (1, 2), 32
+WIDTHS, PATCH_SIZES, BATCH_SIZE = (16, 32, 92), (1, 2), 32
 STEPS, NUM_DRAWN, NUM_CLASSES, IMAGE_SIZE = 20, 100, 10, 28
 PRECISIONS: tuple[Precision, ...] = "float32", "bf16"
+TRACK, NUM_SCORED = "mid", 1_000
 
 
 class Theirs:
@@ -67,9 +77,9 @@ class Theirs:
         labels = torch.arange(NUM_DRAWN) % NUM_CLASSES
         images = torch.randn(NUM_DRAWN, 1, IMAGE_SIZE, IMAGE_SIZE)
         self._solver.set_timesteps(STEPS)
-        for time in self._solver.timesteps:
-            predicted = self._predict(images, time, labels)
-            images = self._solver.step(predicted, time, images).prev_sample
+        for level in self._solver.timesteps:
+            predicted = self._predict(images, level, labels)
+            images = self._solver.step(predicted, level, images).prev_sample
         return ((images / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
 
     def _predict(self, images: Tensor, times: Tensor, labels: Tensor) -> Tensor:
@@ -87,6 +97,46 @@ def recipes(precision: Precision) -> dict[str, Recipe]:
         sampling = replace(recipe.sampling, steps=STEPS)
         found[f"patch {patch_size}, {precision}"] = replace(recipe, sampling=sampling)
     return found
+
+
+def learned(seconds: float) -> Figures:
+    """Return the FID of each after so many processor seconds of training on the same digits."""
+    dataset = load_dataset("mnist5k")
+    data = dataset.train_images, dataset.train_labels
+    extractor = build_extractor(dataset.config(), None, dataset.class_names)
+    reference = References.of(dataset, extractor).train.frechet
+    figures: Figures = {}
+
+    def note(name: str, steps: int, images: Tensor) -> None:
+        drawn = GaussianStatistics.from_batches([extractor.features(images)])
+        figures[f"{name}: FID after {seconds:g} s of training"] = reference.distance(drawn)
+        figures[f"{name}: images trained on in {seconds:g} s"] = steps * BATCH_SIZE
+
+    theirs = Theirs("float32", *data)
+    averages = EmaTracks(theirs.network)
+
+    def step(count: int) -> None:
+        theirs.step()
+        averages.update(count * BATCH_SIZE, BATCH_SIZE)
+
+    steps = _steps_within(seconds, step)
+    theirs.network.load_state_dict(averages.tracks[TRACK], strict=False)
+    note("theirs", steps, torch.cat([theirs.draw() for _ in range(NUM_SCORED // NUM_DRAWN)]))
+    for name, recipe in recipes("float32").items():
+        recipe = replace(recipe, data=dataset.config(), training=knobs.training(1))
+        ours = OurTraining(recipe, *data)
+        steps = _steps_within(seconds, lambda count, ours=ours: ours.step())
+        note(name, steps, ours.averaged(TRACK).generate(torch.arange(NUM_SCORED) % NUM_CLASSES))
+    return figures
+
+
+def _steps_within(seconds: float, step: Callable[[int], object]) -> int:
+    """Take steps, each told its number from 1 on, for so much processor time; return how many."""
+    count, end = 0, time.process_time() + seconds
+    while time.process_time() < end:
+        count += 1
+        step(count)
+    return count
 
 
 def measure(rounds: int) -> Figures:
@@ -116,4 +166,7 @@ def measure(rounds: int) -> Figures:
 
 
 if __name__ == "__main__":
-    run(measure, benchmark_parser(__doc__, rounds=3).parse_args())
+    parser = benchmark_parser(__doc__, rounds=3)
+    parser.add_argument("--train-seconds", type=float, default=60.0, help="(default 60)")
+    given = parser.parse_args()
+    run(lambda rounds: measure(rounds) | learned(given.train_seconds), given)

@@ -40,7 +40,7 @@ class OurTraining:
     """The training of a recipe's network as a trial does it, with its averages."""
 
     def __init__(self, recipe: Recipe, images: Tensor, labels: Tensor) -> None:
-        network = build_network(recipe.network, recipe.data)
+        self._recipe, network = recipe, build_network(recipe.network, recipe.data)
         self._descent = Descent(network, recipe, recipe.training, images, labels)
         self._averages = EmaTracks(network)
 
@@ -48,6 +48,12 @@ class OurTraining:
         """Take a step."""
         self._descent.advance()
         self._averages.update(self._descent.images_seen, self._descent.batch_size)
+
+    def averaged(self, track: str) -> DiffusionModel:
+        """Return the model of an average of the weights so far."""
+        network = build_network(self._recipe.network, self._recipe.data)
+        network.load_state_dict(self._averages.tracks[track], strict=False)
+        return DiffusionModel(self._recipe, network)
 
 
 def our_model(recipe: Recipe) -> DiffusionModel:
