@@ -66,7 +66,7 @@ def space(options: SpaceOptions) -> SearchSpace:
         trials=len(rows) + TRIALS_BESIDE_COVERING,
         reuse_share=1.0,
         fid_num_images=FID_NUM_IMAGES,
-        edition=2,
+        edition=3,
     )
 
 

@@ -57,4 +57,5 @@ SPACE = SearchSpace(
     trials=40,
     reuse_share=0.8,
     fid_num_images=1_000,
+    edition=2,
 )

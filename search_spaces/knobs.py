@@ -37,7 +37,7 @@ CONDITIONINGS = ("narrow", "published")
 BATCH_SIZE, LEARNING_RATE, ADAM_BETA2 = 32, 3e-3, 0.99
 STEP_KNOB, STEPS_KNOB = "compression.quantization_step", "sampling.steps"
 GUIDANCES = (1.5, 2.0, 2.5, 3.0)
-LEAST_GUIDED_SIGMA = 0.3
+LEAST_GUIDED_SIGMA, MOST_GUIDED_SIGMA = 0.3, 20.0
 ALL_METHODS: tuple[PruneMethod, ...] = choices(PruneMethod)
 WEIGHT_METHODS = tuple(method for method in ALL_METHODS if method not in CHANNEL_METHODS)
 # Method, ratio, and region where it has one; the steps of a uniform quantization stand for it.
@@ -118,8 +118,8 @@ def training(train_images: int, seed: int = 0) -> TrainingConfig:
 def sampling(trial: optuna.Trial, steps: Sequence[int], *, labels: bool = True) -> SamplingConfig:
     """Draw how images are drawn; each compression has its own best.
 
-    Guidance acts down to a noise level of 0.3 alone: below, an image is settled, so that it costs
-    a fifth of the work and changes nothing (docs/compression.md).
+    Guidance acts between noise levels of 20 and 0.3 alone: above there is no image yet, below it
+    is settled, so that a third of the work would change nothing (docs/compression.md).
 
     Args:
         trial: draws.
@@ -130,7 +130,12 @@ def sampling(trial: optuna.Trial, steps: Sequence[int], *, labels: bool = True) 
     if not labels:
         return SamplingConfig(steps=chosen, guidance=1.0)
     guidance = float(trial.suggest_categorical("sampling.guidance", GUIDANCES))
-    return SamplingConfig(steps=chosen, guidance=guidance, guidance_sigma_min=LEAST_GUIDED_SIGMA)
+    return SamplingConfig(
+        steps=chosen,
+        guidance=guidance,
+        guidance_sigma_min=LEAST_GUIDED_SIGMA,
+        guidance_sigma_max=MOST_GUIDED_SIGMA,
+    )
 
 
 def compression(
@@ -184,7 +189,7 @@ def variant_row(
     pruning: Pruning = UNPRUNED,
     finetune_images: int = 0,
     guidance: float = 2.0,
-    steps: int = 12,
+    steps: int = 10,
 ) -> dict[str, Value]:
     """Return the knob values of one compression of a backbone.
 

@@ -53,5 +53,5 @@ SPACE = SearchSpace(
     trials=200,
     reuse_share=0.8,
     fid_num_images=1_000,
-    edition=4,
+    edition=5,
 )

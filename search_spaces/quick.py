@@ -22,7 +22,7 @@ TRAIN_IMAGES = {
     "24-64": 40_000,
 }
 FINETUNE_IMAGES = (0, 32_000)
-SAMPLING_STEPS = (8, 12)
+SAMPLING_STEPS = (8, 10)
 
 
 def suggest(trial: optuna.Trial, data: DataConfig) -> Recipe:
@@ -47,5 +47,5 @@ SPACE = SearchSpace(
     trials=24,
     reuse_share=0.75,
     fid_num_images=500,
-    edition=6,
+    edition=7,
 )

@@ -48,7 +48,7 @@ def test_its_backbones_are_not_trained_again_to_verify_them(
 ) -> None:
     parts = digit_recipe.network, digit_recipe.training, ("none",)
     stored = (StoredBackbone(digit_recipe.backbone_key, *parts),)
-    changes = {"space": "compress", "space_edition": 2, "data": dict(vars(digit_recipe.data))}
+    changes = {"space": "compress", "space_edition": 3, "data": dict(vars(digit_recipe.data))}
     settings = replace(SETTINGS, store=str(tmp_path), backbones=stored, **changes)
     save_settings(tmp_path, settings)
     line = refused(lambda: verify([str(tmp_path), "--replicates", "2"]))

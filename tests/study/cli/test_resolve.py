@@ -355,7 +355,7 @@ def test_a_resumed_run_keeps_what_makes_its_study(table_run: RunSettings, tmp_pa
 
 def test_a_run_of_another_edition_of_its_space_is_refused(settings: RunSettings) -> None:
     earlier = replace(settings, space_edition=1)
-    with pytest.raises(ValueError, match=r"'quick' is of edition 1 in the run, but of 6 now;"):
+    with pytest.raises(ValueError, match=r"'quick' is of edition 1 in the run, but of 7 now;"):
         resumed(earlier, "--trials", "30")
 
 

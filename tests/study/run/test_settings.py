@@ -132,7 +132,7 @@ def compressing(settings: RunSettings, digit_recipe: Recipe) -> RunSettings:
         digit_recipe.backbone_key, digit_recipe.network, digit_recipe.training, ("none", "mid")
     )
     return dataclasses.replace(
-        settings, space="compress", space_edition=2, store="/store", backbones=(backbone,)
+        settings, space="compress", space_edition=3, store="/store", backbones=(backbone,)
     )
 
 
