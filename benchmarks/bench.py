@@ -3,8 +3,8 @@
     make bench
     python -m benchmarks.bench --json docs/speed.json --page docs/speed.md [--only growth]
 
-Each runs in a process of its own, one after the other, and is named with the arguments that it was
-run with. What needs a finished run, or hours, is not among them: benchmarks.engine,
+Each runs in a process of its own, one after the other, and is named with the arguments and the
+commit that it was run with; with `--only` the others in the file stay. What needs a finished run, or hours, is not among them: benchmarks.engine,
 benchmarks.replay, benchmarks.scale, benchmarks.generate_front.
 """
 
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,22 +34,40 @@ BENCHMARKS = {
 NEEDED = {"against_diffusers": "diffusers"}
 
 
-def measured(names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def measured(names: Sequence[str], path: Path, *, keeps: bool) -> Iterator[dict[str, Any]]:
     """Run benchmarks; yield their figures so far, with what they hold for, after each of them.
 
+    Args:
+        names: of the benchmarks.
+        path: of the file of an earlier measurement.
+        keeps: whether its other benchmarks stay.
+
     Raises:
+        ValueError: they are not of this machine and these versions.
         subprocess.CalledProcessError: one of them failed.
     """
-    found: dict[str, Any] = {}
-    known = {"commit": commit(), "machine": machine(), "versions": versions()}
+    here = {"machine": machine(), "versions": versions()}
+    found = _of_file(path, here) if keeps and path.exists() else {}
     for name in names:
         if (package := NEEDED.get(name)) and find_spec(package) is None:
             print(f"{name}: left out without {package} (pip install 'paretodiff[bench]')")
             continue
         print(f"{name}: {' '.join(BENCHMARKS[name])}", flush=True)
-        found[name] = _run(name)
         now = datetime.now(UTC).isoformat(timespec="minutes")
-        yield {"measured": now, **known, "benchmarks": found}
+        found[name] = {"measured": now, "commit": commit(), **_run(name)}
+        yield {**here, "benchmarks": {n: found[n] for n in BENCHMARKS if n in found}}
+
+
+def _of_file(path: Path, here: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the benchmarks of a file, measured as those that are to stand beside them."""
+    kept: dict[str, Any] = json.loads(path.read_text())
+    for what, value in here.items():
+        if kept[what] != value:
+            raise ValueError(
+                f"{path} was measured with {what} {kept[what]}; allowed with --only: {value}"
+            )
+    benchmarks: dict[str, Any] = kept["benchmarks"]
+    return benchmarks
 
 
 def _run(name: str) -> dict[str, Any]:
@@ -74,10 +92,15 @@ def main() -> None:
     add("--page", type=Path, help="a page whose table is written anew")
     add("--only", action="append", choices=BENCHMARKS, help="this benchmark, again for more")
     given = parser.parse_args()
-    for result in measured(given.only or list(BENCHMARKS)):  # what is cut off keeps what it has
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
-        if given.page is not None:
-            write_page(given.page, result)
+    keeps = given.only is not None
+    names = given.only or list(BENCHMARKS)
+    try:
+        for result in measured(names, given.json, keeps=keeps):  # what is cut off keeps what it has
+            given.json.write_text(json.dumps(result, indent=1) + "\n")
+            if given.page is not None:
+                write_page(given.page, result)
+    except ValueError as error:
+        parser.error(str(error))
     print(f"written: {given.json}")
 
 

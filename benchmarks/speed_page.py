@@ -26,12 +26,14 @@ def _lines(result: Mapping[str, Any]) -> Iterator[str]:
     units = [unit for unit in ("avx512_bf16", "amx_bf16") if machine[unit]] or ["no bf16 units"]
     known = [f"{name} {version}" for name, version in versions.items() if version]
     yield (
-        f"{result['measured']}, commit {result['commit']}, {machine['processor']} "
-        f"({machine['cores']} cores, {', '.join(units)}); {', '.join(known)}."
+        f"{machine['processor']} ({machine['cores']} cores, {', '.join(units)}); "
+        f"{', '.join(known)}."
     )
     for name, benchmark in result["benchmarks"].items():
         command = " ".join([f"python -m benchmarks.{name}", *benchmark["arguments"]])
-        yield from ("", f"`{command}` ({benchmark['seconds']:.0f} s)", "", "| | |", "|-|-:|")
+        when = f"{benchmark['measured']}, commit {benchmark['commit']}"
+        heading = f"`{command}` ({when}, {benchmark['seconds']:.0f} s)"
+        yield from ("", heading, "", "| | |", "|-|-:|")
         for what, value in benchmark["figures"].items():
             yield f"| {what} | {_number(value)} |"
     yield ""

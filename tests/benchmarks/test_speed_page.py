@@ -8,12 +8,12 @@ from benchmarks.machine import commit, machine, versions
 from benchmarks.speed_page import BEGIN, END, write_page
 
 RESULT = {
-    "measured": "2030-01-01T00:00+00:00",
-    "commit": "abc",
     "machine": machine(),
     "versions": {"torch": "9.9", "diffusers": None},
     "benchmarks": {
         "growth": {
+            "measured": "2030-01-01T00:00+00:00",
+            "commit": "abc",
             "arguments": ["--rounds", "3"],
             "seconds": 61.2,
             "figures": {"64 pixels": 0.98765, "images": 12345.6},
@@ -28,12 +28,12 @@ def test_only_what_stands_between_the_marks_is_written_anew(tmp_path: Path) -> N
     for _ in range(2):
         write_page(page, RESULT)
     text = page.read_text()
-    assert text.startswith(f"# Speed\n\n{BEGIN}\n2030-01-01")
+    assert text.startswith(f"# Speed\n\n{BEGIN}\n{machine()['processor']} (")
     assert text.endswith(f"{END}\n\nafter\n")
     assert "old" not in text
     assert "torch 9.9." in text
     assert "diffusers" not in text
-    assert "`python -m benchmarks.growth --rounds 3` (61 s)" in text
+    assert "`python -m benchmarks.growth --rounds 3` (2030-01-01T00:00+00:00, commit abc, 61 s)" in text
     assert "| 64 pixels | 0.988 |\n| images | 12,346 |" in text
 
 
