@@ -4,8 +4,9 @@
     python -m benchmarks.bench --json docs/speed.json --page docs/speed.md [--only growth]
 
 Each runs in a process of its own, one after the other, and is named with the arguments and the
-commit that it was run with; with `--only` the others in the file stay. What needs a finished run, or hours, is not among them: benchmarks.engine,
-benchmarks.replay, benchmarks.scale, benchmarks.generate_front.
+commit that it was run with; with `--only` the others in the file stay. What needs a finished run,
+or hours, is not among them: benchmarks.engine, benchmarks.replay, benchmarks.scale,
+benchmarks.generate_front.
 """
 
 import argparse
@@ -95,7 +96,8 @@ def main() -> None:
     keeps = given.only is not None
     names = given.only or list(BENCHMARKS)
     try:
-        for result in measured(names, given.json, keeps=keeps):  # what is cut off keeps what it has
+        # What is cut off keeps what it has.
+        for result in measured(names, given.json, keeps=keeps):
             given.json.write_text(json.dumps(result, indent=1) + "\n")
             if given.page is not None:
                 write_page(given.page, result)

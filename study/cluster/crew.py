@@ -81,6 +81,10 @@ class Crew:
         """Whether a process is free for a trial: of a worker that has ended one, or a standby."""
         return self._free > 0
 
+    def are_several_free(self) -> bool:
+        """Whether more than one process is free for a trial."""
+        return self._free > 1
+
     def take(self) -> None:
         """Give a trial to a free process."""
         self._free -= 1

@@ -104,9 +104,10 @@ class StudySearcher(Searcher):
 
         Where many end at once, the first free process would wait for the proposals to all others.
         """
+        if not (self._has_ended and self._crew.are_several_free()):
+            return False
         begins = self._latest in self._numbers and self._latest not in self._places
-        is_late = self._clock() - self._handed_out_at >= HAND_OVER_SECONDS
-        return self._has_ended and begins and not is_late
+        return begins and self._clock() - self._handed_out_at < HAND_OVER_SECONDS
 
     def _say_what_waits(self) -> None:
         """Say that workers wait for resources, ever more rarely for as long as they do."""

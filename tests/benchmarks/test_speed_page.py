@@ -33,7 +33,8 @@ def test_only_what_stands_between_the_marks_is_written_anew(tmp_path: Path) -> N
     assert "old" not in text
     assert "torch 9.9." in text
     assert "diffusers" not in text
-    assert "`python -m benchmarks.growth --rounds 3` (2030-01-01T00:00+00:00, commit abc, 61 s)" in text
+    command = "`python -m benchmarks.growth --rounds 3`"
+    assert f"{command} (2030-01-01T00:00+00:00, commit abc, 61 s)" in text
     assert "| 64 pixels | 0.988 |\n| images | 12,346 |" in text
 
 

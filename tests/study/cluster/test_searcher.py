@@ -217,35 +217,36 @@ def test_a_worker_that_ended_a_trial_gets_the_next_or_stands_by(
     assert dispatcher.asked == asked, "nothing has changed since"
 
 
-def test_once_trials_end_the_next_proposal_waits_a_moment_for_the_latest_trial_to_begin(
+def test_where_many_trials_end_at_once_each_begins_before_the_next_is_proposed(
     dispatcher: Dispatcher, clock: Clock
 ) -> None:
     source: Any = dispatcher
-    crew = Crew(lambda: 2, clock=clock)
+    crew = Crew(lambda: 4, clock=clock)
     searcher = StudySearcher(source, crew, lambda: {"there"}, lambda among: set(), str, clock)
-    for name in "st":
-        assert searcher.suggest(name) == {STANDBY: True}
-    for name in "st":
-        searcher.on_trial_result(name, ready())
-    for standby, name in zip("st", "ab", strict=True):
+
+    def suggest(name: str) -> Any:
         dispatcher.asked = 0
-        assert searcher.suggest(name) is None, "its standby is still there"
+        return searcher.suggest(name)
+
+    for name in "stuv":
+        assert suggest(name) == {STANDBY: True}
+    for name in "stuv":
+        searcher.on_trial_result(name, ready())
+    for standby, name in zip("stuv", "abcd", strict=True):
+        assert suggest(name) is None, "its standby is still there"
         searcher.on_trial_complete(standby, ready())
-        assert searcher.suggest(name)["number"] == 7, "none has ended: none waits for another"
-    for name in "ab":
+        assert suggest(name)["number"] == 7, "none has ended: none waits for another"
+    for name in "abcd":
         searcher.on_trial_result(name, PLACE)
         searcher.on_trial_complete(name, {"scores": "{}"})
-    dispatcher.asked = 0
-    assert searcher.suggest("c")["number"] == 7
-    dispatcher.asked = 0
-    assert searcher.suggest("d") is None
-    searcher.on_trial_result("c", PLACE)
-    assert searcher.suggest("d")["number"] == 7
-    searcher.on_trial_complete("c", {"scores": "{}"})
-    dispatcher.asked = 0
-    assert searcher.suggest("e") is None
+    assert suggest("e")["number"] == 7
+    assert suggest("f") is None, "the latest has not begun"
+    searcher.on_trial_result("e", PLACE)
+    assert suggest("f")["number"] == 7
+    assert suggest("g") is None
     clock.now += 2 * HAND_OVER_SECONDS
-    assert searcher.suggest("e")["number"] == 7
+    assert suggest("g")["number"] == 7, "it takes too long to begin"
+    assert suggest("h")["number"] == 7, "a single free process waits for nothing"
 
 
 def test_a_worker_whose_process_died_gets_no_trial(searcher: StudySearcher) -> None:
