@@ -11,6 +11,7 @@ from study.cluster.standby import Ready
 # is free again would take the place of one that has not started yet.
 GATHER_SECONDS = 60.0
 MOST_BROKEN = 3  # Trials in a row on one node, before it gets no more while others end well.
+LARGE = 4  # Workers, from which on many may end their trials at once.
 REREAD_SECONDS = 2.0  # How old what is known of the cluster may be.
 # Of standbys in a row that died before they were there; each is waited after a second longer.
 MOST_DEATHS, LONGEST_PAUSE_SECONDS = 8, 60.0
@@ -81,9 +82,14 @@ class Crew:
         """Whether a process is free for a trial: of a worker that has ended one, or a standby."""
         return self._free > 0
 
-    def are_several_free(self) -> bool:
-        """Whether more than one process is free for a trial."""
-        return self._free > 1
+    def may_leave_free(self) -> bool:
+        """Whether a free process may wait a moment for its trial, and still be there for it.
+
+        A standby that has not started would take it, and a process of a node that is not fit
+        could be taken in its place; in a small crew there is nothing to wait for.
+        """
+        is_large = self._busy + self._free >= LARGE
+        return is_large and not self._unfit and not self.missing()
 
     def take(self) -> None:
         """Give a trial to a free process."""

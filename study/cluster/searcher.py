@@ -104,7 +104,7 @@ class StudySearcher(Searcher):
 
         Where many end at once, the first free process would wait for the proposals to all others.
         """
-        if not (self._has_ended and self._crew.are_several_free()):
+        if not (self._has_ended and self._crew.may_leave_free()):
             return False
         begins = self._latest in self._numbers and self._latest not in self._places
         return begins and self._clock() - self._handed_out_at < HAND_OVER_SECONDS

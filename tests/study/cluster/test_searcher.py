@@ -217,36 +217,55 @@ def test_a_worker_that_ended_a_trial_gets_the_next_or_stands_by(
     assert dispatcher.asked == asked, "nothing has changed since"
 
 
-def test_where_many_trials_end_at_once_each_begins_before_the_next_is_proposed(
-    dispatcher: Dispatcher, clock: Clock
-) -> None:
+def four_at_work(dispatcher: Dispatcher, clock: Clock) -> StudySearcher:
+    """Return a searcher whose four workers, "abcd", each have a trial that began."""
     source: Any = dispatcher
     crew = Crew(lambda: 4, clock=clock)
     searcher = StudySearcher(source, crew, lambda: {"there"}, lambda among: set(), str, clock)
-
-    def suggest(name: str) -> Any:
-        dispatcher.asked = 0
-        return searcher.suggest(name)
-
     for name in "stuv":
-        assert suggest(name) == {STANDBY: True}
+        assert searcher.suggest(name) == {STANDBY: True}
     for name in "stuv":
         searcher.on_trial_result(name, ready())
     for standby, name in zip("stuv", "abcd", strict=True):
-        assert suggest(name) is None, "its standby is still there"
+        dispatcher.asked = 0
+        assert searcher.suggest(name) is None, "its standby is still there"
         searcher.on_trial_complete(standby, ready())
-        assert suggest(name)["number"] == 7, "none has ended: none waits for another"
+        assert searcher.suggest(name)["number"] == 7, "none has ended: none waits for another"
     for name in "abcd":
         searcher.on_trial_result(name, PLACE)
-        searcher.on_trial_complete(name, {"scores": "{}"})
-    assert suggest("e")["number"] == 7
-    assert suggest("f") is None, "the latest has not begun"
+    return searcher
+
+
+def test_where_many_trials_end_at_once_each_begins_before_the_next_is_proposed(
+    dispatcher: Dispatcher, clock: Clock
+) -> None:
+    searcher = four_at_work(dispatcher, clock)
+
+    def end(ended: str, name: str) -> Any:
+        """Return what is handed out once a trial ended, as Tune asks: after each event."""
+        dispatcher.asked = 0
+        searcher.on_trial_complete(ended, {"scores": "{}"})
+        return searcher.suggest(name)
+
+    assert end("a", "e")["number"] == 7
+    assert end("b", "f") is None, "the latest has not begun"
     searcher.on_trial_result("e", PLACE)
-    assert suggest("f")["number"] == 7
-    assert suggest("g") is None
+    assert searcher.suggest("f")["number"] == 7
+    assert end("c", "g") is None
     clock.now += 2 * HAND_OVER_SECONDS
-    assert suggest("g")["number"] == 7, "it takes too long to begin"
-    assert suggest("h")["number"] == 7, "a single free process waits for nothing"
+    assert searcher.suggest("g")["number"] == 7, "the latest takes too long to begin"
+
+
+def test_a_free_process_waits_for_nothing_where_another_could_take_it(
+    dispatcher: Dispatcher, clock: Clock
+) -> None:
+    searcher = four_at_work(dispatcher, clock)
+    for ended, name in zip("ab", "ef", strict=True):
+        dispatcher.asked = 0
+        searcher.on_trial_complete(ended, {"scores": "{}"}, error=ended == "a")
+        if ended == "a":
+            assert searcher.suggest("s") == {STANDBY: True}, "for the process that died"
+        assert (searcher.suggest(name) is None) == (ended == "a"), name
 
 
 def test_a_worker_whose_process_died_gets_no_trial(searcher: StudySearcher) -> None:
