@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.in_turns import Figures, benchmark_parser, in_turns, run, times_faster
-from benchmarks.subjects import OurTraining, made_up_images, our_model, recipe_of
+from benchmarks.subjects import SEED, OurTraining, made_up_images, our_model, recipe_of
 from diffusion.data import load_dataset
 from diffusion.ema import EmaTracks
 from diffusion.networks import count_parameters
@@ -112,6 +112,7 @@ def learned(seconds: float) -> Figures:
         figures[f"{name}: FID after {seconds:g} s of training"] = reference.distance(drawn)
         figures[f"{name}: images trained on in {seconds:g} s"] = steps * BATCH_SIZE
 
+    torch.manual_seed(SEED)  # ours have generators of their own
     theirs = Theirs("float32", *data)
     averages = EmaTracks(theirs.network)
 

@@ -63,7 +63,7 @@ def _of_file(path: Path, here: Mapping[str, Any]) -> dict[str, Any]:
     """Return the benchmarks of a file, measured as those that are to stand beside them."""
     kept: dict[str, Any] = json.loads(path.read_text())
     for what, value in here.items():
-        if kept[what] != value:
+        if kept.get(what) != value:
             raise ValueError(
                 f"{path} was measured with {what} {kept[what]}; allowed with --only: {value}"
             )
