@@ -119,7 +119,7 @@ def sampling(trial: optuna.Trial, steps: Sequence[int], *, labels: bool = True) 
     """Draw how images are drawn; each compression has its own best.
 
     Guidance acts between noise levels of 20 and 0.3 alone: above there is no image yet, below it
-    is settled, so that a third of the work would change nothing (docs/compression.md).
+    is settled, so that a quarter of the work would change nothing (docs/compression.md).
 
     Args:
         trial: draws.

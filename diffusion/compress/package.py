@@ -100,7 +100,7 @@ def read_package(path: Path | str, device: torch.device | str = "cpu") -> Diffus
         network = network_shapes(recipe)[0]
         # Not by `to_empty`, which imports torch's compiler, for half a second.
         shapes = network.state_dict()
-        state = {n: torch.empty(s.shape, dtype=s.dtype) for n, s in shapes.items()}
+        state = {n: torch.empty(s.shape, dtype=s.dtype, device="cpu") for n, s in shapes.items()}
         network.load_state_dict(state, assign=True)
         for name, value in tensors:  # one after another, so that they take no memory together
             state[name].copy_(value)

@@ -78,7 +78,7 @@ def name_cool_down(images: int, has_teacher: bool) -> str:
 
 
 def name_sampling(sampling: SamplingConfig) -> str:
-    """Name how images are drawn: dpm_solver_pp_2m, 8 steps (karras), guidance 2.5 from sigma 0.3.
+    """Name how images are drawn: dpm_solver_pp_2m, 8 steps (karras), guidance 2.5 to sigma 20.
 
     Guidance is named where it is any, and the noise levels that it is kept to.
     """

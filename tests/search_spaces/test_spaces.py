@@ -48,6 +48,13 @@ def test_covering_rows_are_complete_and_build(space: SearchSpace) -> None:
         build_network(network, DATA)
 
 
+@pytest.mark.parametrize("name", ["quick", "mnist", "images"])
+def test_guidance_acts_where_it_changes_images_alone(name: str) -> None:
+    for _, recipe in drawn(load_space(name), 5):
+        bounds = recipe.sampling.guidance_sigma_min, recipe.sampling.guidance_sigma_max
+        assert bounds == (0.3, 20.0)
+
+
 @SPACES_OF_ROWS
 def test_no_recipe_is_in_a_covering_design_twice(space: SearchSpace) -> None:
     keys = [recipe.key for _, recipe in drawn(space, len(space.covering))]

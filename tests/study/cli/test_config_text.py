@@ -93,7 +93,7 @@ def test_a_plan_names_every_knob_its_first_trainings_and_their_cost() -> None:
     assert "in runs/quick-001\n" in text
     assert "\n  compression.quantization_step: 0.5 to 3, evenly by its logarithm\n" in text
     assert "\n  compression.prune_ratio: 0.1 to 0.7 by 0.1\n" in text
-    assert "\n  sampling.steps: 8, 12\n" in text
+    assert "\n  sampling.steps: 8, 10\n" in text
     begins = next(i for i, line in enumerate(lines) if line.startswith("begins "))
     assert "80,000 images" in text
     assert "parameters" in lines[begins + 1]

@@ -32,9 +32,10 @@ def test_a_card_names_the_images_of_each_fid(digit_recipe: Recipe) -> None:
 
 
 def test_a_card_names_the_sampler_and_the_command_of_its_own_folder(digit_recipe: Recipe) -> None:
-    sampling = replace(digit_recipe.sampling, steps=7, guidance=2.5, guidance_sigma_min=0.3)
+    bounds = {"guidance_sigma_min": 0.3, "guidance_sigma_max": 20.0}
+    sampling = replace(digit_recipe.sampling, steps=7, guidance=2.5, **bounds)
     text = card(row_of(digit_recipe, fake_scores(5.0, 400)), "run", sampling, has_samples=False)
-    how = "dpm_solver_pp_2m, 7 steps (karras), guidance 2.5 from sigma 0.3"
+    how = "dpm_solver_pp_2m, 7 steps (karras), guidance 2.5 from sigma 0.3 to sigma 20"
     assert f"| sampler | {how} |" in text
     assert "    python -m study.generate . -n 64 --out grid.png" in text.splitlines()
 
