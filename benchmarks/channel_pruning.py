@@ -28,6 +28,7 @@ SHAPES = {
     "ncsn 16-32-64-128": NetworkConfig("ncsn", (16, 32, 64, 128)),
     "ncsn 32-64-128-256": NetworkConfig("ncsn", (32, 64, 128, 256)),
     "ddpm 16": NetworkConfig("ddpm", (16,)),
+    "ddpm 32": NetworkConfig("ddpm", (32,)),
 }
 
 
