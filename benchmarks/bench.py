@@ -65,7 +65,7 @@ def _of_file(path: Path, here: Mapping[str, Any]) -> dict[str, Any]:
     for what, value in here.items():
         if kept.get(what) != value:
             raise ValueError(
-                f"{path} was measured with {what} {kept[what]}; allowed with --only: {value}"
+                f"{path} was measured with {what} {kept.get(what)}; allowed with --only: {value}"
             )
     benchmarks: dict[str, Any] = kept["benchmarks"]
     return benchmarks

@@ -217,55 +217,53 @@ def test_a_worker_that_ended_a_trial_gets_the_next_or_stands_by(
     assert dispatcher.asked == asked, "nothing has changed since"
 
 
-def four_at_work(dispatcher: Dispatcher, clock: Clock) -> StudySearcher:
-    """Return a searcher whose four workers, "abcd", each have a trial that began."""
+def all_at_work(dispatcher: Dispatcher, clock: Clock, names: str) -> StudySearcher:
+    """Return a searcher with a worker for each of some names, all with a trial that began."""
     source: Any = dispatcher
-    crew = Crew(lambda: 4, clock=clock)
+    crew = Crew(lambda: len(names), clock=clock)
     searcher = StudySearcher(source, crew, lambda: {"there"}, lambda among: set(), str, clock)
-    for name in "stuv":
+    standbys = names.upper()
+    for name in standbys:
         assert searcher.suggest(name) == {STANDBY: True}
-    for name in "stuv":
+    for name in standbys:
         searcher.on_trial_result(name, ready())
-    for standby, name in zip("stuv", "abcd", strict=True):
+    for standby, name in zip(standbys, names, strict=True):
         dispatcher.asked = 0
         assert searcher.suggest(name) is None, "its standby is still there"
         searcher.on_trial_complete(standby, ready())
         assert searcher.suggest(name)["number"] == 7, "none has ended: none waits for another"
-    for name in "abcd":
+    for name in names:
         searcher.on_trial_result(name, PLACE)
     return searcher
+
+
+def after(searcher: StudySearcher, ended: str, name: str, *, error: bool = False) -> Any:
+    """Return what is handed out once a trial ended, as Tune asks: after each event."""
+    searcher._dispatcher.asked = 0  # type: ignore[attr-defined]
+    searcher.on_trial_complete(ended, None if error else {"scores": "{}"}, error=error)
+    return searcher.suggest(name)
 
 
 def test_where_many_trials_end_at_once_each_begins_before_the_next_is_proposed(
     dispatcher: Dispatcher, clock: Clock
 ) -> None:
-    searcher = four_at_work(dispatcher, clock)
-
-    def end(ended: str, name: str) -> Any:
-        """Return what is handed out once a trial ended, as Tune asks: after each event."""
-        dispatcher.asked = 0
-        searcher.on_trial_complete(ended, {"scores": "{}"})
-        return searcher.suggest(name)
-
-    assert end("a", "e")["number"] == 7
-    assert end("b", "f") is None, "the latest has not begun"
+    searcher = all_at_work(dispatcher, clock, "abcd")
+    assert after(searcher, "a", "e")["number"] == 7
+    assert after(searcher, "b", "f") is None, "the latest has not begun"
     searcher.on_trial_result("e", PLACE)
     assert searcher.suggest("f")["number"] == 7
-    assert end("c", "g") is None
+    assert after(searcher, "c", "g") is None
     clock.now += 2 * HAND_OVER_SECONDS
     assert searcher.suggest("g")["number"] == 7, "the latest takes too long to begin"
 
 
-def test_a_free_process_waits_for_nothing_where_another_could_take_it(
+def test_a_free_process_waits_for_nothing_where_a_standby_that_starts_could_take_it(
     dispatcher: Dispatcher, clock: Clock
 ) -> None:
-    searcher = four_at_work(dispatcher, clock)
-    for ended, name in zip("ab", "ef", strict=True):
-        dispatcher.asked = 0
-        searcher.on_trial_complete(ended, {"scores": "{}"}, error=ended == "a")
-        if ended == "a":
-            assert searcher.suggest("s") == {STANDBY: True}, "for the process that died"
-        assert (searcher.suggest(name) is None) == (ended == "a"), name
+    searcher = all_at_work(dispatcher, clock, "abcde")
+    assert after(searcher, "a", "s", error=True) == {STANDBY: True}, "for the one that died"
+    assert after(searcher, "b", "f")["number"] == 7
+    assert after(searcher, "c", "g")["number"] == 7, "though the latest has not begun"
 
 
 def test_a_worker_whose_process_died_gets_no_trial(searcher: StudySearcher) -> None:
