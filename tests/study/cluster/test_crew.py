@@ -267,3 +267,19 @@ def test_a_worker_of_a_node_that_is_not_fit_any_more_gets_no_other_trial() -> No
     world.arrive("late", THERE, NO_GPU)
     world.crew.end_trial(0, THERE, lives=True, broke=False)
     assert not world.crew.may_take()
+
+
+@pytest.mark.parametrize("unfit", [None, "no driver"])
+def test_a_process_is_left_free_only_where_every_node_is_fit(unfit: str | None) -> None:
+    crew = Crew(lambda: 5)
+    for name in "abcde":
+        crew.begin(name)
+    for name in "abcd":
+        crew.note(name, Ready(Place("first", "alpha", 1), None))
+    crew.note("e", Ready(Place("second", "beta", 1), unfit))
+    for _ in "abcd":
+        crew.release()
+    for name in "abcd":
+        crew.leave(name, died=False)
+        crew.take()
+    assert crew.may_leave_free() == (unfit is None)
