@@ -28,18 +28,30 @@ MAX_DIRECTORY_BYTES = 4096  # Two entries take 127.
 # of the directory, length of the comment.
 END = struct.Struct("<4s4H2LH")
 END_SIGNATURE = b"PK\x05\x06"
+# An extra field before a member's bytes: its kind, which readers of archives skip, and length.
+PADDING = struct.Struct("<2H")
+PADDING_ID = 0xD4B0
+LEAST_PADDING = PADDING.size
 
 ReadMember = Callable[[str, int], bytes]
 
 
-def pack_members(contents: dict[str, bytes]) -> bytes:
-    """Return an archive of these members, in their order; the content is compressed already."""
+def pack_members(contents: dict[str, bytes], padding: int = 0) -> bytes:
+    """Return an archive of these members, in their order; the content is compressed already.
+
+    Args:
+        padding: how many bytes the file shall be longer: none, or at least `LEAST_PADDING`.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", compresslevel=9) as archive:
         for name, content in contents.items():
             member = zipfile.ZipInfo(name, FIXED_DATE)
             member.compress_type = METHODS[name != CONTENT]
+            if padding and name == CONTENT:
+                field = PADDING.pack(PADDING_ID, padding - PADDING.size)
+                member.extra = field + bytes(padding - PADDING.size)
             archive.writestr(member, content)
+            member.extra = b""  # of the directory, which would have it a second time
     return buffer.getvalue()
 
 

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from diffusion.compress.archive import CONTENT, HEADER, ReadMember, open_members, pack_members
+from diffusion.compress.archive import (
+    CONTENT,
+    HEADER,
+    LEAST_PADDING,
+    ReadMember,
+    open_members,
+    pack_members,
+)
 from diffusion.compress.content import pack_content, read_lengths, unpack_content, unpack_stored
 from diffusion.compress.entries import Entry, read_entries
 from diffusion.compress.format1 import read_format1
@@ -39,9 +47,11 @@ from diffusion.compress.uniform import Steps, UniformTensor, relative_steps
 from diffusion.errors import PackageError, PackageUnreachable, about_path
 from diffusion.files import write_bytes
 from diffusion.model import DiffusionModel
-from diffusion.recipe import Recipe
+from diffusion.recipe import Recipe, SamplingConfig
 
 PACKAGE_NAME = "model.pdm"
+# What a header that tells of its sampling, and its hash, may be longer than one of the usual one.
+SAMPLING_ROOM = 24
 # What a damaged archive, JSON or safetensors file may raise, and a recipe that is none.
 DAMAGE = (
     *(EOFError, LookupError, ValueError, RuntimeError, TypeError, AttributeError),
@@ -154,11 +164,19 @@ def stored_weights(
 
 
 def pack(recipe: Recipe, stored: Mapping[str, StoredTensor]) -> bytes:
-    """Return the bytes of a package."""
+    """Return the bytes of a package: as many for one model, however images are drawn of it."""
     entries, lengths, content = pack_content(stored)
     lines = [entry.to_list() for entry in entries]
-    header = write_header(recipe.to_dict(), lines, lengths, content)
-    return pack_members({HEADER: header, CONTENT: content})
+
+    def archive(recipe: Recipe, padding: int = 0) -> bytes:
+        header = write_header(recipe.to_dict(), lines, lengths, content)
+        return pack_members({HEADER: header, CONTENT: content}, padding)
+
+    packed = archive(recipe)
+    # Else the ways to draw from one model would be on a front by the bytes that tell of them.
+    usual = len(archive(replace(recipe, sampling=SamplingConfig())))
+    missing = usual + SAMPLING_ROOM - len(packed)
+    return archive(recipe, missing) if missing >= LEAST_PADDING else packed
 
 
 @contextmanager

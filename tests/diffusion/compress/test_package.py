@@ -18,15 +18,23 @@ from repacking import (
 )
 from torch import nn
 
-from diffusion.compress.package import gzip_state_dict_bytes, read_package, write_package
+from diffusion.compress.package import (
+    gzip_state_dict_bytes,
+    pack,
+    read_package,
+    stored_weights,
+    write_package,
+)
 from diffusion.compress.prune import prune
 from diffusion.compress.quantize import QuantizedTensor, quantize_weights
+from diffusion.config import choices
 from diffusion.dataset_names import DATASET_NAMES
 from diffusion.errors import PackageError
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
-from diffusion.recipe import CompressionConfig, NetworkConfig
-from search_spaces.knobs import CODEBOOKS
+from diffusion.recipe import CompressionConfig, NetworkConfig, SamplingConfig
+from diffusion.variant_config import SamplerName
+from search_spaces.knobs import CODEBOOKS, GUIDANCES, MOST_GUIDED_SIGMA
 
 ALL = pytest.mark.parametrize("quantization", CODEBOOKS)
 
@@ -124,6 +132,20 @@ def test_package_of_a_read_model_is_the_same(package, tmp_path):
     model = read_package(package)
     write_package(tmp_path / "again.pdm", model.recipe, model.network)
     assert (tmp_path / "again.pdm").read_bytes() == package.read_bytes()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 999])
+@pytest.mark.parametrize("steps", [2, 10, 250])
+@pytest.mark.parametrize("sampler", choices(SamplerName))
+def test_size_says_nothing_of_the_sampling(tiny_recipe, tiny_network, sampler, steps, seed):
+    stored = stored_weights(tiny_recipe, tiny_network)
+    usual = pack(replace(tiny_recipe, sampling=SamplingConfig()), stored)
+    for guidance in (0.0, *GUIDANCES, 2.25):
+        fields = {"guidance": guidance, "guidance_sigma_max": MOST_GUIDED_SIGMA}
+        drawn = SamplingConfig(sampler, steps, seed=seed, precision="bf16", **fields)
+        packed = pack(replace(tiny_recipe, sampling=drawn), stored)
+        assert packed != usual
+        assert len(packed) == len(usual)
 
 
 @ALL
