@@ -6,7 +6,6 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from diffusion.networks.ddpm import DDPM
 from diffusion.networks.mini_ddpm import MiniDDPM
@@ -42,6 +41,8 @@ def build_network(network: NetworkConfig, data: DataConfig, seed: int = 0) -> nn
 
 def count_macs(network: nn.Module, data: DataConfig) -> int:
     """Count multiply-accumulates of one network call on one image."""
+    from torch.utils.flop_counter import FlopCounterMode  # imports triton
+
     # Shapes are enough: nothing is computed.
     shapes = copy.deepcopy(network).to("meta")
     image = torch.zeros(1, data.channels, data.image_size, data.image_size, device="meta")

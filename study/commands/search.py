@@ -29,14 +29,12 @@ from study.cluster.nodes import show_to_nodes
 from study.cluster.resources import Resources, resolve_resources
 from study.cluster.session import ray_session, sigterm_as_ctrl_c
 from study.cluster.supply import supplied
-from study.cluster.tuner import run_trials
 from study.display.commands import command
 from study.display.console import print_soundness, say
 from study.display.live import LiveView
 from study.display.refreshing import ReportRefresher
 from study.display.serving import open_report
 from study.display.summary import introduce, sum_up
-from study.engine.assembly import dispatcher_of
 from study.engine.mirroring import MirrorListener
 from study.engine.warning_keeper import WarningKeeper
 from study.evaluation.context import Evaluate, RunContext
@@ -211,6 +209,10 @@ def _search(
     console: Console,
 ) -> bool:
     """Run the trials that are missing; return whether nothing cut them off."""
+    # Slow to import, which Ray's workers do meanwhile: they start with its session.
+    from study.cluster.tuner import run_trials
+    from study.engine.assembly import dispatcher_of
+
     settings, scratch_dir = run.settings, run.folder / ".tune"
     seconds = seconds_left(settings, run.records)
     view = LiveView(console, settings.trials, run.records, seconds, settings.objectives)

@@ -8,7 +8,7 @@ in Genetics and Molecular Biology 3, sections 4 and 6).
 import math
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special  # its `optimize` takes a third of a second to import
 
 LEAST_EXCESS = 1e-6  # of the variance of logarithms; less is none
 
@@ -46,6 +46,8 @@ def _fit_prior(variances: np.ndarray, own: np.ndarray) -> tuple[float, float]:
     excess = float(np.var(logs, ddof=1) - special.polygamma(1, own / 2).mean())
     if excess <= LEAST_EXCESS:
         return math.inf, float(np.average(variances, weights=own))
+    from scipy import optimize
+
     half = float(optimize.brentq(lambda x: special.polygamma(1, x) - excess, 1e-6, 1e7))
     return 2 * half, float(np.exp(logs.mean() + special.digamma(half) - np.log(half)))
 
