@@ -50,7 +50,7 @@ from diffusion.model import DiffusionModel
 from diffusion.recipe import Recipe, SamplingConfig
 
 PACKAGE_NAME = "model.pdm"
-# What a header that tells of its sampling, and its hash, may be longer than one of the usual one.
+# How much longer a header may be by its sampling and hash than with plain sampling.
 SAMPLING_ROOM = 24
 # What a damaged archive, JSON or safetensors file may raise, and a recipe that is none.
 DAMAGE = (
@@ -174,7 +174,7 @@ def pack(recipe: Recipe, stored: Mapping[str, StoredTensor]) -> bytes:
 
     packed = archive(recipe)
     # Else the ways to draw from one model would be on a front by the bytes that tell of them.
-    usual = len(archive(replace(recipe, sampling=SamplingConfig())))
+    usual = len(archive(replace(recipe, sampling=SamplingConfig(guidance=1.0))))
     missing = usual + SAMPLING_ROOM - len(packed)
     return archive(recipe, missing) if missing >= LEAST_PADDING else packed
 

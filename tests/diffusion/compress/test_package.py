@@ -139,7 +139,7 @@ def test_package_of_a_read_model_is_the_same(package, tmp_path):
 @pytest.mark.parametrize("sampler", choices(SamplerName))
 def test_size_says_nothing_of_the_sampling(tiny_recipe, tiny_network, sampler, steps, seed):
     stored = stored_weights(tiny_recipe, tiny_network)
-    usual = pack(replace(tiny_recipe, sampling=SamplingConfig()), stored)
+    usual = pack(replace(tiny_recipe, sampling=SamplingConfig(guidance=1.0)), stored)
     for guidance in (0.0, *GUIDANCES, 2.25):
         fields = {"guidance": guidance, "guidance_sigma_max": MOST_GUIDED_SIGMA}
         drawn = SamplingConfig(sampler, steps, seed=seed, precision="bf16", **fields)
