@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from diffusion.denoiser import per_image
 from diffusion.networks import build_network, mini_ddpm, ncsn
+from diffusion.networks.few_pixels import FewPixelsConv2d, FewPixelsConvTranspose2d
+from diffusion.networks.thin_convolution import ThinConvTranspose2d
 from diffusion.recipe import Recipe
 
 SIGMA_DATA = 0.5
@@ -46,6 +48,9 @@ class _PlainMiniDDPM(mini_ddpm.MiniDDPM):
 
 
 PLAIN = {
+    FewPixelsConv2d: nn.Conv2d,
+    FewPixelsConvTranspose2d: nn.ConvTranspose2d,
+    ThinConvTranspose2d: nn.ConvTranspose2d,
     ncsn.Block: _PlainBlock,
     mini_ddpm.ResidualBlock: _PlainResidualBlock,
     mini_ddpm.Attention: _PlainAttention,

@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from diffusion.errors import InfeasibleRecipe
+from diffusion.networks.few_pixels import FewPixelsConv2d, FewPixelsConvTranspose2d
 from diffusion.networks.layers import FourierFeatures, LabelEmbedding, group_norm, layer_groups
 from diffusion.networks.norms import norm_silu
+from diffusion.networks.thin_convolution import ThinConvTranspose2d
 from diffusion.recipe import DataConfig, NetworkConfig
 
 STRIDES = (1, 2, 2, 2)
@@ -48,8 +50,7 @@ class Block(nn.Module):
         self.norm = group_norm(conv.out_channels, norm)
 
     def forward(self, images: Tensor, embedding: Tensor) -> Tensor:
-        hidden = self.conv(images) + self.dense(embedding)[:, :, None, None]
-        return norm_silu(hidden, self.norm)
+        return norm_silu(self.conv(images), self.norm, offset=self.dense(embedding))
 
 
 class NCSN(nn.Module):
@@ -64,14 +65,14 @@ class NCSN(nn.Module):
         self.encoder = nn.ModuleList([Block(first, features, FIRST_NORM_GROUPS)])
         for (narrow, wide), stride in zip(pairwise(widths), STRIDES[1:], strict=True):
             groups = layer_groups(config.groups, narrow, wide)
-            down = nn.Conv2d(narrow, wide, 3, stride, bias=False, groups=groups)
+            down = FewPixelsConv2d(narrow, wide, 3, stride, groups)
             self.encoder.append(Block(down, features, NORM_GROUPS))
         self.decoder = nn.ModuleList()
         for level in (3, 2, 1):
             wide = widths[level] * (1 if level == 3 else 2)  # the skip is concatenated
             up = _up_conv(wide, widths[level - 1], config, sizes[level], sizes[level - 1])
             self.decoder.append(Block(up, features, NORM_GROUPS))
-        self.out = nn.ConvTranspose2d(2 * widths[0], data.channels, 3)
+        self.out = ThinConvTranspose2d(2 * widths[0], data.channels, 3)
 
     def forward(self, images: Tensor, noise_labels: Tensor, class_labels: Tensor) -> Tensor:
         embedding = self.embedding(noise_labels, class_labels)
@@ -99,10 +100,8 @@ def _encoder_sizes(image_size: int) -> list[int]:
 
 def _up_conv(
     wide: int, narrow: int, config: NetworkConfig, size: int, target: int
-) -> nn.ConvTranspose2d:
+) -> FewPixelsConvTranspose2d:
     """Return a layer that doubles the size; its output padding makes it the encoder's."""
     groups = layer_groups(config.groups, wide, narrow)
     padding = target - (2 * (size - 1) + 3)
-    return nn.ConvTranspose2d(
-        wide, narrow, 3, 2, output_padding=padding, bias=False, groups=groups
-    )
+    return FewPixelsConvTranspose2d(wide, narrow, 3, 2, padding, groups)

@@ -10,23 +10,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diffusion.networks.on_cpu import is_on_cpu
+
 
 def norm_silu(
-    images: Tensor, norm: nn.GroupNorm, scale: Tensor | None = None, shift: Tensor | None = None
+    images: Tensor,
+    norm: nn.GroupNorm,
+    scale: Tensor | None = None,
+    shift: Tensor | None = None,
+    offset: Tensor | None = None,
 ) -> Tensor:
-    """Return silu(norm(images) * (1 + scale) + shift).
+    """Return silu(norm(images + offset) * (1 + scale) + shift).
 
     Args:
         images: [N, C, H, W].
         norm: its groups, weight and bias count.
         scale: [N, C]; without it and `shift` the norm stays as it is.
         shift: [N, C].
+        offset: [N, C]; none is 0.
 
     Returns:
         [N, C, H, W]; on a CPU in float32 also where the images are in bf16.
     """
-    if _is_fused(images):
-        return _NormSilu.apply(images, *_affine(norm, scale, shift), norm.num_groups, norm.eps)
+    if is_on_cpu(images):
+        affine = _affine(norm, scale, shift)
+        return _NormSilu.apply(images, *affine, offset, norm.num_groups, norm.eps)
+    if offset is not None:
+        images = images + offset[:, :, None, None]
     normed = norm(images)
     if scale is not None and shift is not None:
         normed = normed * (1 + scale[:, :, None, None]) + shift[:, :, None, None]
@@ -36,11 +46,6 @@ def norm_silu(
 def at_least_single(values: Tensor) -> Tensor:
     """Return bf16 values in float32, and others as they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-def _is_fused(images: Tensor) -> bool:
-    """Whether the steps below are the fast ones; exported programs keep the named ones."""
-    return images.device.type == "cpu" and not torch.compiler.is_exporting()
 
 
 def _affine(
@@ -53,48 +58,75 @@ def _affine(
 
 
 class _NormSilu(torch.autograd.Function):
-    """silu(weight * x_hat + bias), x_hat the images normed by group; sums are by channel."""
+    """silu(weight * x_hat + bias), x_hat the images with their offset, normed by group.
+
+    Sums are by channel, over P pixels, and take the offset in place of the pixels: with it s
+    becomes s + P e, and the sum of squares q + e (2 s + P e).
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
+        ctx: Any,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        offset: Tensor | None,
+        num_groups: int,
+        eps: float,
     ) -> Tensor:
         pixels = _pixels(images)
-        channels = images.shape[1] // num_groups
-        count = pixels.shape[1] * channels
-        sums = torch.stack([pixels.sum(1), (pixels * pixels).sum(1)])
-        mean, square = (
-            sums.view(2, len(images), num_groups, -1).sum(3, keepdim=True) / count
-        ).unbind()
+        added = None if offset is None else at_least_single(offset)
+        sums = plain = pixels.sum(1)
+        squares = (pixels * pixels).sum(1)
+        if added is not None:
+            sums = torch.add(plain, added, alpha=pixels.shape[1])
+            squares = torch.addcmul(squares, added, plain + sums)
+        count = pixels.shape[1] * images.shape[1] // num_groups
+        both = torch.stack([sums, squares]).unflatten(2, (num_groups, -1))
+        mean, square = (both.sum(3, keepdim=True) / count).unbind()
         inverse = torch.addcmul(square, mean, mean, value=-1).clamp_(min=0).add_(eps).rsqrt_()
         factor = weight.view(len(weight), num_groups, -1) * inverse
         term = torch.addcmul(bias.view(len(bias), num_groups, -1), mean, factor, value=-1)
-        factor = factor.flatten(1)[:, None]
-        affine = torch.addcmul(term.flatten(1)[:, None], pixels, factor)
-        ctx.save_for_backward(pixels, affine, factor, mean, inverse, weight)
+        factor, term = factor.flatten(1), _with(added, term.flatten(1), factor.flatten(1))
+        affine = torch.addcmul(term[:, None], pixels, factor[:, None])
+        ctx.save_for_backward(pixels, affine, factor, mean, inverse, weight, added, plain)
         ctx.num_groups, ctx.dtype = num_groups, images.dtype
         return _images(F.silu(affine), images)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        pixels, affine, factor, mean, inverse, weight = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        pixels, affine, factor, mean, inverse, weight, added, plain = ctx.saved_tensors
         outer = torch.ops.aten.silu_backward(_pixels(grad), affine)
-        grouped = (len(grad), ctx.num_groups, -1)
         # Sums over an image's pixels of the gradient, and of it times x_hat.
-        of_bias = outer.sum(1).view(grouped)
-        of_product = (outer * pixels).sum(1).view(grouped)
+        of_bias = outer.sum(1)
+        of_product = _with(added, (outer * pixels).sum(1), of_bias)
+        of_bias, of_product = (
+            of.unflatten(1, (ctx.num_groups, -1)) for of in (of_bias, of_product)
+        )
         of_weight = torch.addcmul(of_product, mean, of_bias, value=-1) * inverse
         # d/dx = inverse * (w g - mean(w g) - x_hat * mean(w g x_hat)), the means by group.
         count = pixels.shape[1] * of_bias.shape[2]
         scaled = weight.view(len(weight), ctx.num_groups, -1) * (inverse / -count)
         by_group = (scaled * of_bias).sum(2, keepdim=True)
-        by_pixel = (scaled * of_weight).sum(2, keepdim=True) * inverse
-        by_group = torch.addcmul(by_group, by_pixel, mean, value=-1)
-        spread = torch.stack([by_group, by_pixel]).expand(-1, -1, -1, of_bias.shape[2]).flatten(2)
-        term, slope = spread[:, :, None].unbind()
-        inner = torch.addcmul(term, pixels, slope).addcmul_(outer, factor)
-        sums = [of.flatten(1).sum_to_size(weight.shape) for of in (of_weight, of_bias)]
-        return _images(inner, grad).to(ctx.dtype), *sums, None, None
+        slope = (scaled * of_weight).sum(2, keepdim=True) * inverse
+        term = torch.addcmul(by_group, slope, mean, value=-1)
+        spread = torch.stack([term, slope]).expand(-1, -1, -1, of_bias.shape[2]).flatten(2)
+        term, slope = spread.unbind()
+        of_weight, of_bias = of_weight.flatten(1), of_bias.flatten(1)
+        of_offset = None
+        if added is not None:
+            term = _with(added, term, slope)
+            of_offset = torch.addcmul(pixels.shape[1] * term, slope, plain)
+            of_offset = of_offset.addcmul_(factor, of_bias).to(ctx.dtype)
+        inner = torch.addcmul(term[:, None], pixels, slope[:, None])
+        inner = inner.addcmul_(outer, factor[:, None])
+        sums = [of.sum_to_size(weight.shape) for of in (of_weight, of_bias)]
+        return _images(inner, grad).to(ctx.dtype), *sums, of_offset, None, None
+
+
+def _with(added: Tensor | None, term: Tensor, slope: Tensor) -> Tensor:
+    """Return term + added * slope, [N, C] each."""
+    return term if added is None else torch.addcmul(term, added, slope)
 
 
 def _pixels(images: Tensor) -> Tensor:

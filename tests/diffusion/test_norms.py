@@ -35,13 +35,19 @@ def inputs(
     return norm, [draw(count, channels, 5, 3), *more]
 
 
+@pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("case", CASES)
-def test_output_and_gradients_are_those_of_the_parts(case, layout):
+def test_output_and_gradients_are_those_of_the_parts(case, layout, shifted):
     norm, given = inputs(*case)
     given[0] = given[0].detach().to(memory_format=layout).requires_grad_()
+    offset = (given[0].detach().mean((2, 3)) / 2 - 1).requires_grad_()
     learned = [*given, norm.weight, norm.bias]
     ours, parts = norm_silu(given[0], norm, *given[1:]), plain(given[0], norm, *given[1:])
+    if shifted:
+        learned.append(offset)
+        ours = norm_silu(given[0], norm, *given[1:], offset=offset)
+        parts = plain(given[0] + offset[:, :, None, None], norm, *given[1:])
     torch.testing.assert_close(ours, parts)
     outer = torch.randn_like(parts)
     found = torch.autograd.grad(ours, learned, outer)

@@ -1,0 +1,72 @@
+"""Convolutions between few pixels equal torch's, forward and backward."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from diffusion.networks.few_pixels import (
+    MOST_PIXELS,
+    FewPixelsConv2d,
+    FewPixelsConvTranspose2d,
+)
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+# The larger images' sides, the kernel and the stride; some leave pixels that no window reaches.
+CASES = [((5, 5), 3, 2), ((6, 5), 3, 2), ((9, 7), 3, 3), ((4, 3), 2, 1), ((10, 11), 3, 2)]
+
+
+def check(layer: nn.Module, images: torch.Tensor, plain: torch.Tensor) -> None:
+    learned = [images, layer.weight]
+    ours = layer(images)
+    torch.testing.assert_close(ours, plain)
+    outer = torch.randn_like(plain)
+    found = torch.autograd.grad(ours, learned, outer)
+    torch.testing.assert_close(found, torch.autograd.grad(plain, learned, outer))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("sides", "size", "stride"), CASES)
+def test_convolution_and_gradients_are_those_of_torch(sides, size, stride, layout, groups):
+    torch.manual_seed(size)
+    layer = FewPixelsConv2d(4, 6, size, stride, groups).to(memory_format=layout)
+    images = torch.randn(3, 4, *sides).to(memory_format=layout).requires_grad_()
+    check(layer, images, F.conv2d(images, layer.weight, None, stride, groups=groups))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("sides", [(1, 1), (2, 2), (4, 3), (5, 5)])
+def test_transposed_convolution_and_gradients_are_those_of_torch(sides, padding, layout, groups):
+    torch.manual_seed(padding)
+    layer = FewPixelsConvTranspose2d(4, 6, 3, 2, padding, groups).to(memory_format=layout)
+    images = torch.randn(3, 4, *sides).to(memory_format=layout).requires_grad_()
+    how = {"stride": 2, "output_padding": padding, "groups": groups}
+    check(layer, images, F.conv_transpose2d(images, layer.weight, **how))
+
+
+@pytest.mark.parametrize(("side", "few"), [(4, True), (5, False)])
+def test_few_pixels_alone_are_a_product(side, few):
+    assert (side**2 <= MOST_PIXELS) == few
+    found = FewPixelsConv2d(2, 2, 3, 2)(torch.randn(1, 2, 2 * side + 1, 2 * side + 1))
+    assert (type(found.grad_fn).__name__ == "_ConvolutionBackward") == few
+
+
+def test_products_in_bf16_give_gradients_of_the_weights_own_precision():
+    torch.manual_seed(0)
+    layer = FewPixelsConv2d(32, 16, 3, 2)
+    images = torch.randn(8, 32, 5, 5, requires_grad=True)
+    (exact,) = torch.autograd.grad(layer(images).square().sum(), layer.weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(images)
+    (found,) = torch.autograd.grad(output.float().square().sum(), layer.weight)
+    assert (output.dtype, found.dtype) == (torch.bfloat16, torch.float32)
+    assert 0 < (found - exact).abs().max() < 0.03 * exact.abs().max()
+
+
+def test_exported_programs_keep_the_convolutions():
+    network = nn.Sequential(FewPixelsConv2d(4, 4, 3, 2), FewPixelsConvTranspose2d(4, 4, 3, 2, 0))
+    program = torch.export.export(network, (torch.randn(2, 4, 5, 5),))
+    assert {"conv2d", "conv_transpose2d"} <= set(str(program.graph).replace(".", " ").split())
