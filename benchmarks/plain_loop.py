@@ -1,7 +1,8 @@
 """A plain eager PyTorch loop of our networks, as a tutorial writes it: what we are compared with.
 
-The networks have our weights by name, but call torch's own norms and attention; memory is in
-torch's usual order, and each step converts its images, draws its noise and reads its loss.
+The networks have our weights by name, but call torch's own norms, attention and convolutions;
+memory is in torch's usual order, and each step converts its images, draws its noise and reads its
+loss.
 """
 
 import copy

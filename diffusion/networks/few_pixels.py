@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from diffusion.networks.on_cpu import as_multiplied, is_on_cpu
+from diffusion.networks.on_cpu import as_multiplied, has_own_ways
 
 MOST_PIXELS = 16  # of the smaller images
 NO_PADDING, NO_DILATION = (0, 0), (1, 1)
@@ -28,11 +29,9 @@ class FewPixelsConv2d(nn.Conv2d):
         """Map [N, C, H, W] to [N, O, (H - K) // stride + 1, (W - K) // stride + 1]."""
         pairs = zip(images.shape[2:], self.kernel_size, self.stride, strict=True)
         height, width = ((length - size) // stride + 1 for length, size, stride in pairs)
-        if height * width > MOST_PIXELS or self.groups > 1 or not is_on_cpu(images):
+        if not _is_product_quicker(self, images, height * width):
             return super().forward(images)
-        images, weight = as_multiplied(images, self.weight)
-        found: Tensor = _Convolution.apply(images, weight, self.stride, NO_PADDING, False)
-        return found
+        return _convolved(images, self.weight, self.stride, NO_PADDING, transposed=False)
 
 
 class FewPixelsConvTranspose2d(nn.ConvTranspose2d):
@@ -56,12 +55,29 @@ class FewPixelsConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, images: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map [N, C, H, W] to [N, O, (H - 1) * stride + K + output_padding, ...]."""
-        few = images.shape[2] * images.shape[3] <= MOST_PIXELS
-        if not few or self.groups > 1 or not is_on_cpu(images):
+        own = _is_product_quicker(self, images, images.shape[2] * images.shape[3])
+        if not own or output_size is not None:
             return super().forward(images, output_size)
-        images, weight = as_multiplied(images, self.weight)
-        found: Tensor = _Convolution.apply(images, weight, self.stride, self.output_padding, True)
-        return found
+        return _convolved(images, self.weight, self.stride, self.output_padding, transposed=True)
+
+
+def _is_product_quicker(
+    layer: nn.Conv2d | nn.ConvTranspose2d, images: Tensor, num_pixels: int
+) -> bool:
+    return num_pixels <= MOST_PIXELS and layer.groups == 1 and has_own_ways(images)
+
+
+def _convolved(
+    images: Tensor,
+    weight: Tensor,
+    stride: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    *,
+    transposed: bool,
+) -> Tensor:
+    images, weight = as_multiplied(images, weight)
+    found: Tensor = _Convolution.apply(images, weight, stride, output_padding, transposed)
+    return found
 
 
 class _Convolution(torch.autograd.Function):
@@ -75,26 +91,26 @@ class _Convolution(torch.autograd.Function):
         transposed: bool,
     ) -> Tensor:
         ctx.save_for_backward(images, weight)
+        ctx.stride, ctx.transposed = stride, transposed
         ctx.how = stride, NO_PADDING, NO_DILATION, transposed, output_padding, 1
         return torch.convolution(images, weight, None, *ctx.how)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
-        stride, *_, transposed, _, _ = ctx.how
-        of_images = None
-        if ctx.needs_input_grad[0]:
-            which = [True, False, False]
-            of_images = torch.ops.aten.convolution_backward(
-                grad, images, weight, None, *ctx.how, which
-            )[0]
-        small, large = (images, grad) if transposed else (grad, images)
+        of_images_alone = [True, False, False]
+        of_images, *_ = torch.ops.aten.convolution_backward(
+            grad, images, weight, None, *ctx.how, of_images_alone
+        )
+        small, large = (images, grad) if ctx.transposed else (grad, images)
         # Under the kernel of each small pixel the large ones, channels last: a view to copy.
         windows = large.permute(0, 2, 3, 1)
-        for axis, (size, step) in enumerate(zip(weight.shape[2:], stride, strict=True), start=1):
+        sizes = weight.shape[2:]
+        for axis, (size, step) in enumerate(zip(sizes, ctx.stride, strict=True), start=1):
             windows = windows.unfold(axis, size, step)
         windows = windows.permute(0, 1, 2, 4, 5, 3)
         pixels = small.permute(0, 2, 3, 1).flatten(0, 2)
         product = pixels.t() @ windows.reshape(len(pixels), -1)
-        of_weight = product.view(len(weight), *weight.shape[2:], -1).permute(0, 3, 1, 2)
+        of_weight = product.view(len(weight), *sizes, -1).permute(0, 3, 1, 2)
         return of_images, of_weight, None, None, None

@@ -1,4 +1,4 @@
-"""Group norms with what follows them, in one step where a processor is slow at the parts.
+"""Group norms with what stands beside them, in one step where a processor is slow at the parts.
 
 torch's own group norm over channels last handles a group's channels one at a time on a CPU: with
 3 channels a group it takes six times what the sums and products below take together.
@@ -9,8 +9,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from diffusion.networks.on_cpu import is_on_cpu
+from diffusion.networks.on_cpu import at_least_single, has_own_ways
 
 
 def norm_silu(
@@ -32,7 +33,7 @@ def norm_silu(
     Returns:
         [N, C, H, W]; on a CPU in float32 also where the images are in bf16.
     """
-    if is_on_cpu(images):
+    if has_own_ways(images):
         affine = _affine(norm, scale, shift)
         return _NormSilu.apply(images, *affine, offset, norm.num_groups, norm.eps)
     if offset is not None:
@@ -41,11 +42,6 @@ def norm_silu(
     if scale is not None and shift is not None:
         normed = normed * (1 + scale[:, :, None, None]) + shift[:, :, None, None]
     return F.silu(normed)
-
-
-def at_least_single(values: Tensor) -> Tensor:
-    """Return bf16 values in float32, and others as they are."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _affine(
@@ -60,8 +56,8 @@ def _affine(
 class _NormSilu(torch.autograd.Function):
     """silu(weight * x_hat + bias), x_hat the images with their offset, normed by group.
 
-    Sums are by channel, over P pixels, and take the offset in place of the pixels: with it s
-    becomes s + P e, and the sum of squares q + e (2 s + P e).
+    A channel's offset e is never added to its P pixels, only to their sum s and the sum q of their
+    squares, which become s + P e and q + e (2 s + P e).
     """
 
     @staticmethod
@@ -76,30 +72,31 @@ class _NormSilu(torch.autograd.Function):
     ) -> Tensor:
         pixels = _pixels(images)
         added = None if offset is None else at_least_single(offset)
-        sums = plain = pixels.sum(1)
+        sums = pixel_sums = pixels.sum(1)
         squares = (pixels * pixels).sum(1)
         if added is not None:
-            sums = torch.add(plain, added, alpha=pixels.shape[1])
-            squares = torch.addcmul(squares, added, plain + sums)
+            sums = torch.add(pixel_sums, added, alpha=pixels.shape[1])
+            squares = torch.addcmul(squares, added, pixel_sums + sums)
         count = pixels.shape[1] * images.shape[1] // num_groups
         both = torch.stack([sums, squares]).unflatten(2, (num_groups, -1))
         mean, square = (both.sum(3, keepdim=True) / count).unbind()
         inverse = torch.addcmul(square, mean, mean, value=-1).clamp_(min=0).add_(eps).rsqrt_()
         factor = weight.view(len(weight), num_groups, -1) * inverse
         term = torch.addcmul(bias.view(len(bias), num_groups, -1), mean, factor, value=-1)
-        factor, term = factor.flatten(1), _with(added, term.flatten(1), factor.flatten(1))
+        factor, term = factor.flatten(1), _plus_product(added, term.flatten(1), factor.flatten(1))
         affine = torch.addcmul(term[:, None], pixels, factor[:, None])
-        ctx.save_for_backward(pixels, affine, factor, mean, inverse, weight, added, plain)
+        ctx.save_for_backward(pixels, affine, factor, mean, inverse, weight, added, pixel_sums)
         ctx.num_groups, ctx.dtype = num_groups, images.dtype
         return _images(F.silu(affine), images)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        pixels, affine, factor, mean, inverse, weight, added, plain = ctx.saved_tensors
+        pixels, affine, factor, mean, inverse, weight, added, pixel_sums = ctx.saved_tensors
         outer = torch.ops.aten.silu_backward(_pixels(grad), affine)
         # Sums over an image's pixels of the gradient, and of it times x_hat.
         of_bias = outer.sum(1)
-        of_product = _with(added, (outer * pixels).sum(1), of_bias)
+        of_product = _plus_product(added, (outer * pixels).sum(1), of_bias)
         of_bias, of_product = (
             of.unflatten(1, (ctx.num_groups, -1)) for of in (of_bias, of_product)
         )
@@ -115,16 +112,16 @@ class _NormSilu(torch.autograd.Function):
         of_weight, of_bias = of_weight.flatten(1), of_bias.flatten(1)
         of_offset = None
         if added is not None:
-            term = _with(added, term, slope)
-            of_offset = torch.addcmul(pixels.shape[1] * term, slope, plain)
-            of_offset = of_offset.addcmul_(factor, of_bias).to(ctx.dtype)
+            term = _plus_product(added, term, slope)
+            of_offset = torch.addcmul(pixels.shape[1] * term, slope, pixel_sums)
+            of_offset = of_offset.addcmul_(factor, of_bias)
         inner = torch.addcmul(term[:, None], pixels, slope[:, None])
         inner = inner.addcmul_(outer, factor[:, None])
         sums = [of.sum_to_size(weight.shape) for of in (of_weight, of_bias)]
         return _images(inner, grad).to(ctx.dtype), *sums, of_offset, None, None
 
 
-def _with(added: Tensor | None, term: Tensor, slope: Tensor) -> Tensor:
+def _plus_product(added: Tensor | None, term: Tensor, slope: Tensor) -> Tensor:
     """Return term + added * slope, [N, C] each."""
     return term if added is None else torch.addcmul(term, added, slope)
 

@@ -209,7 +209,7 @@ def _search(
     console: Console,
 ) -> bool:
     """Run the trials that are missing; return whether nothing cut them off."""
-    # Slow to import, which Ray's workers do meanwhile: they start with its session.
+    # Slow to import: done while the workers start, which they do with Ray's session.
     from study.cluster.tuner import run_trials
     from study.engine.assembly import dispatcher_of
 

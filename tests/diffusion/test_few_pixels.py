@@ -47,17 +47,27 @@ def test_transposed_convolution_and_gradients_are_those_of_torch(sides, padding,
     check(layer, images, F.conv_transpose2d(images, layer.weight, **how))
 
 
-@pytest.mark.parametrize(("side", "few"), [(4, True), (5, False)])
-def test_few_pixels_alone_are_a_product(side, few):
-    assert (side**2 <= MOST_PIXELS) == few
-    found = FewPixelsConv2d(2, 2, 3, 2)(torch.randn(1, 2, 2 * side + 1, 2 * side + 1))
-    assert (type(found.grad_fn).__name__ == "_ConvolutionBackward") == few
+def both_layers() -> list[tuple[nn.Module, int, int]]:
+    """Return each kind of layer, and the sides of its images where few are 4 x 4 and 5 x 5."""
+    return [
+        (FewPixelsConv2d(32, 16, 3, 2), 9, 11),
+        (FewPixelsConvTranspose2d(32, 16, 3, 2, 0), 4, 5),
+    ]
 
 
-def test_products_in_bf16_give_gradients_of_the_weights_own_precision():
+@pytest.mark.parametrize("kind", [0, 1])
+def test_few_pixels_alone_are_a_product(kind):
+    layer, few, more = both_layers()[kind]
+    assert 4**2 <= MOST_PIXELS < 5**2
+    names = [type(layer(torch.randn(1, 32, n, n)).grad_fn).__name__ for n in (few, more)]
+    assert names == ["_ConvolutionBackward", "ConvolutionBackward0"]
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_products_in_bf16_give_gradients_of_the_weights_own_precision(kind):
     torch.manual_seed(0)
-    layer = FewPixelsConv2d(32, 16, 3, 2)
-    images = torch.randn(8, 32, 5, 5, requires_grad=True)
+    layer, side, _ = both_layers()[kind]
+    images = torch.randn(8, 32, side, side, requires_grad=True)
     (exact,) = torch.autograd.grad(layer(images).square().sum(), layer.weight)
     with torch.autocast("cpu", torch.bfloat16):
         output = layer(images)

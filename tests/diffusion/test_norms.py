@@ -72,6 +72,18 @@ def test_bf16_is_normed_in_single_precision():
     assert grad.dtype == torch.bfloat16
 
 
+def test_offset_of_bf16_images_keeps_its_own_precision():
+    norm, given = inputs(3, 12, 4, False)
+    norm, images = norm.float(), given[0].detach().bfloat16()
+    offset = torch.randn(3, 12, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    found = norm_silu(images, norm, offset=offset)
+    expected = plain(images.float() + offset[:, :, None, None], norm)
+    torch.testing.assert_close(found, expected)
+    outer = torch.randn_like(found)
+    of_found, of_expected = (torch.autograd.grad(o, offset, outer) for o in (found, expected))
+    torch.testing.assert_close(of_found, of_expected, rtol=1e-4, atol=1e-4)
+
+
 def test_exported_programs_keep_the_named_norm():
     class Network(nn.Module):
         def __init__(self) -> None:

@@ -9,13 +9,14 @@ from diffusion.networks.thin_convolution import MOST_THIN_CHANNELS, ThinConvTran
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("size", [1, 3, 4])
 @pytest.mark.parametrize("channels", [1, MOST_THIN_CHANNELS, MOST_THIN_CHANNELS + 1])
-def test_output_and_gradients_are_those_of_the_convolution(channels, size, layout):
+def test_output_and_gradients_are_those_of_the_convolution(channels, size, layout, dtype):
     torch.manual_seed(size)
-    conv = ThinConvTranspose2d(6, channels, size).to(memory_format=layout)
-    images = torch.randn(3, 6, 5, 7).to(memory_format=layout).requires_grad_()
+    conv = ThinConvTranspose2d(6, channels, size).to(dtype, memory_format=layout)
+    images = torch.randn(3, 6, 5, 7).to(dtype, memory_format=layout).requires_grad_()
     learned = [images, *conv.parameters()]
     ours = conv(images)
     plain = F.conv_transpose2d(images, conv.weight, conv.bias)

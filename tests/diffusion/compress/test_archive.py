@@ -9,7 +9,14 @@ import zlib
 import pytest
 from repacking import CONTENT, HEADER, check_refusal, members, same_model, write_members
 
-from diffusion.compress.archive import END
+from diffusion.compress.archive import (
+    END,
+    LEAST_PADDING,
+    PADDING,
+    PADDING_ID,
+    open_members,
+    pack_members,
+)
 from diffusion.compress.limits import MAX_FILE_BYTES
 from diffusion.compress.package import read_package, write_package
 from diffusion.errors import PackageError
@@ -117,6 +124,20 @@ def test_malformed_archives_are_refused(package, case):
     change, message = MALFORMED[case]
     change(package)
     assert message in refusal(package)
+
+
+@pytest.mark.parametrize("padding", [LEAST_PADDING, 5, 1_000])
+def test_padding_is_a_field_that_readers_skip(tmp_path, padding):
+    contents = {HEADER: b"{}", CONTENT: b"content"}
+    path, plain = tmp_path / "padded", pack_members(contents)
+    path.write_bytes(pack_members(contents, padding))
+    assert path.stat().st_size == len(plain) + padding
+    field = PADDING.pack(PADDING_ID, padding - PADDING.size) + bytes(padding - PADDING.size)
+    assert field + contents[CONTENT] in path.read_bytes()
+    with open_members(path, 10_000) as read:
+        assert {name: read(name, 100) for name in contents} == contents
+    with zipfile.ZipFile(path) as archive:
+        assert [member.extra for member in archive.infolist()] == [b"", b""]
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

@@ -89,7 +89,7 @@ def only_scaled(monkeypatch):
     def layer(tokens, shape, weight, bias, eps=0.0):
         return tokens * weight + bias
 
-    monkeypatch.setattr(norms, "_is_fused", lambda images: False)
+    monkeypatch.setattr(norms, "has_own_ways", lambda images: False)
     monkeypatch.setattr(F, "group_norm", group)
     monkeypatch.setattr(F, "layer_norm", layer)
 

@@ -4,6 +4,7 @@ import json
 import random
 import zipfile
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -33,8 +34,13 @@ from diffusion.errors import PackageError
 from diffusion.model import DiffusionModel
 from diffusion.networks import build_network
 from diffusion.recipe import CompressionConfig, NetworkConfig, SamplingConfig
-from diffusion.variant_config import SamplerName
-from search_spaces.knobs import CODEBOOKS, GUIDANCES, MOST_GUIDED_SIGMA
+from diffusion.variant_config import SamplerName, Schedule
+from search_spaces.knobs import (
+    CODEBOOKS,
+    GUIDANCES,
+    LEAST_GUIDED_SIGMA,
+    MOST_GUIDED_SIGMA,
+)
 
 ALL = pytest.mark.parametrize("quantization", CODEBOOKS)
 
@@ -140,9 +146,11 @@ def test_package_of_a_read_model_is_the_same(package, tmp_path):
 def test_size_says_nothing_of_the_sampling(tiny_recipe, tiny_network, sampler, steps, seed):
     stored = stored_weights(tiny_recipe, tiny_network)
     usual = pack(replace(tiny_recipe, sampling=SamplingConfig(guidance=1.0)), stored)
-    for guidance in (0.0, *GUIDANCES, 2.25):
-        fields = {"guidance": guidance, "guidance_sigma_max": MOST_GUIDED_SIGMA}
-        drawn = SamplingConfig(sampler, steps, seed=seed, precision="bf16", **fields)
+    bounds = {"guidance_sigma_min": LEAST_GUIDED_SIGMA, "guidance_sigma_max": MOST_GUIDED_SIGMA}
+    schedules = choices(Schedule)
+    for guidance, schedule in product((0.0, *GUIDANCES, 2.25), schedules):
+        fields = {"guidance": guidance, "precision": "bf16", "seed": seed, **bounds}
+        drawn = SamplingConfig(sampler, steps, schedule, **fields)
         packed = pack(replace(tiny_recipe, sampling=drawn), stored)
         assert packed != usual
         assert len(packed) == len(usual)
