@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from diffusion.networks.on_cpu import as_multiplied, has_own_ways
+from diffusion.networks.on_cpu import is_quicker_by_products
 
 MOST_PIXELS = 16  # of the smaller images
 NO_PADDING, NO_DILATION = (0, 0), (1, 1)
@@ -31,7 +31,8 @@ class FewPixelsConv2d(nn.Conv2d):
         height, width = ((length - size) // stride + 1 for length, size, stride in pairs)
         if not _is_product_quicker(self, images, height * width):
             return super().forward(images)
-        return _convolved(images, self.weight, self.stride, NO_PADDING, transposed=False)
+        found: Tensor = _Convolution.apply(images, self.weight, self.stride, NO_PADDING, False)
+        return found
 
 
 class FewPixelsConvTranspose2d(nn.ConvTranspose2d):
@@ -58,26 +59,15 @@ class FewPixelsConvTranspose2d(nn.ConvTranspose2d):
         own = _is_product_quicker(self, images, images.shape[2] * images.shape[3])
         if not own or output_size is not None:
             return super().forward(images, output_size)
-        return _convolved(images, self.weight, self.stride, self.output_padding, transposed=True)
+        how = self.stride, self.output_padding, True
+        found: Tensor = _Convolution.apply(images, self.weight, *how)
+        return found
 
 
 def _is_product_quicker(
     layer: nn.Conv2d | nn.ConvTranspose2d, images: Tensor, num_pixels: int
 ) -> bool:
-    return num_pixels <= MOST_PIXELS and layer.groups == 1 and has_own_ways(images)
-
-
-def _convolved(
-    images: Tensor,
-    weight: Tensor,
-    stride: tuple[int, ...],
-    output_padding: tuple[int, ...],
-    *,
-    transposed: bool,
-) -> Tensor:
-    images, weight = as_multiplied(images, weight)
-    found: Tensor = _Convolution.apply(images, weight, stride, output_padding, transposed)
-    return found
+    return num_pixels <= MOST_PIXELS and layer.groups == 1 and is_quicker_by_products(images)
 
 
 class _Convolution(torch.autograd.Function):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from diffusion.networks.on_cpu import as_multiplied, at_least_single, has_own_ways
+from diffusion.networks.on_cpu import is_quicker_by_products
 
 MOST_THIN_CHANNELS = 3
 
@@ -26,14 +26,11 @@ class ThinConvTranspose2d(nn.ConvTranspose2d):
         super().__init__(channels, out_channels, kernel_size)
 
     def forward(self, images: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Map [N, C, H, W] to [N, O, H + K - 1, W + K - 1].
-
-        On a CPU what comes of few channels is in float32 also where products are in bf16.
-        """
+        """Map [N, C, H, W] to [N, O, H + K - 1, W + K - 1]."""
         is_thin = self.out_channels <= MOST_THIN_CHANNELS and output_size is None
-        if not (is_thin and has_own_ways(images)):
+        if not (is_thin and is_quicker_by_products(images)):
             return super().forward(images, output_size)
-        summed: Tensor = _ShiftedSums.apply(*as_multiplied(images, self.weight))
+        summed: Tensor = _ShiftedSums.apply(images, self.weight)
         return summed + self.bias[:, None, None]
 
 
@@ -48,7 +45,7 @@ class _ShiftedSums(torch.autograd.Function):
         products = torch.mm(weight.flatten(1).t(), pixels.t())
         parts = products.view(channels, size, size, count, height, width)
         shape = channels, count, height + size - 1, width + size - 1
-        summed = at_least_single(parts.new_zeros(shape))
+        summed = parts.new_zeros(shape)
         for row, column, window in _windows(summed, size):
             window += parts[:, row, column]
         ctx.save_for_backward(pixels, weight)
@@ -61,7 +58,7 @@ class _ShiftedSums(torch.autograd.Function):
         pixels, weight = ctx.saved_tensors
         count, channels, height, width = ctx.shape
         windows = [window for *_, window in _windows(grad.transpose(0, 1), weight.shape[2])]
-        parts = torch.stack(windows, dim=1).view(-1, count * height * width).to(pixels.dtype)
+        parts = torch.stack(windows, dim=1).view(-1, count * height * width)
         of_pixels = torch.mm(parts.t(), weight.flatten(1).t())
         of_images = of_pixels.view(count, height, width, channels).permute(0, 3, 1, 2)
         return of_images, torch.mm(parts, pixels).t().reshape(weight.shape)

@@ -64,16 +64,12 @@ def test_few_pixels_alone_are_a_product(kind):
 
 
 @pytest.mark.parametrize("kind", [0, 1])
-def test_products_in_bf16_give_gradients_of_the_weights_own_precision(kind):
-    torch.manual_seed(0)
+def test_convolutions_in_bf16_are_torch_s(kind):
     layer, side, _ = both_layers()[kind]
-    images = torch.randn(8, 32, side, side, requires_grad=True)
-    (exact,) = torch.autograd.grad(layer(images).square().sum(), layer.weight)
     with torch.autocast("cpu", torch.bfloat16):
-        output = layer(images)
-    (found,) = torch.autograd.grad(output.float().square().sum(), layer.weight)
-    assert (output.dtype, found.dtype) == (torch.bfloat16, torch.float32)
-    assert 0 < (found - exact).abs().max() < 0.03 * exact.abs().max()
+        output = layer(torch.randn(8, 32, side, side))
+    assert output.dtype == torch.bfloat16
+    assert type(output.grad_fn).__name__ == "ConvolutionBackward0"
 
 
 def test_exported_programs_keep_the_convolutions():

@@ -33,18 +33,11 @@ def test_few_channels_alone_are_sums_of_products(channels, summed):
     assert any("ShiftedSums" in type(step).__name__ for step in steps) == summed
 
 
-def test_products_in_bf16_are_summed_in_single_precision():
-    torch.manual_seed(0)
-    conv = ThinConvTranspose2d(64, 1, 3)
-    images = torch.randn(2, 64, 9, 9, requires_grad=True)
-    exact = conv(images)
+def test_convolutions_in_bf16_are_torch_s():
     with torch.autocast("cpu", torch.bfloat16):
-        found = conv(images)
-    assert found.dtype == torch.float32
-    scale = exact.abs().max()
-    assert 0 < (found - exact).abs().max() < 0.01 * scale
-    of_exact, of_found = (torch.autograd.grad(o.square().sum(), images)[0] for o in (exact, found))
-    assert (of_found - of_exact).abs().max() < 0.02 * of_exact.abs().max()
+        output = ThinConvTranspose2d(4, 1, 3)(torch.randn(2, 4, 5, 5))
+    assert output.dtype == torch.bfloat16
+    assert type(output.grad_fn).__name__ == "ConvolutionBackward0"
 
 
 def test_exported_programs_keep_the_convolution():
