@@ -49,13 +49,14 @@ def measured(names: Sequence[str], path: Path, *, keeps: bool) -> Iterator[dict[
     """
     here = {"machine": machine(), "versions": versions()}
     found = _of_file(path, here) if keeps and path.exists() else {}
+    at = commit()  # before what is written below is a change of its own
     for name in names:
         if (package := NEEDED.get(name)) and find_spec(package) is None:
             print(f"{name}: left out without {package} (pip install 'paretodiff[bench]')")
             continue
         print(f"{name}: {' '.join(BENCHMARKS[name])}", flush=True)
         now = datetime.now(UTC).isoformat(timespec="minutes")
-        found[name] = {"measured": now, "commit": commit(), **_run(name)}
+        found[name] = {"measured": now, "commit": at, **_run(name)}
         yield {**here, "benchmarks": {n: found[n] for n in BENCHMARKS if n in found}}
 
 
