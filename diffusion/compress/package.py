@@ -50,7 +50,7 @@ from diffusion.model import DiffusionModel
 from diffusion.recipe import Recipe, SamplingConfig
 
 PACKAGE_NAME = "model.pdm"
-# How many bytes a header with its own sampling gets beside those that one with plain sampling has.
+# Bytes that every package has beside those of one with plain sampling: for longer headers.
 SAMPLING_ROOM = 32
 # What a damaged archive, JSON or safetensors file may raise, and a recipe that is none.
 DAMAGE = (

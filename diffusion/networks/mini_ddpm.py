@@ -20,8 +20,7 @@ from diffusion.networks.layers import (
     group_norm,
     layer_groups,
 )
-from diffusion.networks.norms import norm_silu
-from diffusion.networks.on_cpu import at_least_single
+from diffusion.networks.norms import at_least_single, norm_silu
 from diffusion.recipe import DataConfig, NetworkConfig
 
 NORM_GROUPS = 8

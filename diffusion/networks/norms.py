@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from diffusion.networks.on_cpu import at_least_single, has_own_ways
+from diffusion.networks.on_cpu import has_own_ways
 
 
 def norm_silu(
@@ -42,6 +42,11 @@ def norm_silu(
     if scale is not None and shift is not None:
         normed = normed * (1 + scale[:, :, None, None]) + shift[:, :, None, None]
     return F.silu(normed)
+
+
+def at_least_single(values: Tensor) -> Tensor:
+    """Return bf16 values in float32, and others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _affine(

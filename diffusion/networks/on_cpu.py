@@ -9,11 +9,6 @@ def has_own_ways(images: Tensor) -> bool:
     return images.device.type == "cpu" and not torch.compiler.is_exporting()
 
 
-def at_least_single(values: Tensor) -> Tensor:
-    """Return bf16 values in float32, and others as they are."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
 def is_quicker_by_products(images: Tensor) -> bool:
     """Whether products stand for convolutions; those in bf16 are quicker as they are."""
     return has_own_ways(images) and not torch.is_autocast_enabled("cpu")
