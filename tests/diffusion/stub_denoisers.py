@@ -1,14 +1,14 @@
 """Denoisers around a network that predicts one value, and the noise and labels they are given."""
 
 import torch
+from gaussian_denoiser import DATA, generator
 from torch import nn
 
 from diffusion.process import DENOISERS
-from diffusion.recipe import DataConfig, TrainingConfig
+from diffusion.recipe import TrainingConfig
 
 TRAINING = TrainingConfig(train_images=1)
 SIGMA_DATA = 0.5  # As Karras et al. 2022 assume.
-DATA = DataConfig("digits", 28, 1, 10, "")
 NO_LABELS = torch.zeros(4, dtype=torch.int64)
 SIGMAS = torch.tensor([0.002, 0.1, 1.0, 80.0])
 
@@ -31,10 +31,6 @@ def training_of(formulation, beta_schedule="linear", **fields):
 
 def constant_denoiser(formulation, beta_schedule="linear", value=0.0):
     return DENOISERS[formulation](Constant(value), training_of(formulation, beta_schedule), DATA)
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def white(count, size=8, std=1.0, seed=0):

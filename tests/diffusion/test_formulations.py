@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from gaussian_denoiser import DATA
 from published_alpha_bars import ALPHA_BARS
 from stub_denoisers import (
-    DATA,
     NO_LABELS,
     SIGMA_DATA,
     SIGMAS,

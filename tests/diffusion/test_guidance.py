@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from stub_denoisers import DATA, training_of, white
+from gaussian_denoiser import DATA
+from stub_denoisers import training_of, white
 from torch import nn
 
 from diffusion.guidance import guide

@@ -5,17 +5,16 @@ from dataclasses import replace
 
 import pytest
 import torch
+from gaussian_denoiser import AXES, DATA, MEAN, VARIANCES, generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_alpha_bars import ALPHA_BARS
 from stub_denoisers import (
-    DATA,
     NO_LABELS,
     SIGMA_DATA,
     SIGMAS,
     TRAINING,
     constant_denoiser,
-    generator,
     hidden_labels,
     loss_of,
     training_of,
@@ -24,11 +23,6 @@ from stub_denoisers import (
 from torch import nn
 
 from diffusion.process import DENOISERS, build_denoiser
-
-# Images of 2x2 correlated pixels in [-1, 1]; along AXES their variances are 0.03 to 0.77.
-MEAN = torch.tensor([0.3, -0.2, 0.1, 0.5], dtype=torch.float64)
-PIXELS = torch.arange(4, dtype=torch.float64)
-VARIANCES, AXES = torch.linalg.eigh(0.25 * 0.8 ** (PIXELS[:, None] - PIXELS).abs())
 
 ALL = pytest.mark.parametrize(
     ("formulation", "beta_schedule"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from refusals import Refused
 from small_run import SETTINGS
 from small_store import contents, keep
 
@@ -24,8 +25,6 @@ from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage
 from study.trial import evaluate
 from study.verify import main as verify
-
-Refused = Callable[[Callable[[], int]], str]
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged"])

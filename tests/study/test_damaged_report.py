@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from refusals import Refused
 from report_runs import data_of, write_samples
 from small_run import run_of
 from small_scores import fake_scores
@@ -20,7 +21,6 @@ from study.run.run import Run
 from study.verification.ending import write_run
 from study.verification.file import Verification
 
-Refused = Callable[[Callable[[], int]], str]
 ELEMENT = re.compile('<p id="fault" class="note" role="alert">(.*?)</p>', re.S)
 
 

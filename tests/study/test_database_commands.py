@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from optuna.samplers import RandomSampler
 from ordeal import Ordeal, check_whole, kill_driver
+from refusals import Refused
 
 from diffusion.recipe import Recipe
 from study import record, search, status, tables, verify
@@ -16,7 +17,6 @@ from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage
 
-Refused = Callable[[Callable[[], int]], str]
 SCORES = {"fid": 9.0, "size_bytes": 70, "train_images": 64, "trained_images": 64}
 
 

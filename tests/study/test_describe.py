@@ -4,13 +4,13 @@ import gzip
 import io
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from drawing_run import make_run
+from refusals import Refused
 from torch import nn
 
 from diffusion.compress.package import read_package, write_package
@@ -27,7 +27,6 @@ from study.run.files import write_json
 
 KEYS = ["parameters", "nonzero_parameters", "macs", "size_bytes", "gzip_state_dict_bytes"]
 EDM = SpaceOptions()
-Refused = Callable[[Callable[[], int]], str]
 # Elements of the NCSN's prunable tensors, from the input to the output.
 NCSN_TENSORS = (
     *(288, 8192, 32, 18432, 16384, 64, 73728, 32768, 128, 294912, 65536, 256),

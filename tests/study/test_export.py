@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from refusals import Refused
 from small_run import run_of
 from small_scores import fake_scores
 from torch import nn
@@ -28,7 +28,6 @@ from study.results.records import TrialRecord
 from study.run.files import write_json
 from study.run.warned import keep_warning
 
-Refused = Callable[[Callable[[], int]], str]
 LICENSE = ["--license", "apache-2.0"]
 
 

@@ -2,18 +2,16 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from drawing_run import make_run
+from refusals import Refused
 from torch import nn
 
 from diffusion.recipe import Recipe
 from study import pick
-
-Refused = Callable[[Callable[[], int]], str]
 
 
 @pytest.fixture

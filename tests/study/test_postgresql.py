@@ -1,7 +1,7 @@
 """Studies in a real PostgreSQL server, which may go away under them."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 from optuna.samplers import RandomSampler
 from ordeal import Ordeal, check_whole, kill_driver, kill_worker
 from postgresql import Server, running_server
+from refusals import Refused
 from test_search import command, records, search
 
 from diffusion.recipe import Recipe
@@ -21,7 +22,6 @@ from study.run.folder import LOCK_NAME
 from study.run.storage import StudyStorage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-Refused = Callable[[Callable[[], int]], str]
 
 
 @pytest.fixture(scope="module")

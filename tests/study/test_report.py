@@ -1,9 +1,9 @@
 """A report is written anew from what is stored, and beside a study at work nothing of it is."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from refusals import Refused
 from small_run import run_of
 from small_scores import fake_scores
 from small_verification import fill
@@ -14,7 +14,6 @@ from study import report
 from study.run.folder import exclusive
 from study.verification.file import Verification
 
-Refused = Callable[[Callable[[], int]], str]
 PICTURES = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 
 

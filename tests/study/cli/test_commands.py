@@ -2,14 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 
 import pytest
+from refusals import Refused
 
 from study.cli.commands import COMMANDS, find_command
 
-Refused = Callable[[Callable[[], int]], str]
 # Half a second is what a command's help may take, of which torch alone would take several.
 HEAVY = {"torch", "ray", "optuna", "pandas", "numpy", "matplotlib", "rich", "fsspec", "shtab"}
 IMPORTED = """

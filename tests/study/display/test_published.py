@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import injected
 import optuna
 import pytest
+from refusals import Refused
 
 from diffusion.recipe import DataConfig, Recipe
 from study import tables
@@ -26,7 +27,6 @@ from study.run.run import Run
 from study.run.settings import RunSettings, save_settings
 from study.run.storage import StudyStorage
 
-Refused = Callable[[Callable[[], int]], str]
 INJECTED = Path(injected.__file__)
 ROWS = ("base", "rand 30", "L1 10", "2 groups")
 PUBLISHED = {  # gzipped bytes and FID
