@@ -20,8 +20,8 @@ from study.engine.prediction import Point
 from study.engine.screened import Screened
 
 # A study has so many trials, and what is begun takes one of them: so many units of drawing and
-# scoring, beside the time that it costs. With two, once drawing took half as long, a third of a
-# study's trials drew from one model in all its ways.
+# scoring, beside the time that it costs. Two were worth as many seconds before drawing took half
+# as long; docs/speed.md has a quick study with two and with five.
 TRIAL_WORTH = 5.0
 Prices = Mapping[tuple[bool, bool], float]  # By whether a trial trains, and cools down.
 # Screened models that are looked at in all their ways of drawing.
