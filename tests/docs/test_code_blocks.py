@@ -41,7 +41,7 @@ SHELL = [block for block in BLOCKS if block.language == "shell"]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 # Blocks that nobody types, by how they begin.
 SHOWN = {
-    *("The front: 7 models, smallest first", "runs/NAME/", "search space -> recipe -> backbone"),
+    *("The front: ", "runs/NAME/", "search space -> recipe -> backbone"),
     "pictures/",
 }
 TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
