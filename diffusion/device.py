@@ -7,14 +7,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from diffusion.memory import keep_freed
+
 
 def prepare(device: torch.device) -> None:
-    """Set how a GPU computes, and count its peak memory from now on; a CPU needs nothing.
+    """Set how a device computes, and count a GPU's peak memory from now on.
 
-    Products of float32 are taken in TF32. cuDNN does not choose its kernels by trying them
-    (`benchmark`): they would depend on what else ran just then, and the same seed would not give
-    the same numbers.
+    On a CPU memory that is freed is kept. On a GPU products of float32 are taken in TF32; cuDNN
+    does not choose its kernels by trying them (`benchmark`): they would depend on what else ran
+    just then, and the same seed would not give the same numbers.
     """
+    if device.type == "cpu":
+        keep_freed()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True

@@ -82,8 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     given = build_parser().parse_args(arguments)
     # These take seconds to import: only once the options are in order.
+    import torch
     from rich.progress import Progress
 
+    from diffusion.device import prepare
     from diffusion.files import check_out
     from study.display.samples import SUFFIXES
     from study.results.words import counted
@@ -91,6 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     check_out(given.out, SUFFIXES)
     model = _load_model(given)
     count = len(model.asked(given.num_images, given.label))
+    prepare(torch.device(given.device))
     start = time.perf_counter()
     with Progress(transient=True) as progress:
         task = progress.add_task("drawing images", total=count)

@@ -186,7 +186,7 @@ def test_scores_take_products_in_full_where_a_training_does_not(monkeypatch):
         torch.set_float32_matmul_precision(before)
 
 
-def test_a_cpu_needs_no_preparing():
+def test_a_cpu_computes_as_it_did_before():
     before = torch.get_float32_matmul_precision()
     prepare(torch.device("cpu"))
     assert torch.get_float32_matmul_precision() == before
