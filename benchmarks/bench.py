@@ -29,7 +29,7 @@ BENCHMARKS = {
     "growth": ("--rounds", "3"),
     "against_diffusers": ("--rounds", "2"),
     "frechet_speed": ("--threads", "1", "--repeats", "1"),
-    "published_samplers": ("--train-images", "2000", "--images", "20"),
+    "published_samplers": ("--train-images", "500", "--images", "10"),
     "throughput": ("--workers", "1", "2"),
 }
 NEEDED = {"against_diffusers": "diffusers"}

@@ -4,16 +4,26 @@
 
 Processor time at one thread, in float32 and bf16: our step with its averages against
 benchmarks.plain_loop, the three architectures each at the batch it is trained with, and 100 images
-in eight steps of DPM-Solver++(2M). The ratios are medians over rounds. What a training reaches of
+in eight steps of DPM-Solver++(2M). The plain loop has a process of its own, where memory is
+allotted as by default. The ratios are medians over rounds. What a training reaches of
 the fastest matrix product here is told too: three times the multiply-accumulates of one call.
 """
 
 import statistics
 
 import torch
+from torch import Tensor
 
 from benchmarks import plain_loop
-from benchmarks.in_turns import Figures, benchmark_parser, in_turns, run, times_faster
+from benchmarks.in_turns import (
+    Elsewhere,
+    Figures,
+    Work,
+    benchmark_parser,
+    in_turns,
+    run,
+    times_faster,
+)
 from benchmarks.subjects import OurTraining, made_up_images, our_model, recipe_of
 from diffusion.networks import build_network, count_macs
 from diffusion.recipe import NetworkConfig, Precision, Recipe
@@ -39,11 +49,27 @@ def peak_macs(precision: Precision, rounds: int) -> float:
     return SIZE**3 / statistics.median(seconds)
 
 
+def plain_training(recipe: Recipe) -> Work:
+    """Return a step of the plain loop."""
+    return plain_loop.PlainTraining(recipe, *made_up_images(recipe)).step
+
+
+def plain_drawing(recipe: Recipe) -> Work:
+    """Return the plain loop's drawing with our model's weights."""
+    network = plain_loop.plain_network(our_model(recipe).network)
+    sigmas = karras_sigmas(recipe.sampling.steps)
+    return lambda: plain_loop.draw(network, _labels(recipe), sigmas, recipe)
+
+
+def _labels(recipe: Recipe) -> Tensor:
+    return torch.arange(NUM_DRAWN) % recipe.data.num_classes
+
+
 def training_figures(name: str, recipe: Recipe, peak: float, rounds: int) -> Figures:
     """Return how fast a recipe trains."""
-    data = made_up_images(recipe)
-    ours, plain = OurTraining(recipe, *data), plain_loop.PlainTraining(recipe, *data)
-    seconds = in_turns({"ours": ours.step, "plain": plain.step}, rounds)
+    ours = OurTraining(recipe, *made_up_images(recipe))
+    with Elsewhere(plain_training, recipe) as plain:
+        seconds = in_turns({"ours": ours.step, "plain": plain}, rounds)
     rate = recipe.training.batch_size / statistics.median(seconds["ours"])
     macs = PASSES * count_macs(build_network(recipe.network, recipe.data), recipe.data)
     return {
@@ -55,14 +81,10 @@ def training_figures(name: str, recipe: Recipe, peak: float, rounds: int) -> Fig
 
 def drawing_figures(name: str, recipe: Recipe, rounds: int) -> Figures:
     """Return how fast a recipe's model draws."""
-    model, labels = our_model(recipe), torch.arange(NUM_DRAWN) % recipe.data.num_classes
-    plain = plain_loop.plain_network(model.network)
-    sigmas = karras_sigmas(recipe.sampling.steps)
-    works = {
-        "ours": lambda: model.generate(labels),
-        "plain": lambda: plain_loop.draw(plain, labels, sigmas, recipe),
-    }
-    seconds = in_turns(works, rounds)
+    model = our_model(recipe)
+    with Elsewhere(plain_drawing, recipe) as plain:
+        works = {"ours": lambda: model.generate(_labels(recipe)), "plain": plain}
+        seconds = in_turns(works, rounds)
     return {
         f"{name}: drawing, images a second": NUM_DRAWN / statistics.median(seconds["ours"]),
         f"{name}: drawing, times the plain loop's": times_faster(seconds, "ours", "plain"),

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from diffusion.checkpointing import CheckpointKeeper, Progress, run_to
+from diffusion.compilation import compile_in_place, is_repaid
 from diffusion.descent import Descent
 from diffusion.ema import EmaTracks
 from diffusion.networks import build_network
@@ -25,12 +26,14 @@ class Snapshot:
         train_seconds: wall time of its steps; not of on_progress, nor of keeping checkpoints
             and snapshots.
         loss: mean over the latest steps.
+        compiled: whether the steps were those of a compiled network.
     """
 
     train_images: int
     tracks: dict[str, dict[str, Tensor]]
     train_seconds: float
     loss: float
+    compiled: bool
 
 
 def snapshot_points(train_images: int) -> list[int]:
@@ -49,6 +52,8 @@ def train(
     device: torch.device,
     on_progress: Progress = lambda train_images: None,
     keeper: CheckpointKeeper | None = None,
+    *,
+    compiles: bool = False,
 ) -> Iterator[Snapshot]:
     """Train a recipe's network, from scratch or from its checkpoint.
 
@@ -61,6 +66,7 @@ def train(
             once its checkpoint is kept, so that nothing is lost when it ends the training.
         keeper: of the training's checkpoint. A training that goes on from it takes the very
             steps that it would have taken without a break.
+        compiles: whether the network is compiled where that is repaid.
 
     Yields:
         A snapshot at each of `snapshot_points` that lies ahead, the last at `train_images`. A
@@ -73,13 +79,14 @@ def train(
     network = build_network(recipe.network, recipe.data, config.seed)
     quantize_linears(network, config.quantization)
     network = network.to(device)
+    compiled = compiles and is_repaid(recipe, device) and compile_in_place(network, device)
     descent = Descent(network, recipe, config, images, labels)
     # After it, which may lay out the weights anew: from another layout averaging is far slower.
     averages = EmaTracks(network, config.ema_decay, config.ema_copy_steps)
     points = snapshot_points(config.train_images)
     for stop in run_to(points, descent, averages, network, on_progress, keeper):
         tracks = _copy_tracks(network, averages)
-        yield Snapshot(stop.train_images, tracks, stop.train_seconds, stop.loss)
+        yield Snapshot(stop.train_images, tracks, stop.train_seconds, stop.loss, compiled)
 
 
 def _copy_tracks(network: nn.Module, averages: EmaTracks) -> dict[str, dict[str, Tensor]]:

@@ -113,7 +113,8 @@ def _obtain_backbone(
         if scores := score_rung(recipe, rung, store, context.run):
             context.on_rung(rung, {**scores, "trained_images": begin.count(rung)})
 
-    backbone = store.obtain(recipe, dataset, device, on_progress)
+    compiles = context.run.compiles
+    backbone = store.obtain(recipe, dataset, device, on_progress, compiles=compiles)
     trained_images = begin.count_at_end(train_images)
     context.on_trained(trained_images)
     return backbone, trained_images

@@ -39,6 +39,7 @@ class SearchOptions(TypedDict, total=False):
     train_images_total: float | str
     retries: int
     precision: Literal["auto", "float32", "bf16"]
+    no_compile: bool
     no_early_stopping: bool
     no_reuse: bool
     seed: int

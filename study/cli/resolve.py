@@ -86,6 +86,7 @@ def new_settings(given: argparse.Namespace) -> dict[str, Any]:
         "reuse": not given.no_reuse,
         # Whoever asks for named rows wants every one of them; stored trainings are at their end.
         "early_stopping": not (given.no_early_stopping or space.rows or compresses),
+        "compiles": not given.no_compile,
         "trials": given.trials or space.trials,
         "time_budget_seconds": given.time_budget,
         "train_images_total": given.train_images_total,
@@ -136,6 +137,7 @@ def resumed_settings(given: argparse.Namespace, resumed: RunSettings) -> dict[st
         "store": store,
         "concurrent_trials": (resumed.concurrent_trials_asked if at_once is None else at_once)
         or None,
+        "compiles": resumed.compiles and not given.no_compile,
         "trials": given.trials or resumed.trials,
         "time_budget_seconds": total_seconds(given.resume, resumed, given.time_budget),
         "train_images_total": given.train_images_total or resumed.train_images_total,

@@ -122,6 +122,11 @@ def _add_training(parser: cli.Parser) -> None:
         help=f"of the networks' products, trained and drawn (default {cli.AUTO}: trained as the "
         "space says, drawn in bf16 where the hardware has it; system-... spaces: as published)",
     )
+    add(
+        "--no-compile",
+        action="store_true",
+        help="let torch compile no network for its training, not even where that is repaid",
+    )
     add("--no-early-stopping", action="store_true", help="train every backbone to its end")
     add("--no-reuse", action="store_true", help="train anew for every trial (without --store)")
     add(

@@ -49,6 +49,7 @@ class RunContext:
         threads: torch's threads; recorded, since they may change the last digits.
         reuse: whether a training feeds every trial that can use it.
         judges: whether trainings are judged on their way.
+        compiles: whether networks are compiled for trainings that repay it.
         trains: whether a backbone that is missing is trained; without, it is an error.
         mark: what the driver left in the run's folder, for workers to find; None where they need
             not look.
@@ -67,6 +68,7 @@ class RunContext:
     threads: int = 1
     reuse: bool = True
     judges: bool = False
+    compiles: bool = True
     trains: bool = True
     mark: str | None = None
     times_onnx: bool = False
@@ -92,6 +94,7 @@ class RunContext:
             threads=settings.threads,
             reuse=settings.reuse,
             judges=settings.early_stopping,
+            compiles=settings.compiles,
             trains=not settings.backbones,
             mark=read_mark(run_dir),
             times_onnx=ONNX_LATENCY in (*settings.objectives, *scores_of(settings.limits)),

@@ -84,9 +84,22 @@ class BackboneStore:
         return _backbone(recipe, folder, line)
 
     def obtain(
-        self, recipe: Recipe, dataset: ImageDataset, device: torch.device, on_progress: Progress
+        self,
+        recipe: Recipe,
+        dataset: ImageDataset,
+        device: torch.device,
+        on_progress: Progress,
+        *,
+        compiles: bool = False,
     ) -> Backbone:
         """Return a recipe's backbone, training it where it is missing, from its checkpoint on.
+
+        Args:
+            recipe: names it.
+            dataset: to train on.
+            device: where to train.
+            on_progress: told the images seen.
+            compiles: whether the network is compiled where that is repaid.
 
         Raises:
             TrainingDiverged: the loss became NaN or exploded; earlier snapshots stay.
@@ -101,8 +114,13 @@ class BackboneStore:
         if kept_step(checkpoint) >= math.ceil(config.train_images / config.batch_size):
             checkpoint = own  # the other is a longer training's, which must not be lost
         keeper = CheckpointFile(checkpoint)
-        for snapshot in train(recipe, images, labels, device, on_progress, keeper):
-            line = {"train_seconds": round(snapshot.train_seconds, 3), "loss": snapshot.loss}
+        snapshots = train(recipe, images, labels, device, on_progress, keeper, compiles=compiles)
+        for snapshot in snapshots:
+            line = {
+                "train_seconds": round(snapshot.train_seconds, 3),
+                "loss": snapshot.loss,
+                "compiled": snapshot.compiled,
+            }
             folder.write(snapshot.train_images, snapshot.tracks, line)
         own.unlink(missing_ok=True)
         found = self.find(recipe)

@@ -66,6 +66,7 @@ class RunSettings:
         tracking_id: by which they find the study's runs again; None as long as there are none.
         precision: of training and drawing; None for what the space has.
         drawing_precision: of drawing alone; None for that of the training.
+        compiles: whether networks are compiled for trainings that repay it.
     """
 
     space: str
@@ -105,6 +106,7 @@ class RunSettings:
     tracking_id: str | None = None
     precision: Precision | None = None
     drawing_precision: Precision | None = None
+    compiles: bool = True
 
     @property
     def database(self) -> Database | None:

@@ -7,7 +7,7 @@ from typing import Any
 from diffusion.errors import one_line
 from study.run.files import read_json
 
-FORMAT_VERSION = 12
+FORMAT_VERSION = 13
 # What each format has that those before it lack.
 NEW: dict[int, dict[str, Any]] = {
     5: {"address": None},
@@ -17,7 +17,8 @@ NEW: dict[int, dict[str, Any]] = {
     9: {"concurrent_trials_asked": None},
     10: {"storage": None, "study_name": None},
     11: {"loggers": [], "tracking_id": None},
-    FORMAT_VERSION: {"precision": None, "drawing_precision": None},
+    12: {"precision": None, "drawing_precision": None},
+    FORMAT_VERSION: {"compiles": False},
 }
 OLDEST_VERSION = min(NEW) - 1
 

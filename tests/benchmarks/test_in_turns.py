@@ -1,13 +1,32 @@
 """Work in turns: each as often, and ratios round by round."""
 
 import json
+import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks import growth as growing
 from benchmarks import in_turns as turns
-from benchmarks.in_turns import in_turns, keep, times_faster
+from benchmarks.in_turns import Elsewhere, in_turns, keep, times_faster
+
+
+def test_work_elsewhere_is_done_as_often_in_a_process_of_its_own(tmp_path: Path) -> None:
+    note = f"echo $PPID >> {tmp_path / 'ids'}"
+    with Elsewhere(partial, os.system, note) as work:
+        assert turns.processor_seconds(work, repeats=3) > 0
+        assert turns.processor_seconds(work) > 0
+    ids = (tmp_path / "ids").read_text().split()
+    assert ids == [ids[0]] * 4
+    assert ids[0] != str(os.getpid())
+    assert not Path(f"/proc/{ids[0]}").exists()
+
+
+def test_work_that_breaks_elsewhere_is_not_waited_for(capfd: pytest.CaptureFixture[str]) -> None:
+    with Elsewhere(int, "no work") as work, pytest.raises((EOFError, OSError)):
+        work.processor_seconds(1)
+    assert "invalid literal for int() with base 10: 'no work'" in capfd.readouterr().err
 
 
 def test_each_work_is_done_in_every_round_in_an_order_that_turns(

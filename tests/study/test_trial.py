@@ -94,6 +94,19 @@ def test_a_trial_row_has_every_column(finished: Any, digit_recipe: Recipe) -> No
     assert row["package_path"] == "front/01-0/model.pdm"
 
 
+@pytest.mark.parametrize("compiles", [True, False])
+def test_a_trial_compiles_what_is_repaid_unless_the_run_compiles_none(
+    digit_recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiles: bool
+) -> None:
+    monkeypatch.setattr(train_module, "is_repaid", lambda recipe, device: recipe == digit_recipe)
+    monkeypatch.setattr(train_module, "compile_in_place", lambda network, device: True)
+    trial = context(tmp_path, 0)
+    evaluate(digit_recipe, replace(trial, run=replace(trial.run, compiles=compiles)))
+    key = digit_recipe.backbone_key
+    record = json.loads((tmp_path / "backbones" / key / "record.json").read_text())
+    assert record["snapshots"]["64"]["compiled"] == compiles
+
+
 def test_less_bytes_a_weight_is_a_smaller_file_from_one_training(
     finished: Any, digit_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

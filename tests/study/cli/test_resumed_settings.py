@@ -90,6 +90,12 @@ def test_a_resume_keeps_the_precisions() -> None:
         resumed(begun, "--precision", "float32")
 
 
+def test_a_resume_may_compile_no_more_but_not_begin_to() -> None:
+    assert resumed(new()).compiles
+    assert not resumed(new(), "--no-compile").compiles
+    assert not resumed(new("--no-compile")).compiles
+
+
 def test_a_shared_store_is_refused_where_every_trial_trains_anew(
     settings: RunSettings, tmp_path: Path, refused: Refused
 ) -> None:

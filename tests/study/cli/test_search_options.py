@@ -5,7 +5,7 @@ import pytest
 from study.cli.search_options import build_parser
 
 FLAGS = {
-    *("download", "no_early_stopping", "no_reuse", "no_verify"),
+    *("download", "no_compile", "no_early_stopping", "no_reuse", "no_verify"),
     *("dry_run", "insecure", "open_report"),
 }
 

@@ -16,6 +16,9 @@ def test_a_run_s_context_is_as_its_settings_say(tmp_path: Path) -> None:
     context = RunContext.of(tmp_path, replace(SETTINGS, data_dir="/data", threads=3))
     assert (context.trials_dir, context.store_dir) == (tmp_path / "trials", tmp_path / "backbones")
     assert (context.data_dir, context.threads, context.judges) == (Path("/data"), 3, True)
+    for compiles in (False, True):
+        told = replace(SETTINGS, compiles=compiles)
+        assert RunContext.of(tmp_path, told).compiles == compiles
     moved = RunContext.of(tmp_path, replace(SETTINGS, data_dir="/data"), Path("/elsewhere"))
     assert moved.data_dir == Path("/elsewhere")
 

@@ -216,7 +216,7 @@ def test_what_another_process_writes_meanwhile_stays(
     marker = tmp_path / digit_recipe.backbone_key / str(others_images) / "marker"
 
     def yielding(made: Snapshot, meanwhile: Callable[[], None]) -> Callable[..., Any]:
-        def train(*arguments: Any) -> Iterator[Snapshot]:
+        def train(*arguments: Any, **options: Any) -> Iterator[Snapshot]:
             meanwhile()
             yield made
 
